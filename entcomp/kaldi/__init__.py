@@ -1,0 +1,1 @@
+"""Kaldi data dirs, tables and archives. The only place that knows kaldiio."""

@@ -1,0 +1,155 @@
+"""Vectors in Kaldi archives, written whole or not at all, read one after the other."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import kaldiio
+import numpy as np
+
+from entcomp.errors import EntcompError
+from entcomp.kaldi.table import iter_table
+
+# kaldiio raises on, or silently changes, every other type.
+DTYPES = {"int32", "float32", "float64"}
+
+
+class ArkWriter:
+    """Write ``name.ark`` and ``name.scp`` in a folder; both appear only when the block ends well.
+
+    >>> with ArkWriter(folder, "units") as ark:          # doctest: +SKIP
+    ...     ark.write("utt1", np.array([3, 3, 7], np.int32))
+    >>> ark.summary                                       # doctest: +SKIP
+    {'utterances': 1, 'frames': 3, 'sha256': '...'}
+
+    Utterances must come unique and sorted, so that a reader can merge tables without a dict.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.ark = folder / f"{name}.ark"
+        self.scp = folder / f"{name}.scp"
+        self.utterances = 0
+        self.frames = 0
+        self._digest = hashlib.sha256()
+        self._offset = 0
+        self._previous = ""
+
+    def __enter__(self) -> ArkWriter:
+        self.ark.parent.mkdir(parents=True, exist_ok=True)
+        self._ark_stream: BinaryIO = open(_temporary(self.ark), "wb")
+        self._scp_stream = open(_temporary(self.scp), "w", encoding="utf-8")
+        return self
+
+    def write(self, utt_id: str, vector: np.ndarray) -> None:
+        """Append one vector of shape (frames,), int32 or float32/64."""
+        if vector.dtype.name not in DTYPES or vector.ndim != 1:
+            raise TypeError(f"{utt_id}: {vector.dtype} {vector.shape} is no Kaldi vector")
+        if utt_id <= self._previous:
+            raise EntcompError(f"{self.ark}: {utt_id} after {self._previous}: not unique or sorted")
+        key = f"{utt_id} ".encode()
+        entry = key + _encode(vector)
+        self._scp_stream.write(f"{utt_id} {self.ark}:{self._offset + len(key)}\n")
+        self._ark_stream.write(entry)
+        self._digest.update(entry)
+        self._offset += len(entry)
+        self._previous = utt_id
+        self.utterances += 1
+        self.frames += len(vector)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Counts and the SHA-256 of the archive's bytes."""
+        return {
+            "utterances": self.utterances,
+            "frames": self.frames,
+            "sha256": self._digest.hexdigest(),
+        }
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            for stream in (self._ark_stream, self._scp_stream):
+                stream.flush()
+                os.fsync(stream.fileno())
+                stream.close()
+            if kind is None:
+                # The scp last: where it is, the archive is whole.
+                os.replace(_temporary(self.ark), self.ark)
+                os.replace(_temporary(self.scp), self.scp)
+        finally:
+            _temporary(self.ark).unlink(missing_ok=True)
+            _temporary(self.scp).unlink(missing_ok=True)
+
+
+def iter_vectors(scp: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield ``(utt_id, vector)`` of an scp in order, opening each archive once.
+
+    An archive that lies beside its scp is found there even if the experiment was moved. Entries
+    that are commands (``gunzip -c x |``) are refused, as they would run a shell.
+    """
+    with _Archives(scp) as archives:
+        for utt_id, entry in iter_table(scp):
+            yield utt_id, archives.load(utt_id, entry)
+
+
+class _Archives:
+    """The open archive of an scp; a new one is opened when the scp moves on to it."""
+
+    def __init__(self, scp: Path) -> None:
+        self.scp = scp
+        self.name = ""
+        self.stream: BinaryIO | None = None
+
+    def __enter__(self) -> _Archives:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.stream is not None:
+            self.stream.close()
+
+    def load(self, utt_id: str, entry: str) -> np.ndarray:
+        if entry.endswith("|"):
+            raise EntcompError(f"{self.scp}: {utt_id} is a command; run it and store its output")
+        name, _, offset = entry.rpartition(":")
+        if not name or not offset.isdigit():
+            raise EntcompError(f"{self.scp}: {utt_id}: expected 'archive:offset', got {entry!r}")
+        try:
+            if name != self.name:
+                if self.stream is not None:
+                    self.stream.close()
+                beside = self.scp.parent / Path(name).name
+                self.stream = open(beside if beside.exists() else Path(name), "rb")
+                self.name = name
+            assert self.stream is not None
+            self.stream.seek(int(offset))
+            vector = kaldiio.matio.read_kaldi(self.stream)
+        except FileNotFoundError:
+            raise EntcompError(f"{self.scp}: {utt_id}: {name}: no such archive") from None
+        except (ValueError, AssertionError, EOFError, RuntimeError) as error:
+            raise EntcompError(
+                f"{name}: {utt_id}: not a Kaldi vector at byte {offset} ({error}); rerun its stage"
+            ) from None
+        if not isinstance(vector, np.ndarray) or vector.ndim != 1:
+            raise EntcompError(f"{name}: {utt_id}: a vector was expected, not a matrix or audio")
+        return vector
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.tmp")
+
+
+def _encode(vector: np.ndarray) -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    kaldiio.matio.write_array(buffer, vector)
+    return buffer.getvalue()

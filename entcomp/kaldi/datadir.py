@@ -1,0 +1,122 @@
+"""Kaldi data dirs: which sets there are, and the utterances in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from entcomp.errors import EntcompError
+from entcomp.kaldi.table import iter_table, read_table
+
+# Any of these makes a folder a data dir; units from elsewhere come without wav.scp.
+MARKERS = ("wav.scp", "utt2spk", "text")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance: a recording, or the part of one between two times.
+
+    ``wav`` is the entry of wav.scp, a path or ``command |``. ``start`` and ``end`` are in seconds,
+    as in ``segments``; None is the recording's own start or end.
+    """
+
+    utt_id: str
+    wav: str
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True)
+class DataDir:
+    """One set: a folder with ``wav.scp`` and, optionally, ``segments``, ``text``, ``utt2spk``."""
+
+    name: str
+    path: Path
+
+    def utterances(self) -> Iterator[Utterance]:
+        """Utterances in order of id. Raises EntcompError naming file and line."""
+        segments = self.path / "segments"
+        if not segments.exists():
+            for utt_id, wav in iter_table(self.path / "wav.scp"):
+                yield Utterance(utt_id, self._resolve(wav))
+            return
+        recordings = read_table(self.path / "wav.scp")
+        for utt_id, row in iter_table(segments):
+            recording, start, end = _parse_segment(segments, utt_id, row)
+            if recording not in recordings:
+                raise EntcompError(
+                    f"{segments}: {utt_id}: recording {recording} is not in wav.scp; add it"
+                )
+            yield Utterance(utt_id, self._resolve(recordings[recording]), start, end)
+
+    def ids_without_audio(self) -> list[str]:
+        """Utterances that stand in ``text`` only; empty where there is no ``text``."""
+        if not (self.path / "text").exists():
+            return []
+        source = "segments" if (self.path / "segments").exists() else "wav.scp"
+        audio = (utt_id for utt_id, _ in iter_table(self.path / source))
+        text = (utt_id for utt_id, _ in iter_table(self.path / "text", empty_values=True))
+        return list(_missing(text, audio))
+
+    def _resolve(self, wav: str) -> str:
+        """Kaldi's paths are relative to the working directory; else try the data dir itself."""
+        if wav.endswith("|") or Path(wav).exists():
+            return wav
+        beside = self.path / wav
+        return str(beside) if beside.exists() else wav
+
+
+def find_sets(data: Path, patterns: str | None = None) -> list[DataDir]:
+    """The sets of DATA: itself if it is a data dir, else those of its folders that are.
+
+    ``patterns`` are names or globs divided by commas (``train_*,dev_en``), each of which must fit
+    at least one set. Raises EntcompError if DATA holds no set or a pattern fits none.
+    """
+    if not data.is_dir():
+        raise EntcompError(f"{data}: no such data dir")
+    if _is_data_dir(data):
+        found = [DataDir(data.resolve().name, data)]
+    else:
+        found = [DataDir(path.name, path) for path in sorted(data.iterdir()) if _is_data_dir(path)]
+    if not found:
+        raise EntcompError(f"{data}: no data dir (with {', '.join(MARKERS)}) here or one below")
+    if patterns is None:
+        return found
+    chosen: set[str] = set()
+    for pattern in patterns.split(","):
+        names = {one.name for one in found if fnmatchcase(one.name, pattern.strip())}
+        if not names:
+            there = ", ".join(one.name for one in found)
+            raise EntcompError(f"{data}: no set '{pattern}'; there are: {there}")
+        chosen |= names
+    return [one for one in found if one.name in chosen]
+
+
+def _is_data_dir(path: Path) -> bool:
+    return path.is_dir() and any((path / marker).exists() for marker in MARKERS)
+
+
+def _parse_segment(path: Path, utt_id: str, row: str) -> tuple[str, float, float | None]:
+    """``recording start end``; an end of -1 is the recording's own, as in Kaldi."""
+    try:
+        recording, start, end = row.split()
+        times = float(start), float(end)
+    except ValueError:
+        raise EntcompError(
+            f"{path}: {utt_id}: expected 'recording start end', got {row!r}"
+        ) from None
+    if times[0] < 0 or (times[1] != -1 and times[1] <= times[0]):
+        raise EntcompError(f"{path}: {utt_id}: ends ({end} s) before it starts ({start} s)")
+    return recording, times[0], None if times[1] == -1 else times[1]
+
+
+def _missing(wanted: Iterator[str], there: Iterator[str]) -> Iterator[str]:
+    """Keys of the sorted stream ``wanted`` that the sorted stream ``there`` lacks."""
+    current = next(there, None)
+    for key in wanted:
+        while current is not None and current < key:
+            current = next(there, None)
+        if key != current:
+            yield key

@@ -1,0 +1,51 @@
+"""Kaldi tables: ``key value`` lines, unique and sorted as ``LC_ALL=C sort`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from entcomp.errors import EntcompError
+from entcomp.files import atomic_path
+
+
+def iter_table(path: Path, empty_values: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield ``(key, value)`` line by line, in constant memory.
+
+    Raises EntcompError for a missing file, a line without a value (unless ``empty_values``), a
+    duplicate key (kaldiio would keep the last in silence), keys out of order, or bytes that are
+    not UTF-8.
+    """
+    previous = ""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            for number, line in enumerate(stream, start=1):
+                key, _, value = line.rstrip("\n").replace("\t", " ", 1).partition(" ")
+                value = value.strip()
+                if not key or not (value or empty_values):
+                    raise EntcompError(f"{path}:{number}: expected 'key value', got {line!r}")
+                if key == previous:
+                    raise EntcompError(f"{path}:{number}: duplicate id {key}; keep one of them")
+                if key < previous:
+                    raise EntcompError(
+                        f"{path}:{number}: {key} after {previous}; "
+                        f"run LC_ALL=C sort -o {path} {path}"
+                    )
+                previous = key
+                yield key, value
+    except FileNotFoundError:
+        raise EntcompError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise EntcompError(f"{path}: not UTF-8; convert it with iconv") from None
+
+
+def read_table(path: Path, empty_values: bool = False) -> dict[str, str]:
+    """A whole table as a dict, in the order of the file; see `iter_table`."""
+    return dict(iter_table(path, empty_values))
+
+
+def write_table(path: Path, rows: Iterable[tuple[str, str]]) -> None:
+    """Write ``key value`` lines atomically, sorted by key (codepoints, which is UTF-8's order)."""
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        for key, value in sorted(rows):
+            stream.write(f"{key} {value}\n" if value else f"{key}\n")
