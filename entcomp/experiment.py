@@ -95,6 +95,10 @@ class Experiment:
         """Folder of a trained model: ``asr/<tag>``, ``st/<tag>``, ``vc/<tag>``."""
         return self.path / task / tag
 
+    def voices(self, set_name: str) -> Path:
+        """Folder of ``speaker.{ark,scp}``, embeddings of each utterance's voice."""
+        return self.path / "speaker" / set_name
+
     def alignments(self, set_name: str) -> Path:
         """Folder of ``<utt_id>.TextGrid``."""
         return self.path / "align" / set_name

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -15,3 +16,14 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
 
     console = Console(stderr=True)
     yield from rich_track(items, description=description, total=total, console=console)
+
+
+@contextmanager
+def progress_bar(description: str, total: float) -> Iterator[Callable[[float], None]]:
+    """A bar for what is no list of items; call what it yields with what has been done."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(description, total=total or None)
+        yield lambda done: bar.advance(task, done)

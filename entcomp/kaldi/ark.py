@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,13 @@ import kaldiio
 import numpy as np
 
 from entcomp.errors import EntcompError
+from entcomp.files import naming_file, read_stage, sha256_file, sha256_of
 from entcomp.kaldi.table import iter_table
 
 # kaldiio raises on, or silently changes, every other type.
-DTYPES = {"int32", "float32", "float64"}
+DTYPES = {np.dtype(name) for name in ("int32", "float32", "float64")}
+_INT32_ELEMENT = np.dtype([("size", "i1"), ("value", "<i4")])
+_VECTORS = {b"\4": _INT32_ELEMENT, b"FV \4": np.dtype("<f4"), b"DV \4": np.dtype("<f8")}
 
 
 class ArkWriter:
@@ -47,14 +51,15 @@ class ArkWriter:
 
     def write(self, utt_id: str, vector: np.ndarray) -> None:
         """Append one vector of shape (frames,), int32 or float32/64."""
-        if vector.dtype.name not in DTYPES or vector.ndim != 1:
+        if vector.dtype not in DTYPES or vector.ndim != 1:
             raise TypeError(f"{utt_id}: {vector.dtype} {vector.shape} is no Kaldi vector")
         if utt_id <= self._previous:
             raise EntcompError(f"{self.ark}: {utt_id} after {self._previous}: not unique or sorted")
         key = f"{utt_id} ".encode()
         entry = key + _encode(vector)
-        self._scp_stream.write(f"{utt_id} {self.ark}:{self._offset + len(key)}\n")
-        self._ark_stream.write(entry)
+        with naming_file(self.ark):
+            self._scp_stream.write(f"{utt_id} {self.ark}:{self._offset + len(key)}\n")
+            self._ark_stream.write(entry)
         self._digest.update(entry)
         self._offset += len(entry)
         self._previous = utt_id
@@ -77,10 +82,10 @@ class ArkWriter:
         trace: TracebackType | None,
     ) -> None:
         try:
-            for stream in (self._ark_stream, self._scp_stream):
-                stream.flush()
-                os.fsync(stream.fileno())
-                stream.close()
+            with naming_file(self.ark), self._ark_stream as ark, self._scp_stream as scp:
+                for stream in (ark, scp):
+                    stream.flush()
+                    os.fsync(stream.fileno())
             if kind is None:
                 # The scp last: where it is, the archive is whole.
                 os.replace(_temporary(self.ark), self.ark)
@@ -99,6 +104,15 @@ def iter_vectors(scp: Path) -> Iterator[tuple[str, np.ndarray]]:
     with _Archives(scp) as archives:
         for utt_id, entry in iter_table(scp):
             yield utt_id, archives.load(utt_id, entry)
+
+
+def archive_sha256(folder: Path, name: str, mark: str = "stage") -> str:
+    """SHA-256 of ``name``'s archives: from the mark of their stage or, without one, their bytes."""
+    known = read_stage(folder, mark)["outputs"].get("sha256")
+    if known:
+        return str(known)
+    files = [*sorted(folder.glob(f"{name}.*ark")), folder / f"{name}.scp"]
+    return sha256_of([sha256_file(path) for path in files])
 
 
 class _Archives:
@@ -131,25 +145,49 @@ class _Archives:
                 self.name = name
             assert self.stream is not None
             self.stream.seek(int(offset))
-            vector = kaldiio.matio.read_kaldi(self.stream)
+            return _decode(self.stream)
         except FileNotFoundError:
             raise EntcompError(f"{self.scp}: {utt_id}: {name}: no such archive") from None
-        except (ValueError, AssertionError, EOFError, RuntimeError) as error:
+        except ValueError as error:
             raise EntcompError(
                 f"{name}: {utt_id}: not a Kaldi vector at byte {offset} ({error}); rerun its stage"
             ) from None
-        if not isinstance(vector, np.ndarray) or vector.ndim != 1:
-            raise EntcompError(f"{name}: {utt_id}: a vector was expected, not a matrix or audio")
-        return vector
 
 
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
 
 
-def _encode(vector: np.ndarray) -> bytes:
-    import io
+def _decode(stream: BinaryIO) -> np.ndarray:
+    """The binary vector that begins here. Raises ValueError for anything else.
 
+    kaldiio would loop over elements in Python, run a pickle that somebody put into an archive, and
+    take a truncated vector for a shorter one.
+    """
+    if stream.read(2) != b"\0B":
+        raise ValueError("not binary")
+    kind = stream.read(1)
+    if kind != b"\4":  # not int32, whose length is the first element
+        kind += stream.read(3)
+    if kind not in _VECTORS:
+        raise ValueError("a matrix, audio or something else")
+    dtype = _VECTORS[kind]
+    length = int.from_bytes(stream.read(4), "little")
+    content = stream.read(length * dtype.itemsize)
+    if len(content) < length * dtype.itemsize:
+        raise ValueError("it is cut off")
+    vector = np.frombuffer(content, dtype)
+    return vector["value"].copy() if dtype == _INT32_ELEMENT else vector
+
+
+def _encode(vector: np.ndarray) -> bytes:
+    if vector.dtype == np.int32:
+        # kaldiio's bytes, without its Python loop over elements: each is its size and its value.
+        elements = np.empty(len(vector) + 1, dtype=_INT32_ELEMENT)
+        elements["size"] = 4
+        elements["value"][0] = len(vector)
+        elements["value"][1:] = vector
+        return b"\0B" + elements.tobytes()
     buffer = io.BytesIO()
     kaldiio.matio.write_array(buffer, vector)
     return buffer.getvalue()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from entcomp.errors import EntcompError
+from entcomp.files import sha256_file, sha256_of
 from entcomp.kaldi.table import iter_table, read_table
 
 # Any of these makes a folder a data dir; units from elsewhere come without wav.scp.
@@ -60,12 +61,23 @@ class DataDir:
         text = (utt_id for utt_id, _ in iter_table(self.path / "text", empty_values=True))
         return list(_missing(text, audio))
 
+    def audio_sha256(self) -> str:
+        """What names the recordings and their segments: SHA-256 of ``wav.scp``, ``segments``."""
+        tables = [self.path / "wav.scp", self.path / "segments"]
+        return sha256_of({table.name: sha256_file(table) for table in tables if table.exists()})
+
     def _resolve(self, wav: str) -> str:
         """Kaldi's paths are relative to the working directory; else try the data dir itself."""
         if wav.endswith("|") or Path(wav).exists():
             return wav
         beside = self.path / wav
         return str(beside) if beside.exists() else wav
+
+
+def audio_bytes(utterances: Iterable[Utterance]) -> int:
+    """Sum of the file sizes behind utterances: tells cheaply that a recording was replaced."""
+    paths = (Path(utterance.wav) for utterance in utterances)
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def find_sets(data: Path, patterns: str | None = None) -> list[DataDir]:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from entcomp.errors import EntcompError
-from entcomp.files import atomic_path
-from entcomp.kaldi.table import iter_table
+from entcomp.errors import EntcompError, SkippedUtterances
+from entcomp.files import Stage, atomic_path, read_stage, sha256_files
+from entcomp.kaldi.table import iter_table, read_table
 
 Item = TypeVar("Item")
 
@@ -70,3 +70,60 @@ def merge_scps(folder: Path, name: str, count: int, expected: Iterable[str]) -> 
         if lost is not None:
             raise EntcompError(f"{shards[-1]}: {lost} is in no shard; rerun this shard")
     return lines
+
+
+def merge_shards(
+    folder: Path, name: str, count: int, upstream: Iterable[str], mark: str = "stage"
+) -> dict[str, Any]:
+    """Join the shards of one stage and set to what one run would have left, archives apart.
+
+    ``upstream`` are the sorted ids of what the stage read; those that it skipped may be missing.
+    The combined mark has the shards' inputs, the sums of their counts, and the hash of their
+    archives one behind the other, which is the archive of a single run. Returns its outputs.
+    Raises EntcompError if a shard is not there, is unlike the first, or has not its utterances.
+    """
+    suffixes = [Shard(index, count).suffix for index in range(1, count + 1)]
+    stages = [_read_shard(folder, f"{mark}{suffix}") for suffix in suffixes]
+    for suffix, stage in zip(suffixes, stages, strict=True):
+        if stage["inputs"] != stages[0]["inputs"]:
+            raise EntcompError(
+                f"{folder / mark}{suffix}.json: made from other inputs or options than the first "
+                f"shard; rerun the one that is out of date"
+            )
+    combined = Stage(folder, stages[0]["inputs"], mark)
+    combined.start()
+    skipped = _merge_skipped(folder, mark.replace("stage", "skipped"), suffixes)
+    merge_scps(folder, name, count, (utt_id for utt_id in upstream if utt_id not in skipped))
+    outputs = _sums([stage["outputs"] for stage in stages])
+    outputs["sha256"] = sha256_files(folder / f"{name}{suffix}.ark" for suffix in suffixes)
+    combined.finish(outputs)
+    return outputs
+
+
+def _read_shard(folder: Path, name: str) -> dict[str, dict[str, Any]]:
+    path = folder / f"{name}.json"
+    if not path.exists():
+        raise EntcompError(f"{path}: no such file; run this shard to its end")
+    return read_stage(folder, name)
+
+
+def _merge_skipped(folder: Path, name: str, suffixes: list[str]) -> dict[str, str]:
+    """Join the shards' lists of skipped utterances; returns the reasons by id."""
+    skipped = SkippedUtterances(skip_bad=True)
+    for path in (folder / f"{name}{suffix}.txt" for suffix in suffixes):
+        if path.exists():
+            skipped.reasons |= read_table(path)
+    skipped.write(folder / f"{name}.txt")
+    return skipped.reasons
+
+
+def _sums(outputs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Whole numbers are counts, and add up; what else differs has no meaning for the whole."""
+    sums = {}
+    for key, value in outputs[0].items():
+        values: list[Any] = [one.get(key) for one in outputs]
+        if all(type(one) is int for one in values):
+            sums[key] = sum(values)
+        elif all(one == value for one in values):
+            sums[key] = value
+    return sums

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def iter_table(path: Path, empty_values: bool = False) -> Iterator[tuple[str, st
     try:
         with open(path, encoding="utf-8") as stream:
             for number, line in enumerate(stream, start=1):
-                key, _, value = line.rstrip("\n").replace("\t", " ", 1).partition(" ")
+                key, value = (*re.split("[ \t]", line.rstrip("\n"), maxsplit=1), "")[:2]
                 value = value.strip()
                 if not key or not (value or empty_values):
                     raise EntcompError(f"{path}:{number}: expected 'key value', got {line!r}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import Utterance
+from entcomp.kaldi.decode import open_audio
 
 
 def read_utterance(utterance: Utterance, sample_rate: int, allow_pipes: bool = False) -> np.ndarray:
@@ -32,28 +34,42 @@ def read_wav(
     name: str | None = None,
 ) -> np.ndarray:
     """Samples of a recording between two times in seconds; see `read_utterance`."""
-    import soundfile
+    return np.concatenate(list(iter_wav(source, sample_rate, start, end, name)))
 
+
+def iter_wav(
+    source: Path | io.BytesIO,
+    sample_rate: int,
+    start: float | None = None,
+    end: float | None = None,
+    name: str | None = None,
+) -> Iterator[np.ndarray]:
+    """The samples of `read_wav` in blocks of some seconds, however long the recording is."""
     name = name or str(source)
     if isinstance(source, Path) and not source.exists():
         raise EntcompError(f"{name}: no such file")
-    try:
-        with soundfile.SoundFile(source) as stream:
-            first = round((start or 0.0) * stream.samplerate)
-            last = stream.frames if end is None else round(end * stream.samplerate)
-            if first >= stream.frames > 0:
-                raise EntcompError(f"{name}: starts at {start} s, but the recording ends before")
-            stream.seek(first)
-            samples = stream.read(last - first, dtype="float32", always_2d=True)
-            rate = stream.samplerate
-    except (soundfile.SoundFileError, OSError) as error:
-        raise EntcompError(f"{name}: unreadable audio ({error})") from None
-    if len(samples) == 0:
+    rate, decoded = open_audio(source, start, end, name)
+    empty = True
+    for block in iter_resampled(_finite(decoded, name), rate, sample_rate):
+        empty = False
+        yield block
+    if empty:
         raise EntcompError(f"{name}: no samples")
-    mono = samples.mean(axis=1)
-    if not np.isfinite(mono).all():
-        raise EntcompError(f"{name}: NaN or infinite samples; convert the recording again")
-    return resample(mono, rate, sample_rate)
+
+
+def iter_resampled(
+    blocks: Iterable[np.ndarray], rate: int, sample_rate: int
+) -> Iterator[np.ndarray]:
+    """`resample` of a waveform that comes in blocks; the same samples, in other blocks."""
+    if rate == sample_rate:
+        yield from blocks
+        return
+    import soxr
+
+    stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
+    for block in blocks:
+        yield from _unless_empty(stream.resample_chunk(block))
+    yield from _unless_empty(stream.resample_chunk(np.empty(0, np.float32), last=True))
 
 
 def resample(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
@@ -63,6 +79,18 @@ def resample(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
     import soxr
 
     return soxr.resample(waveform, rate, sample_rate).astype(np.float32)
+
+
+def _unless_empty(block: np.ndarray) -> Iterator[np.ndarray]:
+    if len(block):
+        yield block
+
+
+def _finite(blocks: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:
+    for block in blocks:
+        if not np.isfinite(block).all():
+            raise EntcompError(f"{name}: NaN or infinite samples; convert the recording again")
+        yield block
 
 
 def _run_pipe(command: str, allow_pipes: bool) -> io.BytesIO:

@@ -1,0 +1,127 @@
+"""Audio files to blocks of mono samples: by libsndfile or, what it does not know, by PyAV."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from entcomp.errors import EntcompError
+
+BLOCK_SECONDS = 10
+
+Source = Path | io.BytesIO
+Blocks = Iterator[np.ndarray]
+
+
+def open_audio(
+    source: Source, start: float | None, end: float | None, name: str
+) -> tuple[int, Blocks]:
+    """Sample rate in Hz, and float32 (samples,) blocks from ``start`` to ``end`` (seconds).
+
+    Channels are averaged. Raises EntcompError for a file that neither library reads, and for one
+    that ends before ``start``.
+    """
+    import soundfile
+
+    try:
+        stream = soundfile.SoundFile(source)
+    except (soundfile.SoundFileError, OSError) as error:
+        opened = _open_av(source, name)
+        if opened is None:
+            raise EntcompError(f"{name}: unreadable audio ({error})") from None
+        rate, blocks = opened
+        return rate, _cut(blocks, start, end, rate, name)
+    first, last = _bounds(start, end, stream.samplerate)
+    if first >= stream.frames > 0:
+        raise _ends_before(name, start)
+    return stream.samplerate, _read(stream, first, last, name)
+
+
+def audio_seconds(source: Path) -> float:
+    """The duration that a file's header tells; 0 where it cannot be known without decoding."""
+    import soundfile
+
+    try:
+        return float(soundfile.info(source).duration)
+    except (soundfile.SoundFileError, OSError):
+        return 0.0
+
+
+def _bounds(start: float | None, end: float | None, rate: int) -> tuple[int, int | None]:
+    return round((start or 0.0) * rate), None if end is None else round(end * rate)
+
+
+def _ends_before(name: str, start: float | None) -> EntcompError:
+    return EntcompError(f"{name}: starts at {start} s, but the recording ends before")
+
+
+def _read(stream: Any, first: int, last: int | None, name: str) -> Blocks:
+    import soundfile
+
+    left = stream.frames - first if last is None else last - first
+    with stream:
+        try:
+            stream.seek(first)
+            while left > 0:
+                wanted = min(left, BLOCK_SECONDS * stream.samplerate)
+                block = stream.read(wanted, dtype="float32", always_2d=True)
+                if len(block) == 0:
+                    return
+                yield block.mean(axis=1)
+                left -= len(block)
+        except (soundfile.SoundFileError, OSError) as error:
+            raise EntcompError(f"{name}: unreadable audio ({error})") from None
+
+
+def _open_av(source: Source, name: str) -> tuple[int, Blocks] | None:
+    """None where PyAV is not installed, or finds no audio."""
+    try:
+        import av
+    except ImportError:
+        return None
+    try:
+        container = av.open(source if isinstance(source, Path) else io.BytesIO(source.getvalue()))
+    except (av.FFmpegError, OSError):
+        return None
+    if not container.streams.audio:
+        container.close()
+        return None
+    stream = container.streams.audio[0]
+    return int(stream.rate), _decode_av(container, stream, name)
+
+
+def _decode_av(container: Any, stream: Any, name: str) -> Blocks:
+    import av
+
+    convert = av.AudioResampler(format="fltp")  # the samples' type and layout, not their rate
+    held: list[np.ndarray] = []
+    try:
+        with container:
+            for frame in container.decode(stream):
+                held += [one.to_ndarray().mean(axis=0) for one in convert.resample(frame)]
+                if sum(map(len, held)) >= BLOCK_SECONDS * stream.rate:
+                    yield np.concatenate(held)
+                    held = []
+    except av.FFmpegError as error:
+        raise EntcompError(f"{name}: unreadable audio ({error})") from None
+    if held:
+        yield np.concatenate(held)
+
+
+def _cut(
+    blocks: Iterable[np.ndarray], start: float | None, end: float | None, rate: int, name: str
+) -> Blocks:
+    """The samples between two times in seconds."""
+    first, last = _bounds(start, end, rate)
+    position = 0
+    for block in blocks:
+        begin, position = position, position + len(block)
+        part = block[max(0, first - begin) : None if last is None else max(0, last - begin)]
+        if len(part):
+            yield part
+    if first >= position > 0:
+        raise _ends_before(name, start)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+import pytest
+
+from entcomp.errors import EntcompError, SkippedUtterances
+from entcomp.files import (
+    Stage,
+    atomic_path,
+    read_json,
+    read_stage,
+    sha256_file,
+    sha256_of,
+    write_json,
+)
+
+
+def test_the_final_name_appears_only_when_whole(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with atomic_path(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert [path.read_text() for path in path.parent.iterdir()] == ["whole"]
+
+
+def test_what_a_killed_run_left_is_overwritten(tmp_path):
+    (tmp_path / ".a.txt.tmp").write_text("left by a run that was killed")
+    with atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_full_disk_names_the_file_and_leaves_nothing(tmp_path):
+    (tmp_path / ".a.json.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_json(tmp_path / "a.json", {"a": 1})
+    assert caught.value.filename == str(tmp_path / "a.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hashes(tmp_path):
+    (tmp_path / "a").write_bytes(b"x" * 3_000_000)
+    assert sha256_file(tmp_path / "a") == hashlib.sha256(b"x" * 3_000_000).hexdigest()
+    assert sha256_of({"a": 1, "b": 2}) == sha256_of({"b": 2, "a": 1}) != sha256_of({"a": 2, "b": 1})
+
+
+def test_json_of_equal_content_is_equal_bytes(tmp_path):
+    write_json(tmp_path / "a", {"a": 1, "b": "é"})
+    write_json(tmp_path / "b", {"b": "é", "a": 1})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert read_json(tmp_path / "a") == {"a": 1, "b": "é"}
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a", {"a": float("nan")})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "no such file"), ("{", "not JSON"), ("[1]", "not a JSON object")],
+)
+def test_refuses_json(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "a.json").write_text(content)
+    with pytest.raises(EntcompError, match=rf"a\.json: {message}"):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_stage_is_whole_only_for_the_same_inputs(tmp_path):
+    stage = Stage(tmp_path / "out", {"seed": 1, "pair": (1, 2)})
+    assert not stage.is_whole()
+    stage.start()
+    assert not stage.is_whole()
+    stage.finish({"utterances": 3})
+    assert stage.is_whole()
+    assert not Stage(tmp_path / "out", {"seed": 2, "pair": (1, 2)}).is_whole()
+    assert read_stage(tmp_path / "out")["outputs"] == {"utterances": 3}
+    stage.start()
+    assert not stage.is_whole()
+    assert read_stage(tmp_path / "out") == {"inputs": {}, "outputs": {}}
+
+
+def test_skipped_utterances(tmp_path):
+    strict = SkippedUtterances(skip_bad=False)
+    with (
+        pytest.raises(EntcompError, match=r"^a\.wav: bad \(utterance a\); .* --skip-bad$"),
+        strict.guard("a"),
+    ):
+        raise EntcompError("a.wav: bad")
+    lenient = SkippedUtterances(skip_bad=True)
+    for utt_id in ("b", "a"):
+        with lenient.guard(utt_id):
+            raise EntcompError(f"{utt_id}.wav: bad")
+    lenient.write(tmp_path / "skipped.txt")
+    assert (tmp_path / "skipped.txt").read_text() == "a a.wav: bad\nb b.wav: bad\n"
+    SkippedUtterances(skip_bad=True).write(tmp_path / "skipped.txt")
+    assert not (tmp_path / "skipped.txt").exists()
+
+
+def test_a_bug_is_not_a_bad_utterance():
+    with pytest.raises(ZeroDivisionError), SkippedUtterances(skip_bad=True).guard("a"):
+        _ = 1 / 0
+
+
+def test_stage_marks_are_json(tmp_path):
+    Stage(tmp_path, {"b": 1, "a": 2}, "stage.1of2").finish({"x": 1})
+    stored = json.loads((tmp_path / "stage.1of2.json").read_text())
+    assert stored == {"inputs": {"a": 2, "b": 1}, "outputs": {"x": 1}}
