@@ -1,0 +1,50 @@
+"""entcomp import-units"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from entcomp.cli.options import Data, Exp, Format, SkipBad
+
+
+def import_units(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="One set's units.")],
+    data: Data,
+    exp: Exp,
+    unit_format: Format,
+    num_clusters: Annotated[int, typer.Option(min=1, metavar="K", help="Units are 0..K-1.")],
+    frame_shift: Annotated[float, typer.Option(metavar="SECONDS", help="Between units.")],
+    receptive_offset: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Where unit 0 begins; 0.01 for HuBERT.")
+    ] = 0.0,
+    sample_rate: Annotated[int, typer.Option(min=1, metavar="HZ", help="Of the audio.")] = 16000,
+    tsv: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(metavar="FILE", help="The manifest of each .km, in the order of FILE..."),
+    ] = None,
+    codebook_name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="NAME", help="Keeps units of different codebooks apart."),
+    ] = None,
+    skip_bad: SkipBad = False,
+) -> None:
+    """Take units from elsewhere into an experiment, as the set that DATA names."""
+    from entcomp.experiment import Experiment
+    from entcomp.units import exchange
+
+    info = exchange.imported_info(
+        num_clusters, frame_shift, receptive_offset, sample_rate, codebook_name
+    )
+    kind = unit_format.value
+    counts = exchange.import_units(files, tsv or [], kind, data, Experiment(exp), info, skip_bad)
+    name = data.resolve().name
+    if counts is None:
+        print(f"{name}: whole, skipped")
+    else:
+        print(
+            f"{name}: {counts['utterances']} utterances, {counts['frames']} units, "
+            f"{counts['skipped']} utterances skipped"
+        )

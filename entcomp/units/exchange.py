@@ -1,0 +1,151 @@
+"""import-units and export-units: units of other toolkits in, and ours out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from entcomp.errors import EntcompError, SkippedUtterances
+from entcomp.experiment import Experiment, UnitsInfo, check_same
+from entcomp.files import Stage, sha256_files, sha256_of
+from entcomp.kaldi.ark import ArkWriter, iter_vectors
+from entcomp.kaldi.datadir import MARKERS, DataDir, Utterance
+from entcomp.kaldi.formats import read_units, tsv_ids, write_tsv, write_units
+from entcomp.kaldi.table import iter_table, write_table
+from entcomp.progress import track
+
+
+def imported_info(
+    num_clusters: int,
+    frame_shift: float,
+    receptive_offset: float,
+    sample_rate: int,
+    codebook_name: str | None,
+) -> UnitsInfo:
+    """What is known of units from elsewhere; times in seconds.
+
+    ``codebook_name`` stands for the codebook that is not there: units of different names do not
+    mix. Raises EntcompError if a time is no whole number of samples.
+    """
+    samples = []
+    for option, seconds in (
+        ("--frame-shift", frame_shift),
+        ("--receptive-offset", receptive_offset),
+    ):
+        samples.append(round(seconds * sample_rate))
+        if abs(samples[-1] - seconds * sample_rate) > 1e-6 * sample_rate:
+            raise EntcompError(
+                f"{option} {seconds:g}: not a whole number of samples at {sample_rate} Hz; give "
+                "--sample-rate"
+            )
+    if samples[0] <= 0:
+        raise EntcompError(f"--frame-shift {frame_shift:g}: has to be positive")
+    codebook = sha256_of([codebook_name, num_clusters]) if codebook_name else ""
+    return UnitsInfo("imported", 0, num_clusters, sample_rate, samples[0], samples[1], codebook)
+
+
+def import_units(
+    files: Sequence[Path],
+    tsvs: Sequence[Path],
+    kind: str,
+    data: Path,
+    experiment: Experiment,
+    info: UnitsInfo,
+    skip_bad: bool = False,
+) -> dict[str, Any] | None:
+    """Write ``EXP/units/<set>/units.{ark,scp}``; returns the mark's counts, None if it was whole.
+
+    The set is named as the folder DATA, which is made, with ``utt2spk`` (each utterance its own
+    speaker), where it is not there. Raises EntcompError for what `read_units` does, and if EXP has
+    units of another kind.
+    """
+    folder = experiment.units(data.resolve().name)
+    inputs = {
+        "codebook_sha256": info.codebook_sha256,
+        "num_clusters": info.num_clusters,
+        "source_sha256": _source_sha256([*files, *tsvs]),
+        "skip_bad": skip_bad,
+    }
+    stage = Stage(folder, inputs)
+    _check_info(experiment, info)
+    is_set = any((data / marker).exists() for marker in MARKERS)
+    if not is_set and data.exists() and any(data.iterdir()):
+        raise EntcompError(f"{data}: not a data dir; name one, or one that is to be made")
+    if stage.is_whole():
+        return None
+    ids = _km_ids(files, tsvs, data) if kind == "km" else None
+    stage.start()
+    skipped = SkippedUtterances(skip_bad)
+    utt_ids = []
+    with ArkWriter(folder, "units") as ark:
+        found = read_units(files, kind, info.num_clusters, skipped, ids)
+        for utt_id, units in track(found, f"{folder.name}: units"):
+            ark.write(utt_id, units)
+            utt_ids.append(utt_id)
+    if not is_set:
+        write_table(data / "utt2spk", ((utt_id, utt_id) for utt_id in utt_ids))
+    if not experiment.units_json.exists():
+        info.write(experiment.units_json)
+    skipped.write(folder / "skipped.txt")
+    counts = ark.summary | {"skipped": len(skipped)}
+    stage.finish(counts)
+    return counts
+
+
+def export_units(data_set: DataDir, experiment: Experiment, kind: str, folder: Path) -> Path:
+    """Write ``<set>.km`` and ``<set>.tsv``, ``<set>.txt`` or ``<set>.jsonl``; returns its path.
+
+    Raises EntcompError where units are missing, or for ``km`` their recordings.
+    """
+    scp = experiment.units(data_set.name) / "units.scp"
+    if not scp.exists():
+        raise EntcompError(f"{scp}: no such file; run dump-units first")
+    path = folder / f"{data_set.name}.{'txt' if kind == 'text' else kind}"
+    if kind == "km":
+        write_tsv(path.with_suffix(".tsv"), _recordings(data_set, scp))
+    write_units(path, kind, track(iter_vectors(scp), f"{data_set.name}: {kind}"))
+    return path
+
+
+def _recordings(data_set: DataDir, scp: Path) -> Iterator[Utterance]:
+    """Those of the utterances that have units."""
+    if not (data_set.path / "wav.scp").exists():
+        raise EntcompError(f"{data_set.path}: no wav.scp for the .tsv; use --format text")
+    recordings = {utterance.utt_id: utterance for utterance in data_set.utterances()}
+    for utt_id, _ in iter_table(scp):
+        if utt_id not in recordings:
+            raise EntcompError(f"{scp}: {utt_id} is not in wav.scp; use --format text")
+        yield recordings[utt_id]
+
+
+def _km_ids(files: Sequence[Path], tsvs: Sequence[Path], data: Path) -> dict[Path, list[str]]:
+    """Names of the lines of each ``.km``."""
+    if len(files) != len(tsvs):
+        raise EntcompError(f"{len(files)} .km files and {len(tsvs)} --tsv; give one for each")
+    utterances = None
+    if (data / "wav.scp").exists():
+        utterances = list(DataDir(data.resolve().name, data).utterances())
+    return {km: tsv_ids(tsv, utterances) for km, tsv in zip(files, tsvs, strict=True)}
+
+
+def _source_sha256(paths: Sequence[Path]) -> str:
+    for path in paths:
+        if not path.exists():
+            raise EntcompError(f"{path}: no such file")
+    return sha256_files(paths)
+
+
+def _check_info(experiment: Experiment, info: UnitsInfo) -> None:
+    """All sets of an experiment have units of one kind."""
+    path = experiment.units_json
+    if not path.exists():
+        return
+    found = experiment.units_info()
+    check_same(info.codebook_sha256, found.codebook_sha256, "codebook", path, "use another EXP")
+    for name in ("num_clusters", "frame_shift", "receptive_offset"):
+        if getattr(info, name) != getattr(found, name):
+            raise EntcompError(
+                f"{path}: {name} is {getattr(found, name)} there, not {getattr(info, name)}; use "
+                "another EXP"
+            )

@@ -1,0 +1,170 @@
+"""What every feature extractor offers, and how a waveform of any length goes through one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from entcomp.errors import EntcompError
+
+# Self-attention grows with the square of a chunk; a chunk sees this much of what is around it.
+CHUNK_SECONDS = 20
+CONTEXT_SECONDS = 2
+
+ALIASES = {"hubert": "hubert_base", "wavlm": "wavlm_base_plus"}
+BUNDLES = (
+    "hubert_base",
+    "hubert_large",
+    "hubert_xlarge",
+    "wavlm_base",
+    "wavlm_base_plus",
+    "wavlm_large",
+)
+
+
+@dataclass(frozen=True)
+class FrameGrid:
+    """Which samples each frame sees: frame ``i`` those from ``i * shift`` to ``+ field``.
+
+    ``shift`` and ``field`` (the receptive field of the convolutions) are in samples.
+    """
+
+    shift: int
+    field: int
+
+    def count(self, samples: int) -> int:
+        """Frames of a waveform; what is left behind the last one is shorter than a shift."""
+        return max(0, (samples - self.field) // self.shift + 1)
+
+    @property
+    def offset(self) -> int:
+        """Where frame 0 begins: its ``shift`` samples are the middle ones of its field."""
+        return (self.field - self.shift) // 2
+
+
+class Extractor(Protocol):
+    """A frozen model from a mono waveform to one vector a frame.
+
+    ``checkpoint_sha256`` is empty where the weights are none, or torchaudio's own download.
+    """
+
+    name: str
+    layer: int
+    dim: int
+    sample_rate: int
+    grid: FrameGrid
+    checkpoint_sha256: str
+
+    def __call__(self, waveform: np.ndarray) -> np.ndarray:
+        """float32 (samples,) to float32 (frames, dim); safe to call from several threads."""
+        ...
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Samples that an extractor sees at once; of their frames those from ``first`` to ``last``
+    are kept, the others are context.
+    """
+
+    waveform: np.ndarray
+    first: int
+    last: int
+
+
+def iter_chunks(grid: FrameGrid, sample_rate: int, blocks: Iterable[np.ndarray]) -> Iterator[Chunk]:
+    """Cut a waveform, in blocks of float32 (samples,), into chunks that keep each frame once.
+
+    Chunks begin every CHUNK_SECONDS and overlap by CONTEXT_SECONDS on either side. So a frame
+    depends on nothing that is further away, and a recording of any length takes little memory.
+    """
+    size = CHUNK_SECONDS * sample_rate // grid.shift
+    context = CONTEXT_SECONDS * sample_rate // grid.shift
+    held, begin, first = np.empty(0, np.float32), 0, 0  # samples, their first frame; next to keep
+    remaining = iter(blocks)
+    while True:
+        block = next(remaining, None)
+        held = held if block is None else np.concatenate([held, block])
+        total = begin + grid.count(len(held))
+        while total > first + size + context or (block is None and first < total):
+            last = min(first + size, total)
+            # The last chunk keeps the tail, which a model's normalisation over time sees.
+            samples = (last + context - 1 - begin) * grid.shift + grid.field
+            end = len(held) if last + context >= total else samples
+            yield Chunk(held[:end], first - begin, last - begin)
+            first, ahead = last, max(0, last - context) - begin
+            held, begin = held[ahead * grid.shift :], begin + ahead
+        if block is None:
+            return
+
+
+def extract_chunk(extractor: Extractor, chunk: Chunk) -> np.ndarray:
+    """Features of the frames that a chunk keeps, float32 (frames, dim)."""
+    features = extractor(chunk.waveform)
+    due = extractor.grid.count(len(chunk.waveform))
+    if len(features) != due:
+        raise EntcompError(
+            f"{extractor.name}: {len(features)} frames where {due} were due; "
+            f"is the checkpoint one of {extractor.name}?"
+        )
+    return features[chunk.first : chunk.last]
+
+
+def extract(extractor: Extractor, waveform: np.ndarray, source: str) -> np.ndarray:
+    """Features of a waveform: float32 (samples,) to float32 (frames, dim), in chunks.
+
+    No feature is causal: a frame sees up to CHUNK_SECONDS + CONTEXT_SECONDS of what follows it.
+    Raises EntcompError, naming ``source``, for a waveform shorter than a frame.
+    """
+    check_length(extractor, len(waveform), source)
+    chunks = iter_chunks(extractor.grid, extractor.sample_rate, [waveform])
+    return np.concatenate([extract_chunk(extractor, chunk) for chunk in chunks])
+
+
+def check_length(extractor: Extractor, samples: int, source: str) -> None:
+    """Raises EntcompError, naming ``source``, for a waveform shorter than a frame."""
+    if extractor.grid.count(samples) == 0:
+        raise EntcompError(
+            f"{source}: wav shorter than a frame ({samples} samples at "
+            f"{extractor.sample_rate} Hz, {extractor.name} needs {extractor.grid.field})"
+        )
+
+
+def load_extractor(
+    name: str, layer: str | None = None, checkpoint: Path | None = None, device: str = "auto"
+) -> Extractor:
+    """The extractor of that name; ``layer`` is a number or ``last``, None the extractor's default.
+
+    Raises EntcompError for an unknown name or layer, or a checkpoint that is not there.
+    """
+    if checkpoint is not None and not checkpoint.is_file():
+        raise EntcompError(f"{checkpoint}: no such checkpoint")
+    name = ALIASES.get(name, name)
+    if name == "moonshine":
+        from entcomp.units.moonshine import Moonshine
+
+        return Moonshine(layer, checkpoint)
+    if name == "mfcc":
+        from entcomp.units.mfcc import Mfcc
+
+        return Mfcc(layer, checkpoint)
+    if name in BUNDLES:
+        from entcomp.units.bundle import Bundle
+
+        return Bundle(name, layer, checkpoint, device)
+    known = ", ".join(("moonshine", "mfcc", *ALIASES, *BUNDLES))
+    raise EntcompError(f"--extractor {name}: unknown; there are: {known}")
+
+
+def parse_layer(text: str, choices: range, name: str) -> int:
+    """A layer's number; ``last`` is the end of ``choices``. Raises EntcompError for any other."""
+    if text == "last":
+        return choices[-1]
+    if not text.isdigit() or int(text) not in choices:
+        raise EntcompError(
+            f"--layer {text}: {name} has layers {choices[0]} to {choices[-1]}, or 'last'"
+        )
+    return int(text)

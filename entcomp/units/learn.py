@@ -1,0 +1,101 @@
+"""learn-kmeans: from recordings to ``kmeans.npz`` and ``units.json``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from entcomp.errors import EntcompError, SkippedUtterances
+from entcomp.experiment import Experiment, UnitsInfo
+from entcomp.files import Stage, sha256_file
+from entcomp.kaldi.datadir import DataDir, audio_bytes
+from entcomp.progress import track
+from entcomp.units.codebook import Codebook, learn_codebook
+from entcomp.units.extractor import Extractor
+from entcomp.units.features import iter_features
+from entcomp.units.sampling import FrameSample
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What the codebook's bytes depend on, beside the extractor and the recordings."""
+
+    num_clusters: int
+    max_frames: int
+    seed: int
+    skip_bad: bool
+
+
+def learn_kmeans(
+    sets: list[DataDir],
+    exp: Experiment,
+    extractor: Extractor,
+    learning: Learning,
+    num_jobs: int,
+    allow_pipes: bool = False,
+) -> dict[str, Any] | None:
+    """Learn the codebook of EXP; returns what the stage's mark says, None if it was whole.
+
+    Raises EntcompError for a bad utterance (unless they are skipped) or too few frames.
+    """
+    stage = Stage(exp.codebook.parent, _inputs(sets, extractor, learning))
+    if stage.is_whole():
+        return None
+    stage.start()
+    skipped = SkippedUtterances(learning.skip_bad)
+    sample = FrameSample(learning.max_frames, learning.seed)
+    for data_set in sets:
+        total = sum(1 for _ in data_set.utterances())
+        found = iter_features(data_set.utterances(), extractor, skipped, num_jobs, allow_pipes)
+        for features in track(found, f"{data_set.name}: features", total):
+            sample.add(f"{data_set.name}/{features.utt_id}", features.values)
+    if not sample.seen:
+        raise EntcompError(f"{sets[0].path}: no utterance to learn from")
+    frames = sample.frames()
+    codebook = learn_codebook(frames, learning.num_clusters, learning.seed)
+    codebook.write(exp.codebook)
+    _units_info(extractor, codebook, exp).write(exp.units_json)
+    skipped.write(exp.codebook.with_name("skipped.txt"))
+    outputs = _summary(codebook, frames) | {
+        "frames_seen": sample.seen,
+        "skipped": len(skipped),
+        "sha256": sha256_file(exp.codebook),
+    }
+    stage.finish(outputs)
+    return outputs
+
+
+def _inputs(sets: list[DataDir], extractor: Extractor, learning: Learning) -> dict[str, Any]:
+    recordings = {
+        data_set.name: [data_set.audio_sha256(), audio_bytes(data_set.utterances())]
+        for data_set in sets
+    }
+    return asdict(learning) | {
+        "extractor": extractor.name,
+        "layer": extractor.layer,
+        "checkpoint_sha256": extractor.checkpoint_sha256,
+        "recordings": recordings,
+    }
+
+
+def _units_info(extractor: Extractor, codebook: Codebook, exp: Experiment) -> UnitsInfo:
+    return UnitsInfo(
+        extractor=extractor.name,
+        layer=extractor.layer,
+        num_clusters=len(codebook.centroids),
+        sample_rate=extractor.sample_rate,
+        frame_shift_samples=extractor.grid.shift,
+        receptive_offset_samples=extractor.grid.offset,
+        codebook_sha256=sha256_file(exp.codebook),
+    )
+
+
+def _summary(codebook: Codebook, frames: np.ndarray) -> dict[str, Any]:
+    units = codebook.assign(frames)
+    return {
+        "frames": len(frames),
+        "inertia": codebook.inertia(frames, units),
+        "clusters_used": len(np.unique(units)),
+    }

@@ -1,0 +1,161 @@
+"""`entcomp import-units` and `export-units` as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from entcomp.cli import app
+from entcomp.experiment import Experiment
+from entcomp.kaldi.ark import iter_vectors
+
+LABELS = "utt1 5 5 7\nutt2 99 0\n"
+OPTIONS = ["--num-clusters", "100", "--frame-shift", "0.02"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the command line, called in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["entcomp", *map(str, arguments)])
+        try:
+            app.main()
+            code: Any = 0
+        except SystemExit as end:
+            code = end.code or 0
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    path = tmp_path / "labels.txt"
+    path.write_text(LABELS)
+    return path
+
+
+def test_import_and_export(
+    tmp_path: Path, labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, exp, out = tmp_path / "data" / "train", tmp_path / "exp", tmp_path / "out"
+    call = ["import-units", "--format", "text", *OPTIONS, "--receptive-offset", "0.01"]
+    code, said, err = run(capsys, *call, labels, data, exp)
+    assert code == 0, err
+    assert said == "train: 2 utterances, 5 units, 0 utterances skipped\n"
+    assert (data / "utt2spk").read_text() == "utt1 utt1\nutt2 utt2\n"
+    info = Experiment(exp).units_info()
+    assert (info.extractor, info.num_clusters) == ("imported", 100)
+    assert (info.frame_shift, info.receptive_offset) == (0.02, 0.01)
+    units = dict(iter_vectors(Experiment(exp).units("train") / "units.scp"))
+    assert {key: value.tolist() for key, value in units.items()} == {
+        "utt1": [5, 5, 7],
+        "utt2": [99, 0],
+    }
+    assert run(capsys, *call, labels, data, exp)[1] == "train: whole, skipped\n"
+    assert run(capsys, "export-units", "--format", "text", data.parent, exp, out)[0] == 0
+    assert (out / "train.txt").read_text() == LABELS
+    assert run(capsys, "export-units", "--format", "jsonl", data.parent, exp, out)[0] == 0
+    lines = (out / "train.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines][1] == {"key": "utt2", "code": [99, 0]}
+    code, _, err = run(capsys, "export-units", "--format", "km", data.parent, exp, out)
+    assert code == 1 and "no wav.scp for the .tsv; use --format text" in err
+    assert sorted(path.name for path in out.iterdir()) == ["train.jsonl", "train.txt"]
+    assert run(capsys, "segment", "--criterion", "dedup", data.parent, exp)[0] == 0
+    groups = dict(iter_vectors(Experiment(exp).segments("dedup") / "train" / "groups.scp"))
+    assert groups["utt1"].tolist() == [2, 1]
+
+
+def test_fairseq_there_and_back(
+    tmp_path: Path, labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, exp = tmp_path / "data" / "train", tmp_path / "exp"
+    data.mkdir(parents=True)
+    wavs = []
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(1600), 16000)
+        wavs.append(str(tmp_path / f"{name}.wav"))
+    (data / "wav.scp").write_text(f"utt1 {wavs[1]}\nutt2 {wavs[0]}\n")
+    assert run(capsys, "import-units", "--format", "text", *OPTIONS, labels, data, exp)[0] == 0
+    assert not (data / "utt2spk").exists()
+    run(capsys, "export-units", "--format", "km", data, exp, tmp_path)
+    km, tsv = tmp_path / "train.km", tmp_path / "train.tsv"
+    assert km.read_text() == "5 5 7\n99 0\n"
+    again = tmp_path / "again"
+    call = ["import-units", "--format", "km", *OPTIONS, km]
+    assert run(capsys, *call, "--tsv", tsv, data, again)[0] == 0
+    archives = [path / "units" / "train" / "units.ark" for path in (exp, again)]
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    code, _, err = run(capsys, *call, data, tmp_path / "third")
+    assert code == 1 and "1 .km files and 0 --tsv; give one for each" in err
+
+
+def test_units_of_one_experiment_are_of_one_kind(
+    tmp_path: Path, labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, exp = tmp_path / "data", tmp_path / "exp"
+    call = ["import-units", "--format", "text", "--frame-shift", "0.02"]
+    named = ["--num-clusters", "100", "--codebook-name", "mhubert"]
+    assert run(capsys, *call, *named, labels, data / "train", exp)[0] == 0
+    before = Experiment(exp).units_json.read_bytes()
+    for other, message in (
+        (["--num-clusters", "100", "--codebook-name", "hubert"], "made with another codebook"),
+        (["--num-clusters", "200"], "num_clusters is 100 there, not 200; use another EXP"),
+        (["--num-clusters", "100", "--receptive-offset", "0.01"], "receptive_offset is 0.0 there"),
+    ):
+        code, _, err = run(capsys, *call, *other, labels, data / "dev", exp)
+        assert code == 1 and message in err and "units.json" in err
+    assert run(capsys, *call, "--num-clusters", "100", labels, data / "dev", exp)[0] == 0
+    assert Experiment(exp).units_json.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--num-clusters", "50", "--frame-shift", "0.02"], "labels.txt:2: unit 99 is not one of"),
+        (["--num-clusters", "100", "--frame-shift", "0.00001"], "not a whole number of samples"),
+        (["--num-clusters", "100", "--frame-shift", "0"], "--frame-shift 0: has to be positive"),
+    ],
+)
+def test_mistakes(
+    tmp_path: Path,
+    labels: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
+) -> None:
+    data, exp = tmp_path / "data" / "train", tmp_path / "exp"
+    call = ["import-units", "--format", "text", *options, labels, data, exp]
+    code, _, err = run(capsys, *call)
+    assert code == 1 and message in err and "Traceback" not in err
+    assert not data.exists() and not list(exp.rglob("units.*"))
+    if "unit 99" in message:
+        code, out, _ = run(capsys, *call, "--skip-bad")
+        assert code == 0 and "1 utterances, 3 units, 1 utterances skipped" in out
+
+
+def test_a_folder_of_sets_is_no_set(
+    tmp_path: Path, labels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    call = ["import-units", "--format", "text", *OPTIONS]
+    code, _, err = run(capsys, *call, labels, tmp_path / "data", tmp_path / "exp")
+    assert code == 1 and "not a data dir; name one" in err
+    code, _, err = run(capsys, *call, "nowhere.txt", tmp_path / "new", tmp_path / "exp")
+    assert code == 1 and "nowhere.txt: no such file" in err
+
+
+def test_real_hubert_units(
+    tmp_path: Path, shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = shared_data / "hubert100" / "lj_val" / "units.txt"
+    call = ["import-units", "--format", "text", *OPTIONS, "--receptive-offset", "0.01"]
+    code, out, err = run(capsys, *call, source, tmp_path / "lj_val", tmp_path / "exp")
+    assert code == 0, err
+    assert out == "lj_val: 1310 utterances, 436450 units, 0 utterances skipped\n"
+    run(capsys, "export-units", "--format", "text", tmp_path / "lj_val", tmp_path / "exp", tmp_path)
+    assert (tmp_path / "lj_val.txt").read_bytes() == source.read_bytes()

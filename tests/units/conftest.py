@@ -1,0 +1,89 @@
+"""An experiment on made-up recordings, and the command line run in this process."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from recordings import write_set
+
+from entcomp.cli import app
+from entcomp.errors import EntcompError
+from entcomp.experiment import Experiment
+from entcomp.kaldi.datadir import find_sets
+from entcomp.units.extractor import load_extractor
+from entcomp.units.learn import Learning, learn_kmeans
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def message(self) -> str:
+        """The one line that a user's mistake ends in."""
+        assert self.code == 1
+        assert "Traceback" not in self.err
+        assert self.err.count("entcomp: error: ") == 1
+        line = self.err.rstrip("\n").splitlines()[-1]
+        assert line.startswith("entcomp: error: ")
+        return line.removeprefix("entcomp: error: ")
+
+
+Cli = Callable[..., Outcome]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """``entcomp`` with these arguments, errors included, without a new process."""
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["entcomp", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            app.main()
+        code = caught.value.code
+        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `data` and `exp` are copies of."""
+    folder = tmp_path_factory.mktemp("template")
+    write_set(folder / "data" / "train", {f"utt{number}": 1 + 0.3 * number for number in range(6)})
+    write_set(folder / "data" / "dev", {"a": 1.0, "b": 2.0})
+    learning = Learning(num_clusters=20, max_frames=10_000, seed=0, skip_bad=False)
+    train = find_sets(folder / "data", "train")
+    learn_kmeans(train, Experiment(folder / "exp"), load_extractor("mfcc"), learning, num_jobs=1)
+    return folder
+
+
+@pytest.fixture
+def data(template: Path, tmp_path: Path) -> Path:
+    """Two sets: ``train`` of six utterances, ``dev`` of two."""
+    return shutil.copytree(template / "data", tmp_path / "data")
+
+
+@pytest.fixture
+def exp(template: Path, tmp_path: Path) -> Path:
+    """An experiment with a codebook of 20 MFCC clusters, learnt on ``train``."""
+    return shutil.copytree(template / "exp", tmp_path / "exp")
+
+
+@pytest.fixture(scope="session")
+def moonshine_encoder() -> Path:
+    """Moonshine's encoder, where tests/run.sh or the user has installed it."""
+    from entcomp.units.moonshine import find_encoder
+
+    try:
+        return find_encoder()
+    except EntcompError as error:
+        pytest.skip(str(error))

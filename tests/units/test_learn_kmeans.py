@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from entcomp.experiment import Experiment
+from entcomp.units.codebook import Codebook
+
+MFCC = ("learn-kmeans", "--extractor", "mfcc", "--num-clusters", 20)
+
+
+def test_what_it_leaves(cli, data, tmp_path):
+    outcome = cli(*MFCC, "--sets", "train", data, tmp_path / "exp")
+    assert outcome.code == 0
+    assert "20 of 20 clusters used, inertia " in outcome.out
+    assert "0 utterances skipped" in outcome.out
+    exp = Experiment(tmp_path / "exp")
+    info = exp.units_info()
+    assert (info.extractor, info.layer, info.num_clusters) == ("mfcc", 0, 20)
+    assert (info.frame_shift, info.receptive_offset) == (0.010, 0.0075)
+    assert Codebook.read(exp.codebook).centroids.shape == (20, 39)
+    stage = json.loads((tmp_path / "exp/units/stage.json").read_text())
+    assert stage["outputs"]["clusters_used"] == 20
+    assert stage["outputs"]["inertia"] > 0
+    assert stage["outputs"]["frames"] == sum(98 + 30 * number for number in range(6))
+    assert sorted(path.name for path in (tmp_path / "exp/units").iterdir()) == [
+        "kmeans.npz",
+        "stage.json",
+        "units.json",
+    ]
+
+
+def test_same_bytes_for_any_number_of_jobs_and_skipped_if_whole(cli, data, tmp_path):
+    for nj in (1, 4):
+        assert cli(*MFCC, "--nj", nj, data, tmp_path / f"exp{nj}").code == 0
+    for name in ("kmeans.npz", "units.json", "stage.json"):
+        one, four = (tmp_path / f"exp{nj}" / "units" / name for nj in (1, 4))
+        assert one.read_bytes() == four.read_bytes()
+    before = (tmp_path / "exp1/units/kmeans.npz").stat().st_mtime_ns
+    assert "whole, skipped" in cli(*MFCC, data, tmp_path / "exp1").out
+    assert (tmp_path / "exp1/units/kmeans.npz").stat().st_mtime_ns == before
+
+
+def test_learns_anew_from_other_options(cli, data, tmp_path):
+    books = []
+    for options in ((), ("--seed", 1), ("--max-frames", 300), ("--sets", "dev")):
+        outcome = cli(*MFCC, *options, data, tmp_path / "exp")
+        assert "clusters used" in outcome.out
+        books.append((tmp_path / "exp/units/kmeans.npz").read_bytes())
+    assert "on 298 of 298 frames" not in outcome.out
+    assert len(set(books)) == len(books)
+
+
+def test_a_sample_is_enough(cli, data, tmp_path):
+    outcome = cli(*MFCC, "--max-frames", 100, data, tmp_path / "exp")
+    assert "on 100 of " in outcome.out
+    assert np.isfinite(Codebook.read(tmp_path / "exp/units/kmeans.npz").centroids).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--num-clusters", 5000), "frames for 5000 clusters; give more recordings or a smaller"),
+        (("--extractor", "mfc"), "--extractor mfc: unknown"),
+        (("--layer", "2"), "mfcc: has no layers"),
+        (("--checkpoint", "nowhere.onnx"), "nowhere.onnx: no such checkpoint"),
+        (("--extractor", "moonshine", "--checkpoint", "nowhere"), "nowhere: no such checkpoint"),
+        (("--sets", "trian"), "no set 'trian'; there are: dev, train"),
+    ],
+)
+def test_refuses(cli, data, tmp_path, options, message):
+    assert message in cli(*MFCC, *options, data, tmp_path / "exp").message
+    assert not (tmp_path / "exp/units/kmeans.npz").exists()
+    assert not (tmp_path / "exp/units/stage.json").exists()
+
+
+def test_bad_utterances(cli, data, tmp_path):
+    (data / "train" / "utt2.wav").unlink()
+    message = cli(*MFCC, data, tmp_path / "exp").message
+    assert "utt2.wav: no such file (utterance utt2); mend it or pass --skip-bad" in message
+    outcome = cli(*MFCC, "--skip-bad", data, tmp_path / "exp")
+    assert outcome.code == 0
+    assert "1 utterances skipped" in outcome.out
+    assert (tmp_path / "exp/units/skipped.txt").read_text().startswith("utt2 ")
+
+
+def test_a_set_without_utterances(cli, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/wav.scp").touch()
+    assert "no utterance to learn from" in cli(*MFCC, tmp_path / "data", tmp_path / "exp").message
+
+
+def test_the_default_is_moonshine(cli, data, tmp_path: Path, moonshine_encoder):
+    assert cli("learn-kmeans", "--num-clusters", 20, data, tmp_path / "exp").code == 0
+    info = Experiment(tmp_path / "exp").units_info()
+    assert (info.extractor, info.layer, info.frame_shift) == ("moonshine", 3, 0.024)
+    assert Codebook.read(tmp_path / "exp/units/kmeans.npz").centroids.shape == (20, 288)
