@@ -1,0 +1,1 @@
+"""One training loop for the LM, recognition, translation and voice conversion."""

@@ -1,0 +1,147 @@
+"""The entropy LM: a LLaMA-style decoder over packed sequences of units.
+
+Shape suffixes: T tokens of all sequences, D channels, H heads, E channels of a head, F channels
+inside SwiGLU, K units.
+
+What is unusual:
+- Sequences lie end to end (`Packed`); no layer computes on padding.
+- BOS is an input only: the embedding has K + 1 rows, the head K outputs, apart from each other.
+- The head starts at zero, so that training starts at a loss of ln K. Other matrices start normal
+  with deviation 0.02, those that write to the residual divided by sqrt(2 x layers).
+- No biases; RMSNorm before each block and before the head.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from entcomp.lm.config import LMConfig
+from entcomp.lm.packed import Packed, Sequences
+
+ROPE_BASE = 10_000.0
+NORM_EPS = 1e-5
+INIT_STD = 0.02
+
+
+class UnitLM(nn.Module):
+    """``forward(packed) -> logits_TK``: the next unit's, given those before it in its sequence."""
+
+    def __init__(self, config: LMConfig, num_clusters: int) -> None:
+        super().__init__()
+        self.num_clusters = num_clusters
+        self.head_dim = config.dim // config.heads
+        self.embedding = nn.Embedding(num_clusters + 1, config.dim)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = RMSNorm(config.dim)
+        self.head = nn.Linear(config.dim, num_clusters, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self._initialise(config.layers)
+
+    def forward(self, packed: Sequences) -> Tensor:
+        dtype = at_least_float32(self.embedding.weight.dtype)
+        rope_TE = rotations(packed.positions_T, self.head_dim, dtype)
+        x_TD = self.dropout(self.embedding(packed.inputs_T))
+        for block in self.blocks:
+            x_TD = block(x_TD, rope_TE, packed)
+        return self.head(self.norm(x_TD))
+
+    def loss(self, packed: Packed) -> dict[str, Tensor]:
+        """Nats per unit, and the number of units."""
+        logits_TK = self(packed)
+        count = torch.tensor(len(packed.targets_T))
+        return {"loss": F.cross_entropy(logits_TK.float(), packed.targets_T), "count": count}
+
+    def _initialise(self, layers: int) -> None:
+        for name, parameter in self.named_parameters():
+            if parameter.ndim > 1:
+                writes_residual = name.endswith(("attention.output.weight", "ffn.down.weight"))
+                scale = 1 / math.sqrt(2 * layers) if writes_residual else 1.0
+                nn.init.normal_(parameter, std=INIT_STD * scale)
+        nn.init.zeros_(self.head.weight)
+
+
+def entropies(logits_TK: Tensor) -> Tensor:
+    """Entropy of each row's distribution, in nats (eq. 1): (T, K) -> (T,), float32 at least."""
+    log_p_TK = logits_TK.to(at_least_float32(logits_TK.dtype)).log_softmax(dim=-1)
+    return -(log_p_TK.exp() * log_p_TK).sum(dim=-1)
+
+
+class Block(nn.Module):
+    """Attention, then SwiGLU, each added to what it reads."""
+
+    def __init__(self, config: LMConfig) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.dim)
+        self.attention = Attention(config.dim, config.heads)
+        self.ffn_norm = RMSNorm(config.dim)
+        self.ffn = SwiGLU(config.dim, config.ffn_dim)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x_TD: Tensor, rope_TE: tuple[Tensor, Tensor], packed: Sequences) -> Tensor:
+        x_TD = x_TD + self.dropout(self.attention(self.attention_norm(x_TD), rope_TE, packed))
+        return x_TD + self.dropout(self.ffn(self.ffn_norm(x_TD)))
+
+
+class Attention(nn.Module):
+    """Causal multi-head attention; who may see whom is ``packed.attend``'s business."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.output = nn.Linear(dim, dim, bias=False)
+
+    def forward(self, x_TD: Tensor, rope_TE: tuple[Tensor, Tensor], packed: Sequences) -> Tensor:
+        q_THE, k_THE, v_THE = self.qkv(x_TD).view(len(x_TD), 3, self.heads, -1).unbind(dim=1)
+        mixed_THE = packed.attend(rotate(q_THE, rope_TE), rotate(k_THE, rope_TE), v_THE)
+        return self.output(mixed_THE.flatten(start_dim=1))
+
+
+class SwiGLU(nn.Module):
+    """``down(silu(gate(x)) * up(x))``"""
+
+    def __init__(self, dim: int, ffn_dim: int) -> None:
+        super().__init__()
+        self.gate_up = nn.Linear(dim, 2 * ffn_dim, bias=False)
+        self.down = nn.Linear(ffn_dim, dim, bias=False)
+
+    def forward(self, x_TD: Tensor) -> Tensor:
+        gate_TF, up_TF = self.gate_up(x_TD).chunk(2, dim=-1)
+        return self.down(F.silu(gate_TF) * up_TF)
+
+
+class RMSNorm(nn.Module):
+    """Root mean square 1, in float32 at least, then a gain."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x_TD: Tensor) -> Tensor:
+        x32_TD = x_TD.to(at_least_float32(x_TD.dtype))
+        scale = torch.rsqrt(x32_TD.square().mean(dim=-1, keepdim=True) + NORM_EPS)
+        return (x32_TD * scale * self.weight).type_as(x_TD)
+
+
+def at_least_float32(dtype: torch.dtype) -> torch.dtype:
+    """What sums and norms are computed in: float32 for narrower numbers."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def rotations(positions_T: Tensor, head_dim: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of RoPE, (T, 1, E / 2) each; channel e turns with e + E / 2."""
+    channels = torch.arange(0, head_dim, 2, device=positions_T.device, dtype=dtype)
+    angles = positions_T[:, None] * ROPE_BASE ** (-channels / head_dim)
+    return angles.cos()[:, None], angles.sin()[:, None]
+
+
+def rotate(x_THE: Tensor, rope_TE: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn queries or keys by their positions."""
+    cos, sin = rope_TE
+    first, second = x_THE.chunk(2, dim=-1)
+    turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+    return turned.type_as(x_THE)

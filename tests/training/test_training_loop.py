@@ -1,0 +1,207 @@
+"""The loop: the same bytes whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from toy_training import Toy, ToyBatches, run_toy, toy_dev
+
+from entcomp.config import make_config
+from entcomp.errors import EntcompError
+from entcomp.training.config import TrainingConfig
+from entcomp.training.evaluation import evaluate
+from entcomp.training.loop import fit
+from entcomp.training.weights import write_mean, write_weights
+
+
+def log_lines(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def in_child(folder: Path, pause: float) -> multiprocessing.Process:
+    """A forked process that trains; one thread, as OpenMP's do not survive a fork."""
+
+    def target() -> None:
+        torch.set_num_threads(1)
+        run_toy(folder, pause)
+
+    process = multiprocessing.get_context("fork").Process(target=target)
+    process.start()
+    return process
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    in_child(folder, 0.0).join()
+    return folder
+
+
+def test_killed_at_any_moment_and_rerun_gives_the_same_bytes(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    moments = random.Random(7)
+    killed = 0
+    while killed < 6:
+        process = in_child(tmp_path, 0.02)
+        process.join(timeout=0.1 + moments.random())
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+        killed += 1
+    assert killed >= 2
+    in_child(tmp_path, 0.0).join()
+    for name in ("model.safetensors", "log.jsonl", "training.json"):
+        assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes(), name
+
+
+def test_a_terminated_training_is_no_success(tmp_path: Path) -> None:
+    """Lightning leaves with 0 after SIGTERM, and a recipe would go on to the next stage."""
+    process = in_child(tmp_path, 0.05)
+    while not (tmp_path / "log.jsonl").exists() or not log_lines(tmp_path):
+        time.sleep(0.01)
+    process.terminate()
+    process.join()
+    assert process.exitcode == 128 + signal.SIGTERM
+
+
+def test_loss_falls_and_the_learning_rate_follows_its_schedule(undisturbed: Path) -> None:
+    lines = log_lines(undisturbed)
+    dev = [line["loss"] for line in lines if line["split"] == "dev"]
+    rates = [line["learning_rate"] for line in lines if line["split"] == "train"]
+    assert len(dev) == 6 and dev[-1] < 0.2 * dev[0]
+    assert rates[:5] == pytest.approx([0.004, 0.008, 0.012, 0.016, 0.02])
+    assert rates[-1] == pytest.approx(0.002, rel=0.02)
+
+
+def test_the_mean_of_the_best_weights_is_kept(undisturbed: Path) -> None:
+    kept = sorted((undisturbed / "checkpoints").glob("step-*.safetensors"))
+    first, second = (load_file(path) for path in kept)
+    mean = load_file(undisturbed / "model.safetensors")
+    for name, tensor in mean.items():
+        torch.testing.assert_close(tensor, (first[name] + second[name]) / 2)
+    dev = {line["step"]: line["loss"] for line in log_lines(undisturbed) if line["split"] == "dev"}
+    assert sorted(dev, key=dev.__getitem__)[:2] == sorted(
+        (int(path.stem[5:]) for path in kept), key=dev.__getitem__
+    )
+
+
+def test_a_whole_run_is_skipped_and_more_steps_go_on(undisturbed: Path, tmp_path: Path) -> None:
+    whole = run_toy(tmp_path, max_steps=20)
+    before = (tmp_path / "log.jsonl").read_bytes()
+    assert run_toy(tmp_path, max_steps=20) == whole
+    assert (tmp_path / "log.jsonl").read_bytes() == before
+    longer = run_toy(tmp_path, max_steps=30)
+    assert longer.step == 30
+    assert (tmp_path / "log.jsonl").read_bytes().startswith(before)
+    assert [line["step"] for line in log_lines(tmp_path) if line["split"] == "train"] == list(
+        range(1, 31)
+    )
+
+
+def test_result_holds_the_metrics_of_the_kept_weights(tmp_path: Path) -> None:
+    config = make_config(TrainingConfig, {"max_steps": 5}, "test")
+    model = Toy()
+    result = fit(model, ToyBatches(), toy_dev(), config, tmp_path, {})
+    again = evaluate(model, toy_dev(), config, torch.device("cpu"))
+    assert again == result.metrics and set(again) == {"loss", "absolute"}
+    loaded = load_file(result.weights)
+    assert all(torch.equal(loaded[name], value) for name, value in model.state_dict().items())
+
+
+def test_other_inputs_in_the_same_folder_are_refused(tmp_path: Path) -> None:
+    run_toy(tmp_path, max_steps=10)
+    with pytest.raises(EntcompError, match=r"another learning_rate; remove"):
+        run_toy(tmp_path, max_steps=10, learning_rate=0.5)
+
+
+def test_patience_ends_the_training_and_stays_so(tmp_path: Path) -> None:
+    stopped = run_toy(tmp_path, learning_rate=1e-9, patience=2, val_interval=5, keep_best=1)
+    assert stopped.step < 60
+    longer = run_toy(
+        tmp_path, learning_rate=1e-9, patience=2, val_interval=5, keep_best=1, max_steps=90
+    )
+    assert longer.step == stopped.step
+
+
+def test_accumulated_steps_resume_in_the_right_place(tmp_path: Path) -> None:
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    settings = {"accumulate": 3, "warmup_steps": 1, "final_lr_ratio": 1.0}  # no end in the schedule
+    run_toy(straight, max_steps=20, **settings)
+    for steps in (7, 10, 20):
+        run_toy(broken, max_steps=steps, **settings)
+    losses = [
+        [(one["step"], one["loss"]) for one in log_lines(folder) if one["split"] == "train"]
+        for folder in (straight, broken)
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_nan_loss_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(EntcompError, match=r"loss is (nan|inf) at step \d+; lower"):
+        run_toy(tmp_path, learning_rate=1e30, clip_norm=None)
+
+
+def test_dev_metrics_are_weighted_by_count() -> None:
+    class Constant(torch.nn.Module):
+        def loss(self, batch: tuple[float, int]) -> dict[str, torch.Tensor]:
+            return {"loss": torch.tensor(batch[0]), "count": torch.tensor(batch[1])}
+
+    config = make_config(TrainingConfig, {}, "test")
+    metrics = evaluate(Constant(), [(1.0, 1), (4.0, 3)], config, torch.device("cpu"))
+    assert metrics == {"loss": pytest.approx(3.25)}
+
+
+def test_mean_of_weights_by_hand(tmp_path: Path) -> None:
+    for index, value in enumerate((0.0, 3.0, 6.0)):
+        weights = {"w": torch.tensor([value, 1.0]), "steps": torch.tensor(index)}
+        write_weights(tmp_path / f"{index}.safetensors", weights)
+    write_mean(tmp_path / "mean.safetensors", [tmp_path / f"{i}.safetensors" for i in range(3)])
+    mean = load_file(tmp_path / "mean.safetensors")
+    assert mean["w"].tolist() == [3.0, 1.0] and mean["steps"].item() == 2
+
+
+def test_two_processes_train_on_the_same_global_batches(tmp_path: Path) -> None:
+    """Without dropout's ranks differing (rate 0), two ranks give the losses of one."""
+    program = Path(__file__).with_name("toy_training.py")
+    command = [sys.executable, str(program), str(tmp_path / "two"), "0", "devices=2", "dropout=0"]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    run_toy(tmp_path / "one", dropout=0.0)
+    dev = [
+        [one["loss"] for one in log_lines(tmp_path / name) if one["split"] == "dev"]
+        for name in ("one", "two")
+    ]
+    assert dev[0] == pytest.approx(dev[1], rel=1e-4)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_what_needs_a_gpu_is_said_to_be_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_toy(tmp_path, max_steps=2, precision="bfloat16", compile=True)
+    assert "no GPU: training in float32, not compiled" in capsys.readouterr().err
+
+
+def test_progress_and_advice_stay_off_standard_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = time.monotonic()
+    run_toy(tmp_path, max_steps=10)
+    assert time.monotonic() - started < 20
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "step 10: dev loss" in captured.err and "Lightning" not in captured.err
+    assert not (tmp_path / "lightning_logs").exists()

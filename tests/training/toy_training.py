@@ -1,0 +1,63 @@
+"""A small model with dropout, trained by `fit`; also a program, to run it in several processes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from entcomp.config import make_config
+from entcomp.training.loop import FitResult, TrainingConfig, fit
+
+SIZE = 8
+
+
+class Toy(nn.Module):
+    def __init__(self, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(SIZE, 16), nn.Tanh(), nn.Dropout(dropout), nn.Linear(16, 1)
+        )
+
+    def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        error = self.layers(batch["x"]).squeeze(1) - batch["y"]
+        return {
+            "loss": error.square().mean(),
+            "absolute": error.abs().mean(),
+            "count": torch.tensor(len(error)),
+        }
+
+
+class ToyBatches:
+    """Global batches of eight pairs, of which each rank takes its part."""
+
+    def __init__(self, pause: float = 0.0) -> None:
+        self.pause = pause
+
+    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> dict[str, Tensor]:
+        time.sleep(self.pause)
+        generator = torch.Generator().manual_seed(1000 + step)
+        x = torch.randn(8, SIZE, generator=generator)[rank::world_size]
+        return {"x": x, "y": x.sum(dim=1)}
+
+
+def toy_dev() -> list[dict[str, Tensor]]:
+    return [ToyBatches().batch(-step) for step in range(1, 4)]
+
+
+def run_toy(
+    folder: Path, pause: float = 0.0, dropout: float = 0.3, **settings: object
+) -> FitResult:
+    defaults = {"max_steps": 60, "val_interval": 10, "log_interval": 1, "warmup_steps": 5}
+    values = defaults | {"learning_rate": 0.02, "keep_best": 2} | settings
+    config = make_config(TrainingConfig, values, "toy")
+    torch.manual_seed(config.seed)
+    return fit(Toy(dropout), ToyBatches(pause), toy_dev(), config, folder, {"data": "toy"})
+
+
+if __name__ == "__main__":
+    extra = dict(pair.split("=") for pair in sys.argv[3:])
+    run_toy(Path(sys.argv[1]), float(sys.argv[2]), **{k: int(v) for k, v in extra.items()})
