@@ -1,0 +1,1 @@
+"""Where groups of units begin: criteria on entropies, their calibration, and baselines."""

@@ -1,0 +1,178 @@
+"""The stage: entropies or units in, groups and ``threshold.json`` out, whole or not at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from entcomp.errors import EntcompError, SkippedUtterances
+from entcomp.experiment import Experiment
+from entcomp.files import Stage, read_stage, sha256_of, write_json
+from entcomp.kaldi.ark import ArkWriter
+from entcomp.kaldi.shard import Shard
+from entcomp.progress import track
+from entcomp.segmentation.calibration import Calibration, resolve, wanted_rate
+from entcomp.segmentation.request import Request
+from entcomp.segmentation.rows import BLOCK_UNITS, iter_rows
+from entcomp.segmentation.rule import Rule, group_starts
+from entcomp.segmentation.source import Row, Source
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one set came to; ``fresh`` is False where it was whole before."""
+
+    units: int
+    groups: int
+    skipped: int
+    fresh: bool
+
+    def describe(self, frame_shift: float, target_rate: float | None) -> str:
+        """Counts, rate in groups a second of audio, and its drift from the target."""
+        if not self.units:
+            return "no units"
+        rate = self.groups / (self.units * frame_shift)
+        drift = f" ({rate / target_rate - 1:+.1%} from {target_rate:g})" if target_rate else ""
+        return (
+            f"{self.units:,} units in {self.groups:,} groups, {rate:.2f} Hz{drift}, "
+            f"{self.units / self.groups:.2f} frames a group"
+            + (f", {self.skipped} utterances skipped" if self.skipped else "")
+            + ("" if self.fresh else "; whole, skipped")
+        )
+
+
+def segment_sets(
+    experiment: Experiment,
+    set_names: list[str],
+    request: Request,
+    tag: str | None = None,
+    frame_shift: float | None = None,
+    shard: Shard = Shard(),
+    skip_bad: bool = False,
+) -> Iterator[str]:
+    """Segment sets as requested; yield a line on the thresholds and one on each set.
+
+    ``frame_shift`` (seconds) is taken from ``units.json`` by default. ``threshold.json`` lists the
+    rates of sets that are whole; among shards the first one writes it. Raises EntcompError for
+    what `resolve` and `Source` do.
+    """
+    tag = tag or request.tag
+    frame_shift = _frame_shift(experiment, frame_shift)
+    sources = {name: Source.of(experiment, name, request.criterion) for name in set_names}
+    hashes = _checked_hashes(experiment, list(sources.values()))
+    rule = resolve(request, experiment, frame_shift)
+    target_rate = wanted_rate(request)
+    facts: dict[str, Any] = {
+        "given": request.given,
+        "target_rate": target_rate,
+        "frame_shift": frame_shift,
+    }
+    yield f"{tag}: {_describe_rule(rule)}"
+    for name, source in sources.items():
+        counts = segment_set(source, experiment.segments(tag) / name, rule, shard, skip_bad)
+        if shard.index == 1:
+            _write_threshold(experiment.segments(tag), rule, facts | hashes)
+        line = counts.describe(frame_shift, target_rate)
+        if request.criterion == "dedup" and experiment.units_json.exists():
+            bits = math.log2(experiment.units_info().num_clusters)
+            line += f", {bits * counts.groups / (counts.units * frame_shift):.0f} bit/s"
+        yield f"{name}{shard.suffix}: {line}"
+
+
+def segment_set(
+    source: Source,
+    folder: Path,
+    rule: Rule,
+    shard: Shard = Shard(),
+    skip_bad: bool = False,
+    block_units: int = BLOCK_UNITS,
+) -> Counts:
+    """Write ``groups.{ark,scp}`` of one set (or shard) to ``folder``; nothing where it is whole.
+
+    Groups are int32 lengths in frames and sum to the utterance's number of units.
+    """
+    inputs = {"rule": asdict(rule), "source": source.content_hashes(), "skip_bad": skip_bad}
+    stage = Stage(folder, inputs, name=f"stage{shard.suffix}")
+    fresh = not stage.is_whole()
+    if fresh:
+        stage.start()
+        skipped = SkippedUtterances(skip_bad)
+        units = 0
+        with ArkWriter(folder, f"groups{shard.suffix}") as ark:
+            for rows in iter_rows(_tracked(source, skipped, shard), block_units):
+                units += len(rows.values)
+                for utt_id, groups in rows.split(group_starts(rows, rule)):
+                    ark.write(utt_id, groups)
+        skipped.write(folder / f"skipped{shard.suffix}.txt")
+        outputs = {"frames": units, "groups": ark.frames, "skipped": len(skipped)}
+        stage.finish(ark.summary | outputs)
+    found = read_stage(folder, stage.name)["outputs"]
+    return Counts(found["frames"], found["groups"], found["skipped"], fresh)
+
+
+def _frame_shift(experiment: Experiment, given: float | None) -> float:
+    if given is not None:
+        if not given > 0:
+            raise EntcompError(f"--frame-shift {given:g}: has to be positive")
+        return given
+    if not experiment.units_json.exists():
+        raise EntcompError(
+            f"{experiment.units_json}: no such file; give the time between units by --frame-shift"
+        )
+    return experiment.units_info().frame_shift
+
+
+def _checked_hashes(experiment: Experiment, sources: list[Source]) -> dict[str, str | None]:
+    """The codebook and LMs that all sources and the calibration agree on; None where unknown.
+
+    Raises EntcompError where they do not agree.
+    """
+    hashes: dict[str, str | None] = {"codebook_sha256": None}
+    if experiment.units_json.exists():
+        hashes["codebook_sha256"] = experiment.units_info().codebook_sha256
+    for direction in sources[0].directions:
+        key = "lm_sha256" if direction == "forward" else "lm_backward_sha256"
+        calibration = Calibration.find(experiment, direction)
+        if calibration is not None:
+            calibration.check_codebook(hashes["codebook_sha256"])
+            hashes[key] = calibration.lm_sha256
+        for source in sources:
+            source.check_lm(direction, hashes.get(key))
+            hashes[key] = hashes.get(key) or source.lm_sha256(direction)
+    for source in sources:
+        source.check_codebook(hashes["codebook_sha256"])
+        source.check_units(experiment.units(source.folder.name))
+    return hashes
+
+
+def _describe_rule(rule: Rule) -> str:
+    thresholds = {"theta_g": "nats", "theta_r": "nats", "theta_z": "sd"}
+    parts = [
+        f"{name} = {getattr(rule, name):.4f} {unit}"
+        for name, unit in thresholds.items()
+        if getattr(rule, name) is not None
+    ]
+    return ", ".join([rule.criterion, *parts])
+
+
+def _write_threshold(folder: Path, rule: Rule, facts: dict[str, Any]) -> None:
+    shift = facts["frame_shift"]
+    rates = {name: groups / (units * shift) for name, groups, units in _whole_sets(folder, rule)}
+    write_json(folder / "threshold.json", asdict(rule) | facts | {"rates": rates})
+
+
+def _whole_sets(folder: Path, rule: Rule) -> Iterator[tuple[str, int, int]]:
+    """Name, groups and units of every set that was segmented by this rule, now or earlier."""
+    for mark in sorted(folder.glob("*/stage.json")):
+        stage = read_stage(mark.parent)
+        if sha256_of(stage["inputs"].get("rule")) == sha256_of(asdict(rule)):
+            yield mark.parent.name, stage["outputs"]["groups"], stage["outputs"]["frames"]
+
+
+def _tracked(source: Source, skipped: SkippedUtterances, shard: Shard) -> Iterator[Row]:
+    begin, end = shard.bounds(source.utterances)
+    name = source.folder.name + shard.suffix
+    yield from track(source.rows(skipped, begin, end), f"segment {name}", total=end - begin)
