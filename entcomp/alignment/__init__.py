@@ -1,0 +1,1 @@
+"""TextGrids, aligners that make them, and boundary scores against them."""

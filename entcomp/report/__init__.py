@@ -1,0 +1,1 @@
+"""Tables, figures and the HTML page that show what an experiment came to."""

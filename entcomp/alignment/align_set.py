@@ -1,0 +1,96 @@
+"""The stage `align`: recordings and texts of a set in, a TextGrid for each utterance out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from entcomp.alignment.aligner import SAMPLE_RATE, Outcomes, Transcript, Unaligned
+from entcomp.alignment.textgrid import write_textgrid
+from entcomp.errors import EntcompError, SkippedUtterances
+from entcomp.files import Stage, sha256_file
+from entcomp.kaldi.datadir import DataDir, Utterance
+from entcomp.kaldi.shard import Shard
+from entcomp.kaldi.table import read_table
+from entcomp.kaldi.wav import read_utterance
+from entcomp.progress import track
+
+Align = Callable[[Sequence[Transcript]], Outcomes]
+
+
+def align_set(
+    data_set: DataDir,
+    folder: Path,
+    align: Align,
+    aligner: dict[str, Any],
+    shard: Shard = Shard(),
+    skip_bad: bool = False,
+    allow_pipes: bool = False,
+) -> dict[str, int] | None:
+    """Write ``<utt_id>.TextGrid`` for what can be aligned, and list the rest in ``unaligned.txt``.
+
+    ``aligner`` is what names the aligner and its settings. Returns counts of ``aligned`` and
+    ``unaligned`` utterances, or None if the folder was whole. Raises EntcompError if there is no
+    text, and if nothing at all could be aligned.
+    """
+    text = data_set.path / "text"
+    inputs = {
+        "aligner": aligner,
+        "audio_sha256": data_set.audio_sha256(),
+        "text_sha256": sha256_file(text) if text.exists() else None,
+        "skip_bad": skip_bad,
+    }
+    stage = Stage(folder, inputs, name=f"stage{shard.suffix}")
+    if stage.is_whole():
+        return None
+    stage.start()
+    unaligned = SkippedUtterances(skip_bad)
+    transcripts = list(_transcripts(data_set, shard, unaligned, allow_pipes))
+    aligned = 0
+    for utt_id, outcome in track(align(transcripts), f"align {data_set.name}", len(transcripts)):
+        path = folder / f"{utt_id}.TextGrid"
+        if isinstance(outcome, Unaligned):
+            unaligned.reasons[utt_id] = outcome.reason
+            path.unlink(missing_ok=True)
+        else:
+            write_textgrid(path, outcome)
+            aligned += 1
+    listed = folder / f"unaligned{shard.suffix}.txt"
+    unaligned.write(listed)
+    if not aligned and unaligned:
+        raise EntcompError(f"{listed}: no utterance could be aligned; the reasons stand there")
+    counts = {"aligned": aligned, "unaligned": len(unaligned)}
+    stage.finish(counts)
+    return counts
+
+
+def _transcripts(
+    data_set: DataDir, shard: Shard, unaligned: SkippedUtterances, allow_pipes: bool
+) -> Iterator[Transcript]:
+    """The shard's utterances that have a text; the others go to ``unaligned``."""
+    texts = read_table(data_set.path / "text", empty_values=True)
+    utt2spk = data_set.path / "utt2spk"
+    speakers = read_table(utt2spk) if utt2spk.exists() else {}
+    utterances = list(data_set.utterances())
+    for utterance in shard.take(utterances, len(utterances)):
+        utt_id = utterance.utt_id
+        if "/" in utt_id:
+            raise EntcompError(f"{data_set.path}: {utt_id} cannot name a file; rename it")
+        if texts.get(utt_id):
+            read = partial(_read, utterance, unaligned, allow_pipes)
+            speaker = speakers.get(utt_id, "speaker").replace("/", "_")
+            yield Transcript(utt_id, speaker, texts[utt_id], read)
+        else:
+            unaligned.reasons[utt_id] = "no text"
+
+
+def _read(
+    utterance: Utterance, unaligned: SkippedUtterances, allow_pipes: bool
+) -> np.ndarray | Unaligned:
+    with unaligned.guard(utterance.utt_id):
+        return read_utterance(utterance, SAMPLE_RATE, allow_pipes)
+    return Unaligned(unaligned.reasons[utterance.utt_id])

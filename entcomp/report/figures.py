@@ -1,0 +1,257 @@
+"""Figures of an experiment. Colours are Okabe and Ito's, which colour-blind people can tell."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Span = tuple[float, float, str]  # start and end in seconds, label
+
+WIDTH = 10.0  # inches, shown at the width of a page
+SECONDS_A_ROW = 3.0
+BLUE, VERMILLION, BLACK, GREY = "#0072B2", "#D55E00", "#000000", "#777777"
+STYLES = {
+    "global": (BLUE, "o"),
+    "relative": ("#E69F00", "s"),
+    "combined": ("#009E73", "^"),
+    "peak": (VERMILLION, "D"),
+    "bidirectional": ("#CC79A7", "v"),
+    "bidirectional peaks": ("#56B4E9", "P"),
+    "fixed": (GREY, "x"),
+    "dedup": (BLACK, "*"),
+}
+CHANCE_STYLES = {"uniform": (BLACK, "--"), "random": (GREY, ":")}
+METRICS = {"f1": "F1 (%)", "r_value": "R-value (%)"}
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Where a criterion cuts, in nats; ``rate`` is the groups a second that come of it."""
+
+    criterion: str
+    value: float
+    rate: float
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG, the same bytes each time."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def inline(data: bytes, kind: str) -> str:
+    """A ``data:`` URL, so that a page needs no other file."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def entropy_figure(
+    waveform: np.ndarray,
+    sample_rate: int,
+    entropies: np.ndarray,
+    group_lengths: np.ndarray,
+    frame_shift: float,
+    offset: float,
+    words: Sequence[Span] = (),
+    phones: Sequence[Span] = (),
+) -> Figure:
+    """Entropy over a spectrogram, with the starts of groups, words and phones of an utterance.
+
+    ``waveform``: (samples,); ``entropies``: (frames,) in nats, NaN where there is no prediction;
+    ``group_lengths``: (groups,) in frames; ``frame_shift`` and ``offset`` in seconds. Long
+    utterances go over several rows.
+    """
+    from matplotlib.figure import Figure
+
+    duration = len(waveform) / sample_rate
+    rows = ceil(duration / SECONDS_A_ROW)
+    figure = Figure(figsize=(WIDTH, 0.5 + 2.9 * rows), layout="constrained")
+    axes = figure.subplots(
+        2 * rows, 1, squeeze=False, gridspec_kw={"height_ratios": [3.2, 1] * rows}
+    )[:, 0]
+    times = offset + np.arange(len(entropies)) * frame_shift
+    starts = times[np.cumsum(group_lengths) - group_lengths]
+    spectrogram = _spectrogram(waveform, sample_rate)
+    for row in range(rows):
+        upper, lower = axes[2 * row], axes[2 * row + 1]
+        _draw_spectrogram(upper, spectrogram, duration, sample_rate)
+        curve, edges = _draw_entropy(upper, times, entropies, starts)
+        limits = row * duration / rows, (row + 1) * duration / rows
+        _draw_labels(lower, words, phones, limits)
+        for axis in (upper, lower):
+            axis.set_xlim(*limits)
+        lower.set_xlabel("seconds" if row == rows - 1 else "")
+        upper.tick_params(labelbottom=False)
+    figure.legend(
+        [curve, edges],
+        ["entropy of each unit given those before it", "a group starts"],
+        loc="outside upper center",
+        ncols=2,
+        frameon=False,
+    )
+    return figure
+
+
+def rate_figure(results: Sequence[dict[str, Any]], tiers: Sequence[str]) -> Figure:
+    """Rate against F1 and R-value of each criterion and of chance; ``results`` of align-eval."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MultipleLocator
+
+    figure = Figure(figsize=(WIDTH, 0.8 + 3.3 * len(tiers)), layout="constrained")
+    axes = figure.subplots(len(tiers), len(METRICS), squeeze=False, sharex=True)
+    for tier, row in zip(tiers, axes, strict=True):
+        for (metric, name), axis in zip(METRICS.items(), row, strict=True):
+            _draw_rates(axis, [one for one in results if tier in one["tiers"]], tier, metric)
+            axis.set_ylabel(name)
+            axis.set_title(f"{tier}, {name.split(' (')[0]}", fontsize=11)
+            axis.xaxis.set_major_locator(MultipleLocator(5))
+            axis.grid(color="#dddddd", linewidth=0.6)
+            axis.set_axisbelow(True)
+    for axis in axes[-1]:
+        axis.set_xlabel("groups a second (Hz)")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+    return figure
+
+
+def histogram_figure(
+    values: Mapping[str, np.ndarray], thresholds: Mapping[str, Sequence[Threshold]]
+) -> Figure:
+    """Histograms side by side, ``{axis label: values}``, each under its thresholds.
+
+    A row of rates stands above each histogram for every criterion, over the lines that it cuts at.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    for axis, (label, numbers) in zip(
+        figure.subplots(1, len(values), squeeze=False)[0], values.items(), strict=True
+    ):
+        axis.hist(numbers, bins=120, color="#bbbbbb", density=True)
+        axis.set_xlabel(label)
+        axis.set_yticks([])
+        axis.spines[["left", "top", "right"]].set_visible(False)
+        _draw_thresholds(axis, thresholds[label])
+    return figure
+
+
+def _spectrogram(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Decibels below the loudest, (frequencies, frames): 25 ms Hann windows every 4 ms."""
+    size, hop = int(0.025 * sample_rate), int(0.004 * sample_rate)
+    padded = np.pad(waveform, (size // 2, size))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size)[:: max(hop, 1)]
+    frames = windows[: len(waveform) // hop + 1] * np.hanning(size)
+    power = np.abs(np.fft.rfft(frames, 512)) ** 2
+    decibels = 10 * np.log10(power / max(power.max(), 1e-12) + 1e-12)
+    return decibels.T
+
+
+def _draw_spectrogram(axis: Axes, decibels: np.ndarray, duration: float, sample_rate: int) -> None:
+    extent = (0, duration, 0, sample_rate / 2000)
+    axis.imshow(
+        decibels, origin="lower", aspect="auto", extent=extent, cmap="Greys", vmin=-75, vmax=5
+    )
+    axis.set_ylabel("kHz")
+
+
+def _draw_entropy(
+    axis: Axes, times: np.ndarray, entropies: np.ndarray, starts: np.ndarray
+) -> tuple[Any, Any]:
+    right = axis.twinx()
+    there = ~np.isnan(entropies)
+    edges = [right.axvline(time, color=VERMILLION, linewidth=1.2) for time in starts]
+    (curve,) = right.plot(
+        times[there],
+        entropies[there],
+        color=BLUE,
+        linewidth=1.5,
+        marker="o",
+        markersize=2.5,
+        path_effects=_outline(3),
+    )
+    right.set_ylabel("nats", color=BLUE)
+    right.tick_params(axis="y", colors=BLUE)
+    right.set_ylim(0, 1.08 * max(np.nanmax(entropies), 1e-3))
+    return curve, edges[0]
+
+
+def _draw_labels(
+    axis: Axes, words: Sequence[Span], phones: Sequence[Span], limits: tuple[float, float]
+) -> None:
+    """Words above phones; phones in two staggered lines, as short ones leave no room for text.
+
+    A label stands in the middle of what lies within ``limits``, if that is most of its span.
+    """
+    axis.set_ylim(0, 3)
+    axis.set_yticks([2.5, 1.0], ["words", "phones"])
+    axis.tick_params(axis="y", length=0)
+    axis.axhline(2, color=BLACK, linewidth=0.6)
+    for spans, low, high in ((words, 2, 3), (phones, 0, 2)):
+        axis.vlines([edge for span in spans for edge in span[:2]], low, high, BLACK, linewidth=0.6)
+        for number, (start, end, label) in enumerate(spans):
+            if limits[0] <= (start + end) / 2 < limits[1]:
+                middle = (max(start, limits[0]) + min(end, limits[1])) / 2
+                height = 2.5 if low else (1.45 if number % 2 else 0.5)
+                style: dict[str, Any] = {"ha": "center", "va": "center_baseline"}
+                size = 9 if low else 8
+                axis.text(middle, height, label, size=size, path_effects=_outline(2), **style)
+
+
+def _draw_rates(axis: Axes, results: Sequence[dict[str, Any]], tier: str, metric: str) -> None:
+    for name, (color, line) in CHANCE_STYLES.items():
+        own = [one for one in results if one["criterion"] == name] or results
+        points = sorted((one["rate"], one["tiers"][tier][name][metric]) for one in own)
+        rates, values = np.array(points).T
+        axis.plot(rates, 100 * values, color=color, linestyle=line, label=f"{name} (chance)")
+    found = {one["criterion"] for one in results} - set(CHANCE_STYLES)
+    for criterion in sorted(found, key=[*STYLES, *found].index):
+        color, marker = STYLES.get(criterion, (BLACK, "h"))
+        own = sorted(
+            (one for one in results if one["criterion"] == criterion), key=lambda one: one["rate"]
+        )
+        scores = [one["tiers"][tier]["segmentation"] for one in own]
+        values = np.array([score[metric] for score in scores])
+        low, high = np.array([score["interval"][metric] for score in scores]).T
+        axis.errorbar(
+            [one["rate"] for one in own],
+            100 * values,
+            100 * np.array([values - low, high - values]).clip(0),
+            color=color,
+            marker=marker,
+            markersize=9 if marker == "*" else 6,
+            capsize=2,
+            linewidth=1.3,
+            label=criterion,
+        )
+
+
+def _draw_thresholds(axis: Axes, thresholds: Sequence[Threshold]) -> None:
+    criteria = list(dict.fromkeys(one.criterion for one in thresholds))
+    top, (left, right) = axis.get_ylim()[1], axis.get_xlim()
+    axis.set_xlim(left - 0.25 * (right - left), right)  # room for names
+    for number, criterion in enumerate(criteria):
+        color = STYLES.get(criterion, (BLACK, ""))[0]
+        height = top * (1.08 + 0.1 * number)
+        name = f"{criterion}, Hz"
+        style: dict[str, Any] = {"color": color, "va": "center", "path_effects": _outline(3)}
+        axis.text(0, height, name, ha="left", transform=axis.get_yaxis_transform(), **style)
+        for one in (one for one in thresholds if one.criterion == criterion):
+            axis.plot([one.value] * 2, [0, height - 0.05 * top], color=color, linewidth=1.2)
+            axis.text(one.value, height, f"{one.rate:.0f}", ha="center", **style)
+
+
+def _outline(width: float) -> list[Any]:
+    """White around lines and letters, so that they can be told from what lies beneath."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    return [Stroke(linewidth=width, foreground="white"), Normal()]

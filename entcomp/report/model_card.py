@@ -1,0 +1,77 @@
+"""The model card of a pack: what is in it, what it was measured at, and what its maker says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from entcomp.experiment import Experiment
+from entcomp.files import read_json
+from entcomp.report.boundary_scores import by_rate, describe_matching, score_table, tiers
+from entcomp.report.tables import Table
+
+
+def model_card(
+    experiment: Experiment, tags: Sequence[str], tasks: Sequence[str], notes: str
+) -> str:
+    """Markdown. ``notes`` (data, licence, commands) come first; ``tags`` and ``tasks`` are packed.
+
+    Figures are those that the stages left: nats per unit of the LMs, rates of the segmentations,
+    boundary scores of all sets that `align-eval` has seen, scores of `decode`.
+    """
+    sections = [notes.strip(), *_units(experiment), *_lms(experiment)]
+    sections += [*_rates(experiment, tags), *_boundaries(experiment, tags)]
+    sections += [section for task in tasks for section in _task(experiment, task)]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _units(experiment: Experiment) -> Iterator[str]:
+    info = experiment.units_info()
+    yield (
+        f"## Units\n\n{info.extractor}, layer {info.layer}, K = {info.num_clusters}: "
+        f"{info.frame_rate:.2f} units a second. Codebook SHA-256 `{info.codebook_sha256}`."
+    )
+
+
+def _lms(experiment: Experiment) -> Iterator[str]:
+    rows = []
+    for folder in (experiment.lm("forward"), experiment.lm("backward")):
+        if (folder / "lm.json").exists():
+            lm = read_json(folder / "lm.json")
+            nats = [f"{lm['nats_per_unit'][name]:.3f}" for name in ("lm", "unigram", "bigram")]
+            rows.append([lm["direction"], lm["lm_units"], *nats])
+    if rows:
+        header = ("direction", "reads", "nats per unit", "unigram", "bigram")
+        yield f"## Entropy LM (dev set)\n\n{Table(header, rows).markdown()}"
+
+
+def _rates(experiment: Experiment, tags: Sequence[str]) -> Iterator[str]:
+    rows = []
+    for tag in tags:
+        stored = read_json(experiment.segments(tag) / "threshold.json")
+        for set_name, rate in sorted(stored["rates"].items()):
+            rows.append([tag, stored["criterion"], set_name, f"{rate:.2f}"])
+    if rows:
+        yield f"## Rates\n\n{Table(('tag', 'criterion', 'set', 'Hz'), rows).markdown()}"
+
+
+def _boundaries(experiment: Experiment, tags: Sequence[str]) -> Iterator[str]:
+    paths = sorted(path for tag in tags for path in experiment.alignment_scores(tag).glob("*.json"))
+    for set_name in sorted({path.stem for path in paths}):
+        results = by_rate([read_json(path) for path in paths if path.stem == set_name])
+        yield f"## Boundaries: {set_name}\n\n{describe_matching(results[0])}"
+        yield from (
+            f"### {tier}\n\n{score_table(results, tier).markdown()}" for tier in tiers(results)
+        )
+
+
+def _task(experiment: Experiment, task: str) -> Iterator[str]:
+    stored = read_json(experiment.path / task / "task.json")
+    sets = ", ".join(stored["train_sets"])
+    yield f"## {task}\n\nReads {stored['segments']}, writes {stored['target']}; trained on {sets}."
+    for path in sorted((experiment.path / task).glob("decode_*/scores.json")):
+        figures = [
+            f"{name.upper()} {one.get('percent', one.get('score')):.2f}"
+            for name, one in read_json(path).items()
+            if isinstance(one, dict)
+        ]
+        yield f"{path.parent.name.removeprefix('decode_')}: {', '.join(figures)}"

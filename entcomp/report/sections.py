@@ -1,0 +1,210 @@
+"""The sections of the report, in order; each is None where its stage has not been run."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from entcomp.experiment import Direction, Experiment
+from entcomp.files import atomic_path, read_json, read_stage
+from entcomp.kaldi.ark import iter_vectors
+from entcomp.report import figures, page
+from entcomp.report.boundary_scores import describe_matching, read_scores, score_table, tiers
+from entcomp.report.tables import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance, to look at and listen to; see `figures.entropy_figure`."""
+
+    utt_id: str
+    tag: str
+    text: str
+    waveform: np.ndarray
+    sample_rate: int
+    entropies: np.ndarray
+    group_lengths: np.ndarray
+    words: Sequence[figures.Span]
+    phones: Sequence[figures.Span]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the sections read, and the folder that takes their PNGs."""
+
+    experiment: Experiment
+    set_name: str
+    scores: Path
+    output: Path
+    example: Example | None = None
+
+    def figure(self, figure: Figure, name: str, caption: str) -> str:
+        """Write ``name.png`` and return it as HTML."""
+        image = figures.png(figure)
+        with atomic_path(self.output / f"{name}.png") as temporary:
+            temporary.write_bytes(image)
+        return page.figure(figures.inline(image, "image/png"), caption)
+
+    def thresholds(self) -> list[tuple[str, dict[str, Any]]]:
+        """``(tag, threshold.json)`` of each segmentation of the set, the finest first."""
+        paths = self.experiment.path.glob("segments/*/threshold.json")
+        found = [(path.parent.name, read_json(path)) for path in sorted(paths)]
+        there = [one for one in found if self.set_name in one[1].get("rates", {})]
+        return sorted(there, key=lambda one: -one[1]["rates"][self.set_name])
+
+
+def example(report: Report) -> str | None:
+    """The paper's figure 1a, on one utterance of the set."""
+    one = report.example
+    if one is None:
+        return None
+    info = report.experiment.units_info()
+    drawn = figures.entropy_figure(
+        one.waveform,
+        one.sample_rate,
+        one.entropies,
+        one.group_lengths,
+        info.frame_shift,
+        info.receptive_offset,
+        one.words,
+        one.phones,
+    )
+    rate = len(one.group_lengths) / (len(one.entropies) * info.frame_shift)
+    caption = f"{one.utt_id}: {one.text} Groups of {one.tag}, {rate:.1f} a second here."
+    return page.section(
+        "An utterance",
+        report.figure(drawn, "entropy", caption),
+        f'<audio controls src="{_audio(one)}"></audio>',
+    )
+
+
+def boundaries(report: Report) -> str | None:
+    """Rate against F1 and R-value, and the tables behind it."""
+    results = read_scores(report.scores, report.set_name)
+    if not results:
+        return None
+    names = tiers(results)
+    caption = f"Boundaries of groups in {report.set_name}; bars are 95% bootstrap intervals."
+    parts = [report.figure(figures.rate_figure(results, names), "rates", caption)]
+    parts.append(page.paragraph(describe_matching(results[0])))
+    for tier in names:
+        parts += [f"<h3>{tier}</h3>", score_table(results, tier).html()]
+    return page.section("Boundaries against words and phones", *parts)
+
+
+def entropy(report: Report) -> str | None:
+    """Histograms of entropy and of its rise, with the thresholds of the segmentations."""
+    scp = report.experiment.entropy(report.set_name) / "entropy.scp"
+    if not scp.exists():
+        return None
+    # The first unit follows nothing, and always starts a group.
+    vectors = [vector[~np.isnan(vector)][1:] for _, vector in iter_vectors(scp)]
+    labels = {"theta_g": "entropy (nats)", "theta_r": "rise of entropy (nats)"}
+    values = dict(zip(labels.values(), (vectors, map(np.diff, vectors)), strict=True))
+    thresholds = {label: _cuts(report, name) for name, label in labels.items()}
+    drawn = figures.histogram_figure(
+        {label: np.concatenate(list(many)) for label, many in values.items()}, thresholds
+    )
+    caption = f"All units of {report.set_name}, and where the criteria cut for a rate."
+    return page.section("Entropy", report.figure(drawn, "histogram", caption))
+
+
+def data(report: Report) -> str | None:
+    """Utterances, units and hours of each set."""
+    folders = sorted(scp.parent for scp in report.experiment.path.glob("units/*/units.scp"))
+    if not folders:
+        return None
+    info = report.experiment.units_info()
+    rows = []
+    for folder in folders:
+        counts = read_stage(folder)["outputs"] or _count(folder / "units.scp")
+        hours = counts["frames"] * info.frame_shift / 3600
+        sizes = (f"{counts[name]:,}" for name in ("utterances", "frames"))
+        rows.append([folder.name, *sizes, f"{hours:.2f}"])
+    kind = f"{info.num_clusters} units of {info.extractor}, layer {info.layer}"
+    return page.section(
+        "Data",
+        page.paragraph(f"{kind}, {info.frame_rate:.1f} a second."),
+        Table(["set", "utterances", "units", "hours"], rows).html(),
+    )
+
+
+def language_model(report: Report) -> str | None:
+    """Nats per unit, beside those of n-grams."""
+    directions: list[Direction] = ["forward", "backward"]
+    rows = []
+    for direction in directions:
+        path = report.experiment.lm(direction) / "lm.json"
+        if path.exists():
+            nats = read_json(path)["nats_per_unit"]
+            rows.append([direction, *(f"{nats[key]:.3f}" for key in ("lm", "bigram", "unigram"))])
+    if not rows:
+        return None
+    table = Table(["direction", "LM", "bigram", "unigram"], rows)
+    return page.section("Entropy LM", page.paragraph("Nats per unit, dev set."), table.html())
+
+
+def segmentations(report: Report) -> str | None:
+    """Thresholds in nats and the rates reached."""
+    rows = [_segmentation(report, *one) for one in report.thresholds()]
+    if not rows:
+        return None
+    header = ["segmentation", "criterion", "theta_g (nats)", "theta_r (nats)", "asked Hz", "Hz"]
+    return page.section(f"Segmentations of {report.set_name}", Table(header, rows).html())
+
+
+SECTIONS = (example, boundaries, entropy, segmentations, language_model, data)
+
+
+def write_report(report: Report) -> Path:
+    """Write ``index.html`` and the PNGs that it shows; returns its path."""
+    made = [section(report) for section in SECTIONS]
+    about = f"{report.experiment.path}, set {report.set_name}"
+    html = page.render("entcomp report", about, [one for one in made if one])
+    path = report.output / "index.html"
+    with atomic_path(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return path
+
+
+def _segmentation(report: Report, tag: str, threshold: dict[str, Any]) -> list[str]:
+    thetas = (threshold.get(name) for name in ("theta_g", "theta_r"))
+    target = threshold.get("target_rate")
+    return [
+        tag,
+        threshold["criterion"],
+        *("" if theta is None else f"{theta:.3f}" for theta in thetas),
+        "" if target is None else f"{target:g}",
+        f"{threshold['rates'][report.set_name]:.2f}",
+    ]
+
+
+def _cuts(report: Report, name: str) -> list[figures.Threshold]:
+    """Thresholds on forward entropies alone; a bidirectional score is on another scale."""
+    return [
+        figures.Threshold(one["criterion"], one[name], one["rates"][report.set_name])
+        for _, one in report.thresholds()
+        if one.get(name) is not None
+    ]
+
+
+def _count(scp: Path) -> dict[str, int]:
+    """Counts of a set that came without a stage mark."""
+    lengths = [len(vector) for _, vector in iter_vectors(scp)]
+    return {"utterances": len(lengths), "frames": sum(lengths)}
+
+
+def _audio(one: Example) -> str:
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, one.waveform, one.sample_rate, format="FLAC")
+    return figures.inline(buffer.getvalue(), "audio/flac")
