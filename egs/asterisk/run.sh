@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# From the Asterisk prompts to compressed units: two hours of English, Spanish, French, Italian and
+# Russian speech, in one command.
+#
+#   egs/asterisk/run.sh [options]
+#
+# Stages (what is whole is skipped, so a second call goes on where the first one stopped):
+#   0  set-up and download    Python, Moonshine, the prompts           tools/, downloads/
+#   1  data dirs              train, dev, test of every language       DATA/<set>
+#   2  learn-kmeans           the codebook                             EXP/units/kmeans.npz
+#   3  dump-units             recordings to units                      EXP/units/<set>
+#   4  train-lm               the entropy LM, forward and backward     EXP/lm, EXP/lm_backward
+#   5  score-entropy          an entropy for every unit                EXP/entropy/<set>
+#   6  segment                groups, by every criterion and baseline  EXP/segments/<tag>/<set>
+#   7  align, align-eval      boundaries against phones and words      EXP/align, EXP/align_eval
+#   8  report                 tables and figures                       EXP/report
+#
+# Options:
+#   --stage N, --stop-stage N   first and last stage
+#   --nj N                      processes at a time (default: one a processor)
+#   --data DIR, --exp DIR       where data dirs and results go (default: beside this script)
+#   --subset N                  about N prompts a language, to try things out
+#   --num-clusters K            size of the codebook
+#   --lm-config FILE            see conf/lm/
+#   --lm-units raw|dedup        does the LM see repeated units?
+#   --lm-steps N                training steps, instead of the config's
+#   --rates "HZ ..."            groups a second to aim at
+#   --dry-run                   print the commands, and run none
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+stage=0
+stop_stage=8
+nj=$(nproc)
+data=$here/data
+exp=$here/exp
+subset=0
+num_clusters=500
+lm_config=$here/conf/lm/small.yaml
+lm_units=dedup
+lm_steps=
+rates="24 15 7"
+dry_run=false
+# shellcheck source=utils/parse_options.sh
+. "$here/utils/parse_options.sh"
+[[ $# -eq 0 ]] || option_error "unexpected argument $1"
+[[ $stage -ge 0 && $stage -le $stop_stage && $stop_stage -le 8 ]] \
+  || option_error "stages $stage to $stop_stage: there are 0 to 8"
+data=$(realpath -m "$data")
+exp=$(realpath -m "$exp")
+lm_config=$(realpath -m "$lm_config")
+cd "$here"
+. ./path.sh
+. ./cmd.sh
+
+downloads=downloads
+titles=("set-up and download" "data dirs" learn-kmeans dump-units train-lm score-entropy segment
+  "align and align-eval" report)
+
+# run COMMAND...: print a command, and run it unless this is a dry run.
+run() {
+  printf '+'
+  printf ' %q' "$@"
+  printf '\n'
+  $dry_run || "$@"
+}
+
+stage_0() {
+  run ../../tools/install.sh
+  run ../../tools/install_moonshine.sh
+  run local/download.sh "$downloads/prompts"
+}
+
+stage_1() {
+  run local/prepare_data.py --subset "$subset" "$downloads/prompts" "$downloads/flac" "$data"
+}
+
+stage_2() {
+  run "${cpu_cmd[@]}" entcomp learn-kmeans --sets 'train_*' --num-clusters "$num_clusters" \
+    --nj "$nj" "$data" "$exp"
+}
+
+stage_3() {
+  run "${cpu_cmd[@]}" entcomp dump-units --nj "$nj" "$data" "$exp"
+}
+
+stage_4() {
+  for direction in forward backward; do
+    run "${train_cmd[@]}" entcomp train-lm --config "$lm_config" --lm-units "$lm_units" \
+      --direction "$direction" ${lm_steps:+--max-steps "$lm_steps"} "$data" "$exp"
+  done
+}
+
+# The English dev set tells which threshold gives which rate: the LM has not seen it, and it is
+# the speech that stage 7 looks at.
+stage_5() {
+  for direction in forward backward; do
+    run "${train_cmd[@]}" entcomp score-entropy --direction "$direction" \
+      --calibration-sets dev_en "$data" "$exp"
+  done
+}
+
+# segment OPTIONS...: a line on the threshold, one on the English test set. A rate that a criterion
+# cannot reach is said, and ends nothing.
+segment() {
+  local command=("${cpu_cmd[@]}" entcomp segment "$@" "$data" "$exp") log=$exp/log/segment.log
+  if $dry_run; then
+    run "${command[@]}"
+  elif "${command[@]}" > "$log" 2> "$log.err"; then
+    sed -n -e 1p -e 's/^test_en:/  &/p' "$log"
+  elif grep -q 'out of reach' "$log.err"; then
+    echo "segment $*: $(sed -n 's/.*error: //p' "$log.err")"
+  else
+    cat "$log.err" >&2
+    return 1
+  fi
+}
+
+stage_6() {
+  $dry_run || mkdir -p "$exp/log"
+  segment --criterion dedup
+  for rate in $rates; do
+    for criterion in global relative combined peak bidirectional uniform random; do
+      segment --criterion "$criterion" --target-rate "$rate"
+    done
+    segment --criterion bidirectional --peaks --target-rate "$rate"
+    segment --criterion fixed --window "$(frames_at "$rate")"
+  done
+}
+
+# The whole number of frames that comes closest to a rate; Moonshine's last 24 ms.
+frames_at() {
+  awk -v rate="$1" 'BEGIN { printf "%d", 1 / (0.024 * rate) + 0.5 }'
+}
+
+# Against the alignments by MFA that come with the recipe, and against pocketsphinx's.
+stage_7() {
+  run mkdir -p "$exp/align_mfa"
+  run tar -xJf mfa/textgrids.tar.xz -C "$exp/align_mfa"
+  run "${cpu_cmd[@]}" entcomp align --aligner pocketsphinx --sets test_en --nj "$nj" \
+    "$data" "$exp"
+  run "${cpu_cmd[@]}" entcomp align-eval --sets test_en --output "$exp/align_eval_pocketsphinx" \
+    "$data" "$exp"
+  run "${cpu_cmd[@]}" entcomp align-eval --sets test_en --alignments "$exp/align_mfa" \
+    "$data" "$exp"
+}
+
+stage_8() {
+  run "${cpu_cmd[@]}" entcomp report --set test_en --alignments "$exp/align_mfa" "$data" "$exp"
+  $dry_run || printf '%s\n' "$exp"/report/*.png "$exp/align_eval/test_en.md"
+}
+
+for number in $(seq "$stage" "$stop_stage"); do
+  echo "stage $number: ${titles[number]}"
+  "stage_$number"
+done

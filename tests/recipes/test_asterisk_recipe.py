@@ -1,0 +1,150 @@
+"""egs/asterisk/run.sh: its options, and the whole of it on a dozen real prompts a language."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from entcomp.files import read_json
+from entcomp.kaldi.ark import iter_vectors
+from entcomp.kaldi.datadir import find_sets
+
+RECIPE = Path(__file__).resolve().parents[2] / "egs" / "asterisk"
+COMMANDS = [
+    ["install.sh", "install_moonshine.sh", "download.sh"],
+    ["prepare_data.py"],
+    ["learn-kmeans"],
+    ["dump-units"],
+    ["train-lm", "train-lm"],
+    ["score-entropy", "score-entropy"],
+    ["segment"] * 28,
+    ["align", "align-eval", "align-eval"],
+    ["report"],
+]
+TINY_LM = """
+layers: 1
+dim: 32
+heads: 2
+ffn_dim: 64
+context: 128
+score_overlap: 64
+rows_per_batch: 4
+training: {warmup_steps: 5, val_interval: 20, learning_rate: 3.0e-3}
+"""
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [RECIPE / "run.sh", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_help_names_every_stage() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    assert re.findall(r"^  (\d)  ", done.stdout, re.MULTILINE) == list("012345678")
+
+
+@pytest.mark.parametrize("stage", range(9))
+def test_dry_run_runs_nothing(stage: int, tmp_path: Path) -> None:
+    data, exp = tmp_path / "data", tmp_path / "exp"
+    done = run("--dry-run", f"--stage={stage}", "--stop-stage", str(stage), "--exp", exp,
+               "--data", data)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not data.exists() and not exp.exists()
+    names = r"^\+ (?:entcomp |local/|\.\./\.\./tools/)([\w.-]+)"
+    assert re.findall(names, done.stdout, re.MULTILINE) == COMMANDS[stage]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--stages", "1"], "unknown option --stages"),
+        (["data"], "unexpected argument data"),
+        (["--stage", "9"], "stages 9 to 8: there are 0 to 8"),
+        (["--stage", "3", "--stop-stage", "2"], "stages 3 to 2"),
+    ],
+)
+def test_mistaken_calls(arguments: list[str], reason: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 1
+    assert reason in done.stderr
+    assert "stage 0" not in done.stdout
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the data and exp of all stages behind the set-up."""
+    if not (RECIPE / "downloads" / "prompts" / "ru").is_dir():
+        pytest.skip("no prompts; run egs/asterisk/run.sh --stop-stage 0")
+    folder = tmp_path_factory.mktemp("asterisk_recipe")
+    (folder / "lm.yaml").write_text(TINY_LM)
+    done = run(*options(folder), "--stage", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "stdout").write_text(done.stdout)
+    return folder
+
+
+def options(folder: Path) -> list[str | Path]:
+    return [
+        "--data", folder / "data", "--exp", folder / "exp", "--lm-config", folder / "lm.yaml",
+        "--subset", "12", "--num-clusters", "50", "--lm-steps", "20", "--rates", "7",
+    ]  # fmt: skip
+
+
+def test_groups_cover_all_units(recipe: Path) -> None:
+    tags = {path.parent.name for path in (recipe / "exp/segments").glob("*/threshold.json")}
+    assert {"dedup", "fixed6", "uniform7", "random7", "rate7_global"} <= tags
+    for data_set in find_sets(recipe / "data"):
+        units = dict(iter_vectors(recipe / "exp/units" / data_set.name / "units.scp"))
+        assert list(units) == [utterance.utt_id for utterance in data_set.utterances()]
+        for tag in tags:
+            groups = recipe / "exp/segments" / tag / data_set.name / "groups.scp"
+            lengths = {utt_id: int(vector.sum()) for utt_id, vector in iter_vectors(groups)}
+            assert lengths == {utt_id: len(vector) for utt_id, vector in units.items()}
+
+
+def test_entropies_are_those_of_a_distribution_over_units(recipe: Path) -> None:
+    for name in ("entropy", "entropy_backward"):
+        for _, entropy in iter_vectors(recipe / f"exp/entropy/test_en/{name}.scp"):
+            predicted = entropy[~np.isnan(entropy)]
+            assert ((predicted >= 0) & (predicted <= np.log(50) + 1e-5)).all()
+
+
+def test_every_rate_is_reached_or_said_to_be_out_of_reach(recipe: Path) -> None:
+    output = (recipe / "stdout").read_text()
+    for criterion in ("global", "relative", "combined", "peak", "bidirectional"):
+        threshold = recipe / "exp/segments" / f"rate7_{criterion}" / "threshold.json"
+        if threshold.exists():
+            assert read_json(threshold)["rates"]["dev_en"] == pytest.approx(7, rel=0.1)
+        else:
+            assert f"--criterion {criterion} --target-rate 7: a rate of 7 Hz is out of" in output
+
+
+def test_boundary_scores_and_report(recipe: Path) -> None:
+    for folder in ("align_eval", "align_eval_pocketsphinx"):
+        assert (recipe / "exp" / folder / "dedup" / "test_en.json").exists()
+        assert "rate7_global" in (recipe / "exp" / folder / "test_en.md").read_text()
+    page = (recipe / "exp/report/index.html").read_text()
+    assert "data:image/png" in page
+    assert str(recipe / "exp/report") in (recipe / "stdout").read_text()
+
+
+def test_second_run_makes_nothing_anew(recipe: Path) -> None:
+    def state() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in recipe.rglob("*.*") if path.is_file()}
+
+    before = state()
+    done = run(*options(recipe), "--stage", "1", "--stop-stage", "5")
+    assert done.returncode == 0, done.stderr
+    assert state() == before
+    assert done.stdout.count("skipped") >= 1 + 1 + 15 + 2 + 30

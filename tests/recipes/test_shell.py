@@ -1,0 +1,36 @@
+"""Every shell script passes shellcheck and is executable, unless it is one to be sourced."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SOURCED = {"path.sh", "cmd.sh", "parse_options.sh"}
+
+
+def shell_scripts() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.sh", ".ci/run"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return sorted(Path(line) for line in listed.stdout.splitlines())
+
+
+@pytest.mark.parametrize("script", shell_scripts(), ids=str)
+def test_shellcheck(script: Path) -> None:
+    command = [Path(sys.executable).with_name("shellcheck"), script]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("script", shell_scripts(), ids=str)
+def test_executable_unless_sourced(script: Path) -> None:
+    assert os.access(REPOSITORY / script, os.X_OK) == (script.name not in SOURCED)

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# The one test command: sets everything up, then checks style and types and runs the tests.
+#
+#   tests/run.sh [--bench] [ARGUMENTS OF PYTEST...]
+#
+#   --bench    run the throughput comparisons in tests/bench, and nothing else
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+selection=(-m "not bench")
+case ${1-} in
+  -h | --help)
+    sed -n '2,/^set/ { /^#/s/^# \{0,1\}//p }' "$0"
+    exit 0
+    ;;
+  --bench)
+    selection=(-m bench -s)
+    shift
+    ;;
+esac
+
+tools/install.sh
+tools/install_moonshine.sh
+egs/asterisk/local/download.sh egs/asterisk/downloads/prompts
+export PATH="$PWD/tools/venv/bin:$PATH"
+
+echo "ruff"
+ruff check --quiet --config tests/ruff.toml .
+ruff format --quiet --check --config tests/ruff.toml . \
+  || { echo "run: ruff format --config tests/ruff.toml ." >&2; exit 1; }
+echo "mypy"
+mypy --no-error-summary
+echo "pytest"
+pytest "${selection[@]}" "$@"
