@@ -1,0 +1,137 @@
+"""egs/mls_en/run.sh, dry: its stages, options, and the commands that it would run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from entcomp.cli.app import app
+
+RECIPE = Path(__file__).resolve().parents[2] / "egs/mls_en"
+CORPORA = {"MLS": "/mls", "LIBRISPEECH": "/ls"}
+TRANSLATION = {"CVSS": "/cvss", "COVOST": "/covost", "COMMON_VOICE": "/cv"}
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if name not in TRANSLATION}
+    return subprocess.run(
+        [str(RECIPE / "run.sh"), *words],
+        env=clean | CORPORA | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def dry(*words: str, **environment: str) -> str:
+    result = run("--dry-run", *words, **environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def entcomp_calls(output: str) -> Iterator[list[str]]:
+    """Arguments of each call of entcomp in what a dry run printed."""
+    for line in output.splitlines():
+        words = shlex.split(line, comments=False)
+        while "entcomp" in words:
+            words = words[words.index("entcomp") + 1 :]
+            end = words.index("&&") if "&&" in words else len(words)
+            yield words[:end]
+
+
+def titles(output: str) -> list[str]:
+    return [line.split(":")[0] for line in output.splitlines() if line.startswith("stage ")]
+
+
+def test_every_command_is_one_that_entcomp_knows(tmp_path: Path) -> None:
+    words = ["--data", str(tmp_path / "data"), "--exp", str(tmp_path / "exp"), "--nj", "3"]
+    output = dry(*words, "--full", "--backward", "--lm-steps", "9", **TRANSLATION)
+    group = typer.main.get_command(app)
+    calls = list(entcomp_calls(output))
+    assert {call[0] for call in calls} >= {
+        "align",
+        "learn-kmeans",
+        "dump-units",
+        "merge-shards",
+        "train-lm",
+        "score-entropy",
+        "segment",
+        "train-asr",
+        "train-st",
+        "train-vc",
+        "convert",
+        "score-vc",
+        "decode",
+        "align-eval",
+        "bench-latency",
+    }
+    for name, *arguments in calls:
+        # Reads the options, and raises for one that is unknown or of another type.
+        group.commands[name].make_context(name, list(arguments))  # type: ignore[attr-defined]
+    assert not (tmp_path / "exp").exists() and not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(("first", "last"), [(1, 1), (3, 6), (5, 5), (10, 10)])
+def test_a_range_of_stages(first: int, last: int) -> None:
+    output = dry("--stage", str(first), "--stop-stage", str(last))
+    assert titles(output) == [f"stage {number}" for number in range(first, last + 1)]
+
+
+def test_the_backend_is_the_environments(tmp_path: Path) -> None:
+    assert "+ utils/run.py" in dry("--stage", "2", "--stop-stage", "2")
+    assert "+ utils/slurm.py" in dry("--stage", "2", "--stop-stage", "2", CMD_BACKEND="slurm")
+    result = run("--dry-run", CMD_BACKEND="pigeon")
+    assert result.returncode == 1
+    assert "CMD_BACKEND=pigeon: expected local or slurm" in result.stderr
+
+
+def test_many_jobs_share_a_stage_and_are_merged() -> None:
+    lines = dry("--stage", "3", "--stop-stage", "3", "--nj", "4").splitlines()
+    assert "JOB=1:4" in lines[1] and "--shard JOB/4" in lines[1]
+    assert lines[2].startswith("+ entcomp merge-shards units") and "--shards 4" in lines[2]
+    alone = dry("--stage", "3", "--stop-stage", "3", "--nj", "1")
+    assert "--shard" not in alone
+
+
+def test_no_translation_without_its_corpora() -> None:
+    assert "cvss" not in dry("--stop-stage", "3")
+    assert "no corpus for translation in db.sh" in dry("--stage", "8", "--stop-stage", "8")
+    only_covost = dry("--stop-stage", "1", COVOST="/covost", COMMON_VOICE="/cv")
+    assert "cvss" not in only_covost and "data/test_covost_zh" in only_covost
+
+
+def test_a_codebook_is_learnt_from_a_part_of_a_large_corpus() -> None:
+    for words, name in [
+        (["--subset", "all"], "kmeans_mls"),
+        (["--hours", "1000"], "kmeans_mls"),
+        (["--hours", "50"], "train_mls"),
+        (["--subset", "9hr"], "train_mls"),
+    ]:
+        assert f"learn-kmeans --sets {name} " in dry("--stop-stage", "2", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "message"),
+    [
+        (["--no-such-option", "1"], {}, "unknown option --no-such-option"),
+        (["extra"], {}, "unexpected argument extra"),
+        (["--stop-stage", "1"], {"MLS": ""}, "set MLS and LIBRISPEECH in db.sh"),
+    ],
+)
+def test_mistakes(words: list[str], environment: dict[str, str], message: str) -> None:
+    result = run("--dry-run", *words, **environment)
+    assert result.returncode == 1
+    assert message in result.stderr
+
+
+def test_help_names_every_stage() -> None:
+    output = run("--help").stdout
+    numbers = [line.split()[0] for line in output.splitlines() if line[:5].strip().isdigit()]
+    done = titles(dry(**TRANSLATION))
+    assert [f"stage {number}" for number in numbers] == done

@@ -1,0 +1,145 @@
+"""utils/slurm.py on a real one-node SLURM."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+Environment = dict[str, str]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, repository: Path) -> Path:
+    """A working directory with the recipe's own conf/slurm.conf."""
+    (tmp_path / "conf").mkdir()
+    shutil.copy(repository / "egs/mls_en/conf/slurm.conf", tmp_path / "conf")
+    return tmp_path
+
+
+def call(folder: Path, environment: Environment, runner: str, *words: str) -> subprocess.Popen[str]:
+    program = Path(__file__).resolve().parents[2] / "utils" / f"{runner}.py"
+    extra = ["--poll", "1", "--grace", "3"] if runner == "slurm" else []
+    return subprocess.Popen(
+        [sys.executable, str(program), *extra, *words],
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+def wait_for(path: Path) -> str:
+    deadline = time.monotonic() + 30
+    while not (path.exists() and path.read_text()):
+        assert time.monotonic() < deadline, f"{path} did not come"
+        time.sleep(0.05)
+    return path.read_text()
+
+
+def queue(environment: Environment) -> list[str]:
+    listing = subprocess.run(
+        ["squeue", "--noheader", "--array", "--format=%A"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return listing.stdout.split()
+
+
+def test_an_array_writes_the_same_bytes_as_the_local_runner(
+    folder: Path, slurm_environment: Environment
+) -> None:
+    for runner in ("run", "slurm"):
+        (folder / runner).mkdir()
+        words = ["--mem", "100M", "JOB=1:5", f"log/{runner}.JOB.log", "printf", "%s \\\\n"]
+        words += ["JOB", "two  words", "$OMP_NUM_THREADS", ">", f"{runner}/JOB.txt"]
+        code, errors = finish(call(folder, slurm_environment, runner, *words))
+        assert code == 0, errors
+    for number in range(1, 6):
+        local, cluster = (folder / f"{one}/{number}.txt" for one in ("run", "slurm"))
+        assert local.read_bytes() == cluster.read_bytes()
+    assert "two  words" in (folder / "slurm/3.txt").read_text()
+
+
+def test_a_failed_job_is_reported_and_only_it_runs_again(
+    folder: Path, slurm_environment: Environment
+) -> None:
+    script = "echo JOB >> runs.JOB; echo why; [ JOB != 2 ] || [ $(wc -l < runs.JOB) = 2 ]"
+    words = ["--retries", "1", "JOB=1:3", "log/a.JOB.log", "bash", "-c", script]
+    code, errors = finish(call(folder, slurm_environment, "slurm", *words))
+    assert code == 0, errors
+    assert "job 2 failed (exit code 1); log/a.2.log ends:" in errors and "    why" in errors
+    assert [len((folder / f"runs.{i}").read_text().split()) for i in (1, 2, 3)] == [1, 2, 1]
+
+
+def kill_command(folder: Path, environment: Environment) -> None:
+    os.kill(int(wait_for(folder / "pid")), signal.SIGKILL)
+
+
+def kill_all_of_the_job(folder: Path, environment: Environment) -> None:
+    """As when memory runs out: what started the command dies with it, and nobody writes a code."""
+    command = int(wait_for(folder / "pid"))
+    parent = int(Path(f"/proc/{command}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    os.kill(parent, signal.SIGKILL)
+    os.kill(command, signal.SIGKILL)
+
+
+def cancel(folder: Path, environment: Environment) -> None:
+    wait_for(folder / "pid")
+    subprocess.run(["scancel", *queue(environment)], env=environment, check=True)
+
+
+@pytest.mark.parametrize("end", [kill_command, kill_all_of_the_job, cancel])
+def test_a_job_killed_midway_ends_right_when_submitted_again(
+    folder: Path, slurm_environment: Environment, end: object
+) -> None:
+    script = "if [ ! -e pid ]; then echo $$ > pid; sleep 99; fi; echo whole > result"
+    words = ["--retries", "1", "log/a.log", "exec", "bash", "-c", script]
+    process = call(folder, slurm_environment, "slurm", *words)
+    end(folder, slurm_environment)  # type: ignore[operator]
+    code, errors = finish(process)
+    assert code == 0, errors
+    assert "1 of 1 jobs failed: 1; starting only these again" in errors
+    assert (folder / "result").read_text() == "whole\n"
+    assert (folder / "log/a.log").read_text().splitlines()[-1].startswith("# Ended (code 0)")
+
+
+def test_ctrl_c_cancels_the_array(folder: Path, slurm_environment: Environment) -> None:
+    words = ["JOB=1:4", "log/a.JOB.log", "bash", "-c", "touch started.JOB; sleep 99"]
+    process = call(folder, slurm_environment, "slurm", *words)
+    deadline = time.monotonic() + 30
+    while not list(folder.glob("started.*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert finish(process)[0] == 130
+    while queue(slurm_environment):
+        assert time.monotonic() < deadline + 30
+        time.sleep(0.2)
+
+
+def test_start_again_changes_nothing(repository: Path, slurm_environment: Environment) -> None:
+    folder = Path(slurm_environment["SLURM_CONF"]).parent
+    before = {name: (folder / name).read_text() for name in ("slurmctld.pid", "slurm.conf")}
+    again = subprocess.run(
+        [str(repository / "tools/slurm_local.sh"), "start", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == f"export SLURM_CONF={folder}/slurm.conf\n"
+    assert {name: (folder / name).read_text() for name in before} == before
