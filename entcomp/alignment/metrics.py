@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from entcomp.alignment.boundaries import TICKS_PER_SECOND, to_ticks
+from entcomp.bootstrap import percentile_interval, resampled_sums
 
 COUNTS = (
     "reference",  # reference boundaries
@@ -114,23 +115,16 @@ def scores(counts: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def score_set(counts: np.ndarray, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
+def score_set(counts: np.ndarray, seed: int = 0) -> dict[str, Any]:
     """`SCORES` of a set from its utterances' counts, (utterances, len(COUNTS)), for JSON.
 
-    ``interval`` holds the central 95% of each score over ``resamples`` bootstrap samples of
-    utterances. What is undefined is None.
+    ``interval`` holds the central 95% of each score over bootstrap samples of utterances. What is
+    undefined is None.
     """
     values = scores(counts.sum(axis=0))
-    generator = np.random.default_rng(seed)
-    sums = [_draw(generator, len(counts)) @ counts for _ in range(resamples)]
-    resampled = scores(np.stack(sums))
+    resampled = scores(resampled_sums(counts, seed))
     intervals = {name: _interval(resampled[name]) for name in SCORES}
     return {name: _number(values[name]) for name in SCORES} | {"interval": intervals}
-
-
-def _draw(generator: np.random.Generator, count: int) -> np.ndarray:
-    """How often each of ``count`` utterances is in a sample of as many, with replacement."""
-    return np.bincount(generator.integers(count, size=count), minlength=count)
 
 
 def _within(distances: np.ndarray, tolerance: int) -> int:
@@ -147,7 +141,7 @@ def _interval(values: np.ndarray) -> list[float | None]:
     defined = values[np.isfinite(values)]
     if not len(defined):
         return [None, None]
-    return [_number(bound) for bound in np.percentile(defined, (2.5, 97.5))]
+    return [_number(bound) for bound in percentile_interval(defined)]
 
 
 def _number(value: np.ndarray | float) -> float | None:

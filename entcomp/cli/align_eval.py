@@ -73,7 +73,8 @@ def align_eval(
         scps = _find_groups(experiment, data_set.name, tags)
         references = References(alignments or experiment.alignments(data_set.name), names)
         if any(utt_id in references for scp in scps.values() for utt_id in _ids(scp)):
-            _score_set(scps, references, score, output or exp / "align_eval", data_set.name)
+            folder = output or exp / "align_eval"
+            _score_set(experiment, scps, references, score, folder, data_set.name)
             scored.append(data_set.name)
         else:
             print(f"{data_set.name}: no groups with TextGrids in {references.folder}; not scored")
@@ -82,6 +83,7 @@ def align_eval(
 
 
 def _score_set(
+    experiment: Experiment,
     scps: dict[str, Path],
     references: References,
     score: Callable[[Groups, References], dict[str, Any]],
@@ -97,7 +99,7 @@ def _score_set(
     for tag, scp in track(scps.items(), f"align-eval {set_name}", total=len(scps)):
         result = score(_read_groups(scp), references)
         result |= {"tag": tag, "set": set_name, "alignments": str(references.folder)}
-        result |= {"criterion": _criterion(scp)}
+        result |= {"criterion": experiment.criterion(tag)}
         write_json(output / tag / f"{set_name}.json", result)
         results.append(result)
     page = markdown_page(set_name, by_rate(results))
@@ -139,18 +141,6 @@ def _find_groups(experiment: Experiment, set_name: str, tags: list[str]) -> dict
     there = {tag: scp for tag, scp in scps.items() if scp.exists()}
     units = experiment.units(set_name) / "units.scp"
     return there | ({"dedup": units} if "dedup" not in there and units.exists() else {})
-
-
-def _criterion(scp: Path) -> str:
-    """What made the groups; the tag itself where nothing says."""
-    from entcomp.files import read_json
-
-    path = scp.parent.parent / "threshold.json"
-    if scp.name == "units.scp":
-        return "dedup"
-    threshold = read_json(path) if path.exists() else {}
-    peaks = " peaks" if threshold.get("peaks") else ""
-    return threshold.get("criterion", path.parent.name) + peaks
 
 
 def _ids(scp: Path) -> Iterator[str]:

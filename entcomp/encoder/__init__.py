@@ -1,0 +1,1 @@
+"""From token groups to group vectors: CALE and the pooling baselines, shared by every task."""

@@ -1,0 +1,151 @@
+"""entcomp decode"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from entcomp.cli.options import Data, Exp
+
+if TYPE_CHECKING:
+    from entcomp.experiment import Experiment
+    from entcomp.kaldi.datadir import DataDir
+    from entcomp.tasks.text.config import DecodingConfig
+    from entcomp.tasks.text.train import TrainedTextModel
+
+OptionalFloat = Optional[float]  # noqa: UP045 - read at run time, on Python 3.10 too
+OptionalInt = Optional[int]  # noqa: UP045
+
+
+def decode(
+    data: Data,
+    exp: Exp,
+    model: Annotated[str, typer.Option(metavar="TASK/TAG", help="As in asr/raw or st/fr_raw.")],
+    sets: Annotated[str, typer.Option(metavar="NAMES", help="Sets to decode.")] = "test*",
+    segments: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="raw|dedup|TAG",
+            help="Other groups than in training; needed after --random-rates.",
+        ),
+    ] = None,
+    beam: Annotated[OptionalInt, typer.Option(min=1, help="Hypotheses in the search.")] = None,
+    ctc_weight: Annotated[
+        OptionalFloat, typer.Option(min=0, max=1, help="Of CTC against the decoder.")
+    ] = None,
+    length_bonus: Annotated[OptionalFloat, typer.Option(help="Nats a text piece.")] = None,
+) -> None:
+    """Turn speech units to text, and score it where there is a reference.
+
+    Writes EXP/TASK/TAG/decode_<set>: text, hyp.trn, ref.trn and scores.json. Options that differ
+    from training become part of the folder's name.
+    """
+    from entcomp.experiment import Experiment
+    from entcomp.kaldi.datadir import find_sets
+    from entcomp.tasks.text.train import TrainedTextModel
+
+    experiment = Experiment(exp)
+    chosen = find_sets(data, sets)
+    trained = TrainedTextModel.load(experiment.path / model)
+    trained.info.check_units(experiment.units_info(), trained.folder)
+    given = {"beam": beam, "ctc_weight": ctc_weight, "length_bonus": length_bonus}
+    changed = {name: value for name, value in given.items() if value is not None}
+    config = trained.config.decoding.model_copy(update=changed)
+    suffix = "".join(f"_{name}{value:g}" for name, value in changed.items())
+    segments = segments or trained.info.segments
+    if segments != trained.info.segments:
+        suffix = f"_{segments}{suffix}"
+    for data_set in chosen:
+        folder = trained.folder / f"decode_{data_set.name}{suffix}"
+        _decode_set(experiment, data_set, trained, segments, config, folder)
+
+
+def _decode_set(
+    experiment: Experiment,
+    data_set: DataDir,
+    trained: TrainedTextModel,
+    segments: str,
+    config: DecodingConfig,
+    folder: Path,
+) -> None:
+    """Decode and score one set, unless that was done from the same inputs."""
+    from entcomp.encoder.streams import check_segments, stream_sha256
+    from entcomp.files import Stage, sha256_file
+    from entcomp.kaldi.table import write_table
+
+    check_segments(experiment, segments)
+    reference = data_set.path / trained.info.target
+    inputs = {
+        "weights_sha256": sha256_file(trained.folder / "model.safetensors"),
+        "decoding": config.model_dump(),
+        "segments": segments,
+        "stream_sha256": stream_sha256(experiment, data_set.name, segments),
+        "reference_sha256": sha256_file(reference) if reference.exists() else None,
+    }
+    stage = Stage(folder, inputs)
+    if stage.is_whole():
+        print(f"{folder}: whole, skipped")
+        return
+    stage.start()
+    hypotheses, rate = _transcribe(experiment, data_set.name, trained, segments, config)
+    write_table(folder / "text", hypotheses.items())
+    print(f"{folder}: {len(hypotheses)} utterances, {rate:.2f} groups a second")
+    scored = reference.exists() and _score(reference, hypotheses, trained, folder, rate)
+    stage.finish({"utterances": len(hypotheses), "rate": rate, "scored": bool(scored)})
+
+
+def _transcribe(
+    experiment: Experiment,
+    set_name: str,
+    trained: TrainedTextModel,
+    segments: str,
+    config: DecodingConfig,
+) -> tuple[dict[str, str], float]:
+    """Texts by utterance, and the groups a second of audio that they were made from."""
+    from entcomp.encoder.packed import group_tokens
+    from entcomp.encoder.streams import read_streams
+    from entcomp.progress import track
+    from entcomp.tasks.text.search import TextSearch
+
+    search = TextSearch(trained.model, trained.vocabulary, config)
+    streams = list(read_streams(experiment, set_name, segments))
+    hypotheses = {
+        utt_id: search.transcribe(group_tokens(units, groups, trained.config.merge_runs))
+        for utt_id, units, groups in track(streams, f"decode {set_name}")
+    }
+    seconds = sum(len(units) for _, units, _ in streams) * trained.info.frame_shift
+    return hypotheses, sum(len(groups) for *_, groups in streams) / max(seconds, 1e-9)
+
+
+def _score(
+    reference: Path,
+    hypotheses: dict[str, str],
+    trained: TrainedTextModel,
+    folder: Path,
+    rate: float,
+) -> bool:
+    """Write scores.json and, for recognition, trn files; False if nothing has a reference."""
+    from entcomp.files import write_json
+    from entcomp.kaldi.table import iter_table
+    from entcomp.scoring.normalizer import normalize
+    from entcomp.scoring.recognition import write_trn
+    from entcomp.scoring.scores import describe_scores, score_texts
+
+    rows = iter_table(reference, empty_values=True)
+    references = {utt_id: text for utt_id, text in rows if utt_id in hypotheses}
+    if not references:
+        return False
+    normalizer = trained.config.vocabulary.normalizer
+    recognition = trained.info.task == "asr"
+    metric, lang = ("wer", None) if recognition else ("bleu", reference.suffix[1:])
+    scores = score_texts(references, hypotheses, metric, normalizer, lang)  # type: ignore[arg-type]
+    for line in describe_scores(scores):
+        print(f"{folder.name}: {line}")
+    if recognition:
+        for name, texts in (("ref", references), ("hyp", hypotheses)):
+            clean = {utt_id: normalize(texts[utt_id], normalizer) for utt_id in references}
+            write_trn(folder / f"{name}.trn", clean)
+    write_json(folder / "scores.json", {**scores, "rate": rate})
+    return True

@@ -1,0 +1,75 @@
+"""``--random-rates``: groups of a criterion at a rate that is drawn anew at each use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from entcomp.errors import SkippedUtterances
+    from entcomp.experiment import Experiment
+    from entcomp.segmentation.rule import Rule
+    from entcomp.segmentation.source import Row
+    from entcomp.tasks.text.corpus import Stream
+
+STEP = 0.5  # Hz between the rates that are drawn
+
+
+def random_streams(
+    experiment: Experiment, set_name: str, criterion: str, rates: str, skipped: SkippedUtterances
+) -> Iterator[Stream]:
+    """Yield the streams of a set, each with a draw of its groups at a rate in ``LOW-HIGH``.
+
+    Raises EntcompError for what is no range, and for rates that the criterion cannot reach.
+    """
+    from entcomp.encoder.streams import read_streams
+    from entcomp.errors import EntcompError
+    from entcomp.segmentation.calibration import resolve
+    from entcomp.segmentation.request import Request
+    from entcomp.segmentation.source import Source
+    from entcomp.tasks.text.corpus import Stream
+
+    requests = [Request(criterion, target_rate=rate) for rate in _grid(rates)]
+    requests[0].check()
+    frame_shift = experiment.units_info().frame_shift
+    rules = [resolve(request, experiment, frame_shift) for request in requests]
+    plain = read_streams(experiment, set_name, "raw")
+    for row in Source.of(experiment, set_name, criterion).rows(skipped):
+        units = next((one for utt_id, one, _ in plain if utt_id == row[0]), row[1][:0])
+        if len(units) != len(row[1]):
+            raise EntcompError(
+                f"{experiment.entropy(set_name)}: {row[0]}: not as many as its units; "
+                f"rerun score-entropy for {set_name}"
+            )
+        yield Stream(row[0], units, _groups(row, rules[0]), partial(_draw, row, rules))
+
+
+def _grid(rates: str) -> list[float]:
+    """``7-24`` is 7, 7.5, ..., 24 Hz."""
+    from entcomp.errors import EntcompError
+
+    low, _, high = rates.partition("-")
+    try:
+        first, last = float(low), float(high)
+    except ValueError:
+        first, last = 0.0, 0.0
+    if not 0 < first < last:
+        raise EntcompError(f"--random-rates {rates}: expected LOW-HIGH in Hz, such as 7-24")
+    return [first + STEP * one for one in range(int((last - first) / STEP) + 1)]
+
+
+def _draw(row: Row, rules: Sequence[Rule], generator: np.random.Generator) -> np.ndarray:
+    return _groups(row, rules[int(generator.integers(len(rules)))])
+
+
+def _groups(row: Row, rule: Rule) -> np.ndarray:
+    """Group lengths in frames of one utterance."""
+    from entcomp.segmentation.rows import Rows
+    from entcomp.segmentation.rule import group_starts
+
+    rows = Rows.join([row])
+    ((_, groups),) = rows.split(group_starts(rows, rule))
+    return groups

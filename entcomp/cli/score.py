@@ -1,0 +1,46 @@
+"""entcomp score"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+
+def score(
+    ref: Annotated[Path, typer.Option(help="References: 'utt_id text' lines.")],
+    hyp: Annotated[Path, typer.Option(help="Hypotheses: 'utt_id text' lines.")],
+    metric: Annotated[
+        str, typer.Option(metavar="wer|bleu", help="WER and CER, or BLEU and chrF.")
+    ] = "wer",
+    normalizer: Annotated[
+        str, typer.Option(metavar="basic|none", help="For wer: fold case, drop punctuation.")
+    ] = "basic",
+    lang: Annotated[
+        Optional[str],  # noqa: UP045 - read at run time, on Python 3.10 too
+        typer.Option(help="For bleu: language of the texts; zh is tokenised as such."),
+    ] = None,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="JSON", help="Write the scores there, too."),
+    ] = None,
+) -> None:
+    """Score hypotheses against references; utterances without a reference do not count."""
+    from entcomp.errors import EntcompError
+    from entcomp.files import write_json
+    from entcomp.kaldi.table import read_table
+    from entcomp.scoring.scores import describe_scores, score_texts
+
+    for option, value, known in (
+        ("metric", metric, ("wer", "bleu")),
+        ("normalizer", normalizer, ("basic", "none")),
+    ):
+        if value not in known:
+            raise EntcompError(f"--{option} {value}: one of {', '.join(known)}")
+    references, hypotheses = (read_table(path, empty_values=True) for path in (ref, hyp))
+    scores = score_texts(references, hypotheses, metric, normalizer, lang, hyp)  # type: ignore[arg-type]
+    for line in describe_scores(scores):
+        print(line)
+    if output:
+        write_json(output, scores)

@@ -1,0 +1,176 @@
+"""What train-asr and train-st share, and how a model's options become its name and its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from entcomp.cli.random_rates import random_streams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from entcomp.errors import SkippedUtterances
+    from entcomp.experiment import Experiment
+    from entcomp.kaldi.datadir import DataDir
+    from entcomp.tasks.text.config import TextTaskConfig
+    from entcomp.tasks.text.corpus import Corpus, Stream
+
+Segments = Annotated[
+    Optional[str],  # noqa: UP045 - read at run time, on Python 3.10 too
+    typer.Option(metavar="raw|dedup|TAG", help="The stream: plain units, or groups in EXP."),
+]
+Pooling = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="cale|max|average|attention",
+        help="How a group becomes a vector; by default as in the config, for raw and dedup max.",
+    ),
+]
+MergeRuns = Annotated[
+    Optional[bool],  # noqa: UP045
+    typer.Option(help="Merge equal units within a group into one token with a duration."),
+]
+ConfigFile = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--config", metavar="YAML", help="See conf/; by default the small model."),
+]
+Tag = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Name of the model; it names itself by default."),
+]
+RandomRates = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(metavar="LOW-HIGH", help="Draw each utterance's rate in Hz anew, as in 7-24."),
+]
+Criterion = Annotated[str, typer.Option(help="What groups --random-rates draws; see segment.")]
+TrainSets = Annotated[str, typer.Option("--sets", metavar="NAMES", help="Sets to train on.")]
+DevSets = Annotated[str, typer.Option(metavar="NAMES", help="Sets that decide what is kept.")]
+MaxSteps = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(help="Steps to train; by default as in the config."),
+]
+TrainSeed = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option("--seed", help="Seed of weights and batches; by default as in the config."),
+]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """The command line of train-asr and train-st; ``target`` is ``text`` or ``text.<lang>``."""
+
+    task: str
+    target: str
+    sets: str
+    dev_sets: str
+    segments: str | None
+    pooling: str | None
+    merge_runs: bool | None
+    config: Path | None
+    tag: str | None
+    random_rates: str | None
+    criterion: str
+    max_steps: int | None
+    seed: int | None
+    skip_bad: bool
+
+    @property
+    def stream(self) -> str:
+        """What is read: the segments' tag, or what is drawn at random, as in ``global7-24``."""
+        return self.segments or f"{self.criterion}{self.random_rates}"
+
+    @property
+    def name(self) -> str:
+        """What is not the default tells models apart, as in ``fr_rate15_peak_max_seed1``."""
+        _, _, lang = self.target.partition(".")
+        runs = "runs" if self.merge_runs else ""
+        seed = f"seed{self.seed}" if self.seed else ""
+        parts = (lang, self.stream, self.pooling, runs, seed)
+        return self.tag or "_".join(part for part in parts if part)
+
+    def model_config(self) -> TextTaskConfig:
+        """The YAML file, and over it what the command line says."""
+        from entcomp.config import load_config, make_config
+        from entcomp.encoder.streams import PLAIN_STREAMS
+        from entcomp.tasks.text.config import TextTaskConfig, default_config
+
+        default = default_config(self.task)
+        config = load_config(TextTaskConfig, self.config) if self.config else default
+        values = config.model_dump()
+        # A group of plain units is one token: there is nothing to pool.
+        pooling = self.pooling or ("max" if self.segments in PLAIN_STREAMS else None)
+        values["local"] |= {"pooling": pooling} if pooling else {}
+        values["merge_runs"] |= self.segments == "dedup"
+        values |= {"merge_runs": self.merge_runs} if self.merge_runs is not None else {}
+        values["training"] |= {"max_steps": self.max_steps} if self.max_steps else {}
+        values["training"] |= {"seed": self.seed} if self.seed is not None else {}
+        return make_config(TextTaskConfig, values, source=str(self.config or "options"))
+
+
+def train(data: Path, exp: Path, options: TrainingOptions) -> None:
+    """Read the corpora, train, and print what came of it."""
+    from entcomp.errors import EntcompError, SkippedUtterances
+    from entcomp.experiment import Experiment
+    from entcomp.kaldi.datadir import find_sets
+    from entcomp.tasks.text.train import TaskInfo, train_text_model
+
+    if (options.segments is None) == (options.random_rates is None):
+        raise EntcompError("give either --segments raw|dedup|TAG or --random-rates LOW-HIGH")
+    experiment, config = Experiment(exp), options.model_config()
+    units = experiment.units_info()
+    sets = find_sets(data, options.sets), find_sets(data, options.dev_sets)
+    info = TaskInfo(
+        task=options.task,
+        target=options.target,
+        segments=options.stream,
+        train_sets=[one.name for one in sets[0]],
+        dev_sets=[one.name for one in sets[1]],
+        num_clusters=units.num_clusters,
+        frame_shift=units.frame_shift,
+        codebook_sha256=units.codebook_sha256,
+    )
+    skipped = SkippedUtterances(options.skip_bad)
+    corpora = [_read_corpus(experiment, part, options, config, skipped) for part in sets]
+    folder = experiment.task(options.task, options.name)
+    result = train_text_model(folder, info, config, *corpora)
+    skipped.write(folder / "skipped.txt")
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
+    print(f"{folder}: step {result.step}, dev {metrics}")
+
+
+def _read_corpus(
+    experiment: Experiment,
+    sets: list[DataDir],
+    options: TrainingOptions,
+    config: TextTaskConfig,
+    skipped: SkippedUtterances,
+) -> Corpus:
+    """Streams and texts of the sets; prints how many. Raises EntcompError if there is none."""
+    from entcomp.encoder.streams import read_streams
+    from entcomp.errors import EntcompError
+    from entcomp.scoring.normalizer import normalize
+    from entcomp.tasks.text.corpus import Corpus, Stream, read_texts
+
+    def clean(text: str) -> str:
+        return normalize(text, config.vocabulary.normalizer)
+
+    def streams(set_name: str) -> Iterable[Stream]:
+        if options.segments:
+            rows = read_streams(experiment, set_name, options.segments)
+            return (Stream(*row) for row in rows)
+        assert options.random_rates
+        return random_streams(
+            experiment, set_name, options.criterion, options.random_rates, skipped
+        )
+
+    corpus = Corpus()
+    for one in sets:
+        texts = read_texts(one, options.target, clean, skipped)
+        print(f"{one.name}: {corpus.add(streams(one.name), texts, config.longest)}")
+    if not len(corpus):
+        raise EntcompError(f"{sets[0].path / options.target}: no utterance with units and text")
+    return corpus

@@ -1,0 +1,102 @@
+"""Packed batches: the tokens of all utterances in one row, and how many belong to each group.
+
+Shape suffixes: N tokens and G groups of the whole batch, B utterances, T tokens and M groups of
+the longest utterance, D channels, H heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class GroupedTokens:
+    """One utterance: tokens, the frames that each stands for, and how many make up each group.
+
+    int32 vectors of shape (N,), (N,) and (G,); ``group_sizes`` counts tokens and sums to N.
+    """
+
+    tokens: np.ndarray
+    durations: np.ndarray
+    group_sizes: np.ndarray
+
+
+def group_tokens(units: np.ndarray, groups: np.ndarray, merge_runs: bool) -> GroupedTokens:
+    """Units (frames,) and group lengths in frames (G,) to grouped tokens.
+
+    ``merge_runs`` makes one token of equal units that follow each other within a group; its
+    duration keeps their number. Otherwise each frame is a token.
+    """
+    if not merge_runs:
+        return GroupedTokens(units, np.ones_like(units), groups)
+    starts_group = np.zeros(len(units), bool)
+    starts_group[np.cumsum(groups) - groups] = True
+    starts_run = starts_group.copy()
+    starts_run[1:] |= units[1:] != units[:-1]
+    first = np.flatnonzero(starts_run)
+    durations = np.diff(first, append=len(units)).astype(np.int32)
+    group_sizes = np.diff(np.flatnonzero(starts_group[first]), append=len(first)).astype(np.int32)
+    return GroupedTokens(units[first], durations, group_sizes)
+
+
+@dataclass(frozen=True)
+class PackedTokens:
+    """A batch of `GroupedTokens`, without padding; all int64.
+
+    ``tokens_N``, ``durations_N`` (frames), ``group_sizes_G`` (tokens), and for each utterance
+    ``num_tokens_B`` and ``num_groups_B``.
+    """
+
+    tokens_N: Tensor
+    durations_N: Tensor
+    group_sizes_G: Tensor
+    num_tokens_B: Tensor
+    num_groups_B: Tensor
+
+    @classmethod
+    def pack(cls, utterances: Sequence[GroupedTokens]) -> PackedTokens:
+        """Join utterances; each must have a token at least."""
+
+        def join(vectors: list[np.ndarray]) -> Tensor:
+            return torch.from_numpy(np.concatenate(vectors).astype(np.int64))
+
+        return cls(
+            tokens_N=join([one.tokens for one in utterances]),
+            durations_N=join([one.durations for one in utterances]),
+            group_sizes_G=join([one.group_sizes for one in utterances]),
+            num_tokens_B=torch.tensor([len(one.tokens) for one in utterances]),
+            num_groups_B=torch.tensor([len(one.group_sizes) for one in utterances]),
+        )
+
+    def to(self, device: torch.device | str) -> PackedTokens:
+        """The batch on another device."""
+        return PackedTokens(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+def owners(sizes_G: Tensor, total: int) -> Tensor:
+    """The group of each token: (G,) sizes that sum to ``total`` -> (N,) indices, ascending."""
+    groups_G = torch.arange(len(sizes_G), device=sizes_G.device)
+    return groups_G.repeat_interleave(sizes_G, output_size=total)
+
+
+def pad(x_ND: Tensor, lengths_B: Tensor) -> Tensor:
+    """Packed rows to padded ones: (N, D) -> (B, T, D), zeros behind each utterance's end."""
+    mask_BT = length_mask(lengths_B)
+    padded_BTD = x_ND.new_zeros(*mask_BT.shape, x_ND.shape[-1])
+    return padded_BTD.masked_scatter(mask_BT[..., None], x_ND)
+
+
+def unpad(x_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+    """The inverse of `pad`: (B, T, D) -> (N, D)."""
+    return x_BTD[length_mask(lengths_B)]
+
+
+def length_mask(lengths_B: Tensor) -> Tensor:
+    """(B, T) booleans, true before each utterance's end."""
+    positions_T = torch.arange(int(lengths_B.max()), device=lengths_B.device)
+    return positions_T < lengths_B[:, None]

@@ -1,0 +1,85 @@
+"""The streams of units that every task reads: raw, deduplicated, or grouped by a segmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from entcomp.errors import EntcompError
+from entcomp.experiment import Experiment, check_same
+from entcomp.files import read_json, read_stage
+from entcomp.kaldi.ark import archive_sha256, iter_vectors
+
+# Streams that need no segmentation: a group a unit, and a group a run of equal units.
+PLAIN_STREAMS = ("raw", "dedup")
+
+
+def check_segments(experiment: Experiment, segments: str) -> None:
+    """Raises EntcompError for a tag without segmentation, or with one of another codebook."""
+    if segments in PLAIN_STREAMS:
+        return
+    folder = experiment.segments(segments)
+    if not folder.is_dir():
+        there = sorted(path.name for path in folder.parent.glob("*") if path.is_dir())
+        raise EntcompError(
+            f"{folder}: no such segmentation; "
+            f"there are: {', '.join([*PLAIN_STREAMS, *there])}; or run segment --tag {segments}"
+        )
+    threshold = folder / "threshold.json"
+    if threshold.exists():
+        found = read_json(threshold).get("codebook_sha256")
+        expected = experiment.units_info().codebook_sha256
+        check_same(expected, found, "codebook", threshold, "rerun segment, or use another EXP")
+
+
+def read_streams(
+    experiment: Experiment, set_name: str, segments: str
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield ``(utt_id, units, group lengths in frames)`` of a set, in order of ids.
+
+    ``segments`` is ``raw``, ``dedup`` or a tag. Utterances that segmentation left out are left
+    out here. Raises EntcompError for units or groups of another codebook, and where the two do
+    not fit together.
+    """
+    units_scp = _table(experiment.units(set_name) / "units.scp", "dump-units")
+    found = read_stage(units_scp.parent)["inputs"].get("codebook_sha256")
+    expected = experiment.units_info().codebook_sha256
+    check_same(expected, found, "codebook", units_scp, "rerun dump-units for this set")
+    units = iter_vectors(units_scp)
+    if segments in PLAIN_STREAMS:
+        for utt_id, vector in units:
+            yield utt_id, vector, plain_groups(vector, segments)
+        return
+    check_segments(experiment, segments)
+    scp = _table(experiment.segments(segments) / set_name / "groups.scp", "segment")
+    for utt_id, groups in iter_vectors(scp):
+        vector = next((one for other, one in units if other == utt_id), np.zeros(0, np.int32))
+        if groups.sum() != len(vector):
+            raise EntcompError(
+                f"{scp}: {utt_id}: groups do not fit the units; rerun segment for {set_name}"
+            )
+        yield utt_id, vector, groups
+
+
+def stream_sha256(experiment: Experiment, set_name: str, segments: str) -> list[str]:
+    """What names the content of a stream: hashes of its units and of its groups."""
+    units = archive_sha256(experiment.units(set_name), "units")
+    if segments in PLAIN_STREAMS:
+        return [units, segments]
+    return [units, archive_sha256(experiment.segments(segments) / set_name, "groups")]
+
+
+def plain_groups(units: np.ndarray, stream: str) -> np.ndarray:
+    """Group lengths of ``raw`` (ones) or ``dedup`` (runs of equal units) streams."""
+    if stream == "raw":
+        return np.ones_like(units)
+    ends = np.flatnonzero(np.append(units[1:] != units[:-1], True)) + 1
+    return np.diff(ends, prepend=0).astype(np.int32)
+
+
+def _table(scp: Path, stage: str) -> Path:
+    if not scp.exists():
+        raise EntcompError(f"{scp}: no such file; run {stage} for this set first")
+    return scp

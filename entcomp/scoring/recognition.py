@@ -1,0 +1,69 @@
+"""Word and character error rates, by jiwer, and transcripts as sclite reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from entcomp.bootstrap import RESAMPLES, ratio_interval
+from entcomp.files import atomic_path
+from entcomp.scoring.normalizer import Normalizer, normalize
+
+
+def error_rates(
+    references: Sequence[str], hypotheses: Sequence[str], normalizer: Normalizer
+) -> dict[str, Any]:
+    """WER and CER in percent of pairs of texts, both of them normalised first.
+
+    ``{"wer": {...}, "cer": {...}}`` with counts of substitutions, deletions and insertions, and a
+    95% bootstrap ``interval`` over utterances. CER counts the spaces between words.
+    """
+    import jiwer
+
+    references = [normalize(one, normalizer) for one in references]
+    hypotheses = [normalize(one, normalizer) for one in hypotheses]
+    return {
+        "wer": _rate(jiwer.process_words(references, hypotheses), normalizer),
+        "cer": _rate(jiwer.process_characters(references, hypotheses), normalizer),
+    }
+
+
+def write_trn(path: Path, texts: dict[str, str]) -> None:
+    """Write ``text (utt_id)`` lines, for ``sclite -i spu_id``."""
+    with atomic_path(path) as temporary:
+        lines = (f"{text} ({utt_id})\n" for utt_id, text in texts.items())
+        temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def _rate(output: Any, normalizer: Normalizer) -> dict[str, Any]:
+    """``output`` is jiwer's, which says for each utterance what was substituted, deleted..."""
+    counts = np.array([_counts(chunks) for chunks in output.alignments])  # (utterances, 3)
+    errors = counts.sum(axis=1)
+    lengths = np.array([len(reference) for reference in output.references])
+    low, high = ratio_interval(errors, lengths)
+    substitutions, deletions, insertions = counts.sum(axis=0).tolist()
+    return {
+        "percent": 100 * int(errors.sum()) / max(1, int(lengths.sum())),
+        "interval": [100 * low, 100 * high],
+        "resamples": RESAMPLES,
+        "substitutions": substitutions,
+        "deletions": deletions,
+        "insertions": insertions,
+        "reference_length": int(lengths.sum()),
+        "utterances": len(lengths),
+        "utterances_with_errors": int((errors > 0).sum()),
+        "normalizer": normalizer,
+    }
+
+
+def _counts(chunks: Sequence[Any]) -> tuple[int, int, int]:
+    """Substitutions, deletions, insertions of one utterance's alignment."""
+    sizes = {"substitute": 0, "delete": 0, "insert": 0, "equal": 0}
+    for chunk in chunks:
+        by_reference = chunk.ref_end_idx - chunk.ref_start_idx
+        by_hypothesis = chunk.hyp_end_idx - chunk.hyp_start_idx
+        sizes[chunk.type] += max(by_reference, by_hypothesis)
+    return sizes["substitute"], sizes["delete"], sizes["insert"]

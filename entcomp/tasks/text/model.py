@@ -1,0 +1,148 @@
+"""Local encoder, encoder, decoder and CTC.
+
+The decoder and CTC are ESPnet's, and so are the encoder's blocks; the local encoder is ours.
+Shape suffixes as in `entcomp.encoder.packed`; L text pieces, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from entcomp.encoder.local import LocalEncoder
+from entcomp.encoder.packed import PackedTokens, pad
+from entcomp.errors import EntcompError
+from entcomp.tasks.text.config import TextTaskConfig
+from entcomp.tasks.text.encoder import Encoder
+from entcomp.tasks.text.espnet_parts import CTC, TransformerDecoder
+from entcomp.tasks.text.vocabulary import Vocabulary
+
+IGNORED = -1  # behind the end of a target
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Streams and their texts: ``target_BL`` is padded with `IGNORED`."""
+
+    source: PackedTokens
+    target_BL: Tensor
+    target_lengths_B: Tensor
+
+    def to(self, device: torch.device | str) -> TextBatch:
+        """The batch on another device."""
+        return TextBatch(
+            self.source.to(device), self.target_BL.to(device), self.target_lengths_B.to(device)
+        )
+
+
+class TextModel(nn.Module):
+    """Joint CTC and attention model of text, given groups of units.
+
+    ``num_clusters`` units, of which the embedding has one more: the mask (see `data.mask_spans`).
+    """
+
+    def __init__(self, config: TextTaskConfig, num_clusters: int, vocabulary_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.local = LocalEncoder(config.local, num_clusters + 1, config.dim)
+        self.encoder = Encoder(config)
+        self.decoder = TransformerDecoder(
+            vocabulary_size,
+            config.dim,
+            attention_heads=config.decoder.heads,
+            linear_units=config.decoder.feed_forward,
+            num_blocks=config.decoder.layers,
+            dropout_rate=config.dropout,
+            positional_dropout_rate=config.dropout,
+        )
+        self.ctc = CTC(vocabulary_size, config.dim)
+
+    def encode(self, source: PackedTokens) -> tuple[Tensor, Tensor]:
+        """Encoder states (B, M, D) and their numbers (B,): one a group."""
+        groups_BMD = pad(self.local(source), source.num_groups_B)
+        return self.encoder(groups_BMD, source.num_groups_B), source.num_groups_B
+
+    def forward(self, batch: TextBatch) -> dict[str, Tensor]:
+        """`loss`, where compilation finds it."""
+        states_BMD, lengths_B = self.encode(batch.source)
+        pieces = batch.target_lengths_B.sum() + len(batch.target_BL)
+        losses = self._attention_loss(states_BMD, lengths_B, batch, pieces)
+        weight = self.config.ctc_weight
+        if weight > 0:
+            # ESPnet's is a mean over utterances of sums; where CTC cannot be, it is zero.
+            targets = batch.target_BL, batch.target_lengths_B
+            losses["ctc"] = self.ctc(states_BMD, lengths_B, *targets) * len(lengths_B) / pieces
+        else:
+            losses["ctc"] = losses["attention"].new_zeros(())
+        losses["loss"] = (1 - weight) * losses["attention"] + weight * losses["ctc"]
+        return losses | {"count": pieces}
+
+    def loss(self, batch: TextBatch) -> dict[str, Tensor]:
+        """Mean nats a text piece (with eos): attention, CTC, and their weighted sum ``loss``.
+
+        ``accuracy`` is that of the decoder given the true previous pieces.
+        """
+        return self(batch)
+
+    def _attention_loss(
+        self, states_BMD: Tensor, lengths_B: Tensor, batch: TextBatch, pieces: Tensor
+    ) -> dict[str, Tensor]:
+        input_BL = F.pad(batch.target_BL, (1, 0), value=Vocabulary.eos)
+        input_BL = input_BL.masked_fill(input_BL == IGNORED, Vocabulary.eos)
+        output_BL = F.pad(batch.target_BL, (0, 1), value=IGNORED)
+        output_BL = output_BL.scatter(1, batch.target_lengths_B[:, None], Vocabulary.eos)
+        logits_BLV, _ = self.decoder(states_BMD, lengths_B, input_BL, batch.target_lengths_B + 1)
+        loss = F.cross_entropy(
+            logits_BLV.flatten(0, 1).float(),
+            output_BL.flatten(),
+            ignore_index=IGNORED,
+            label_smoothing=self.config.label_smoothing if self.training else 0.0,
+        )
+        right = (logits_BLV.argmax(-1) == output_BL).sum()
+        return {"attention": loss, "accuracy": right / pieces}
+
+
+def build_model(config: TextTaskConfig, num_clusters: int, vocabulary_size: int) -> TextModel:
+    """The model that ``config`` describes, seeded by ``config.training.seed``.
+
+    Raises EntcompError for sizes that cannot be.
+    """
+    torch.manual_seed(config.training.seed)
+    try:
+        config = match_parameters(config, num_clusters, vocabulary_size)
+        return TextModel(config, num_clusters, vocabulary_size)
+    except (AssertionError, ValueError) as error:
+        reason = str(error) or "dim must be a multiple of heads, and encoder.kernel odd"
+        raise EntcompError(f"config: {reason}; mend dim, heads or kernel") from None
+
+
+def match_parameters(
+    config: TextTaskConfig, num_clusters: int, vocabulary_size: int
+) -> TextTaskConfig:
+    """Choose the encoder's ``feed_forward`` so that the model has ``config.parameters`` in all.
+
+    So streams, poolings and encoders are compared at one size. Raises EntcompError where even the
+    narrowest encoder is larger.
+    """
+    if config.parameters is None:
+        return config
+
+    def with_width(width: int) -> TextTaskConfig:
+        encoder = config.encoder.model_copy(update={"feed_forward": width})
+        return config.model_copy(update={"encoder": encoder})
+
+    def size(width: int) -> int:
+        with torch.device("meta"):
+            model = TextModel(with_width(width), num_clusters, vocabulary_size)
+        return sum(one.numel() for one in model.parameters())
+
+    narrowest, slope = size(1), size(2) - size(1)
+    width = 1 + round((config.parameters - narrowest) / slope)
+    if width < 1:
+        raise EntcompError(
+            f"config: parameters: {config.parameters} are too few; the rest has {narrowest}"
+        )
+    return with_width(width)

@@ -1,0 +1,122 @@
+"""Train a recogniser or translator, and read it back."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from entcomp.config import load_config, save_config
+from entcomp.errors import EntcompError
+from entcomp.experiment import UnitsInfo, check_same
+from entcomp.files import read_json, write_json
+from entcomp.tasks.text.config import TextTaskConfig
+from entcomp.tasks.text.corpus import Corpus, ctc_length
+from entcomp.tasks.text.data import TextBatches
+from entcomp.tasks.text.model import TextModel, build_model
+from entcomp.tasks.text.vocabulary import Vocabulary
+from entcomp.training.evaluation import training_device
+from entcomp.training.loop import FitResult, fit, is_first_rank
+from entcomp.training.weights import load_weights
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """``EXP/{asr,st}/<tag>/task.json``: what the model reads and writes.
+
+    ``segments`` is ``raw``, ``dedup``, a tag, or what ``--random-rates`` drew; ``target`` is the
+    text's file, ``text`` or ``text.<lang>``.
+    """
+
+    task: str
+    target: str
+    segments: str
+    train_sets: list[str]
+    dev_sets: list[str]
+    num_clusters: int
+    frame_shift: float
+    codebook_sha256: str
+
+    def check_units(self, units: UnitsInfo, where: Path) -> None:
+        """Raises EntcompError if the experiment's units are not those of the training."""
+        remedy = "decode in the experiment that it was trained in, or train it again"
+        check_same(units.codebook_sha256, self.codebook_sha256, "codebook", where, remedy)
+
+
+def train_text_model(
+    folder: Path, info: TaskInfo, config: TextTaskConfig, train: Corpus, dev: Corpus
+) -> FitResult:
+    """Train in ``folder``, or go on where a killed run stopped; prints what it found.
+
+    Raises EntcompError if no stream is long enough for CTC, and for what `fit` does.
+    """
+    vocabulary = Vocabulary.train(train.texts, config.vocabulary)
+    if config.ctc_weight > 0:
+        _check_ctc(train, vocabulary)
+    model = build_model(config, info.num_clusters, len(vocabulary))
+    size = sum(one.numel() for one in model.parameters())
+    print(f"{folder}: {size / 1e6:.2f} M parameters, {len(vocabulary)} text pieces")
+    batches, dev_batches = (
+        TextBatches(corpus, vocabulary, config, mask=info.num_clusters) for corpus in (train, dev)
+    )
+    inputs = {
+        "task": asdict(info),
+        "model": config.model_dump(mode="json", exclude={"training", "decoding"}),
+        "vocabulary_sha256": hashlib.sha256(vocabulary.model).hexdigest(),
+        "train_sha256": train.sha256(),
+        "dev_sha256": dev.sha256(),
+    }
+    result = fit(model, batches, dev_batches.in_order(), config.training, folder, inputs)
+    if is_first_rank():  # after the weights, so that these never stand beside older ones
+        vocabulary.save(folder / "text.model")
+        save_config(folder / "config.yaml", config)
+        write_json(folder / "task.json", asdict(info))
+    return result
+
+
+@dataclass(frozen=True)
+class TrainedTextModel:
+    """What `train_text_model` left in ``folder``; ``weights_sha256`` names it."""
+
+    folder: Path
+    info: TaskInfo
+    config: TextTaskConfig
+    vocabulary: Vocabulary
+    model: TextModel
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainedTextModel:
+        """Raises EntcompError if there is none, or if its training has not ended."""
+        if not folder.is_dir():
+            there = sorted(path.name for path in folder.parent.glob("*") if path.is_dir())
+            raise EntcompError(f"{folder}: no such model; there are: {', '.join(there) or 'none'}")
+        path = folder / "task.json"
+        try:
+            info = TaskInfo(**read_json(path))
+        except TypeError as error:
+            raise EntcompError(f"{path}: {error}; train the model again") from None
+        config = load_config(TextTaskConfig, folder / "config.yaml")
+        vocabulary = Vocabulary.load(folder / "text.model")
+        model = build_model(config, info.num_clusters, len(vocabulary))
+        load_weights(model, folder / "model.safetensors")
+        return cls(folder, info, config, vocabulary, model.to(training_device()).eval())
+
+
+def _check_ctc(corpus: Corpus, vocabulary: Vocabulary) -> None:
+    """Count the streams with fewer groups than their text needs: CTC cannot learn from these."""
+    pairs = zip(corpus.streams, corpus.texts, strict=True)
+    needs = ((stream, ctc_length(vocabulary.encode(text))) for stream, text in pairs)
+    short = [stream.utt_id for stream, needed in needs if len(stream.groups) < needed]
+    remedy = "take a higher rate or a larger vocabulary.size, or set ctc_weight: 0"
+    one_rate = all(stream.draw is None for stream in corpus.streams)
+    if one_rate and len(short) == len(corpus):
+        raise EntcompError(
+            f"training set: every stream is shorter than its text (utterance {short[0]}, and "
+            f"{len(short) - 1} more), so CTC has nothing to learn; {remedy}"
+        )
+    if short:
+        where = "" if one_rate else " at the lowest rate"
+        print(
+            f"{len(short)} of {len(corpus)} streams are shorter than their text{where} and do "
+            f"without CTC ({short[0]} is the first); if they are many, {remedy}"
+        )

@@ -1,0 +1,77 @@
+"""Text to ids and back, by SentencePiece."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import sentencepiece
+
+from entcomp.errors import EntcompError
+from entcomp.files import atomic_path
+from entcomp.tasks.text.config import VocabularyConfig
+
+
+class Vocabulary:
+    """The pieces of a text model; id 0 is CTC's blank, ``eos`` both begins and ends a text."""
+
+    blank, unknown, eos = 0, 1, 2
+
+    def __init__(self, model: bytes) -> None:
+        self.model = model
+        self.pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+
+    @classmethod
+    def load(cls, path: Path) -> Vocabulary:
+        """Raises EntcompError for a missing file."""
+        if not path.exists():
+            raise EntcompError(f"{path}: no such file; train the model to its end")
+        return cls(path.read_bytes())
+
+    def save(self, path: Path) -> None:
+        """Write a file that SentencePiece can read."""
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(self.model)
+
+    def __len__(self) -> int:
+        return self.pieces.get_piece_size()
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text, without ``eos``."""
+        return self.pieces.encode(text)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids."""
+        return self.pieces.decode([int(one) for one in ids])
+
+    @classmethod
+    def train(cls, texts: Iterable[str], config: VocabularyConfig) -> Vocabulary:
+        """Learn pieces; the same texts give the same bytes.
+
+        Raises EntcompError if the texts need more pieces than ``config.size``.
+        """
+        model = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(texts),
+                model_writer=model,
+                model_type=config.kind,
+                vocab_size=config.size,
+                hard_vocab_limit=False,
+                character_coverage=config.character_coverage,
+                normalization_rule_name="identity",
+                pad_id=cls.blank,
+                unk_id=cls.unknown,
+                eos_id=cls.eos,
+                bos_id=-1,
+                num_threads=1,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            reason = str(error).rpartition("]")[2].strip() or str(error)
+            raise EntcompError(
+                f"vocabulary of {config.size} {config.kind} pieces: {reason}; "
+                f"set another vocabulary.size in the config"
+            ) from None
+        return cls(model.getvalue())

@@ -1,0 +1,94 @@
+"""bench-latency on made-up recordings, through every stage from the waveform to the text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from typer.testing import CliRunner
+
+from entcomp.cli.app import app
+from entcomp.errors import EntcompError
+from entcomp.files import read_json
+
+TASK = {
+    "dim": 32,
+    "parameters": None,
+    "vocabulary": {"kind": "char", "size": 20},
+    "local": {"layers": 1, "heads": 2},
+    "encoder": {"layers": 1, "heads": 2, "feed_forward": 32},
+    "decoder": {"layers": 1, "heads": 2, "feed_forward": 32},
+    "decoding": {"beam": 2, "max_tokens": 6},
+    "training": {"max_steps": 1, "warmup_steps": 1, "val_interval": 1},
+}
+LM = {
+    "layers": 1,
+    "dim": 16,
+    "heads": 2,
+    "ffn_dim": 32,
+    "context": 64,
+    "score_overlap": 16,
+    "rows_per_batch": 2,
+    "training": {"max_steps": 1, "warmup_steps": 1, "val_interval": 1},
+}
+STAGES = ["extraction", "lm", "segmentation", "encoder", "decoder", "total"]
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """DATA and EXP with a recogniser of raw units, and one of groups by an LM."""
+    folder = tmp_path_factory.mktemp("latency")
+    data, exp = folder / "data", folder / "exp"
+    generator = np.random.default_rng(0)
+    for name, config in (("task", TASK), ("lm", LM)):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
+    for name in ("train", "dev", "test"):
+        (data / name).mkdir(parents=True)
+        for index in range(4):
+            samples = 0.1 * generator.standard_normal(16000 + 4000 * index)
+            soundfile.write(data / name / f"{name}{index}.wav", samples, 16000)
+        scp = "".join(f"{name}{index} {data / name / name}{index}.wav\n" for index in range(4))
+        (data / name / "wav.scp").write_text(scp)
+        (data / name / "text").write_text("".join(f"{name}{index} ab\n" for index in range(4)))
+    run("learn-kmeans", data, exp, "--extractor", "mfcc", "--num-clusters", 8, "--nj", 1)
+    run("dump-units", data, exp, "--nj", 1)
+    run("train-lm", data, exp, "--config", folder / "lm.yaml")
+    run("score-entropy", data, exp)
+    run("segment", data, exp, "--target-rate", 15)
+    for segments in ("raw", "rate15_global"):
+        run("train-asr", data, exp, "--segments", segments, "--config", folder / "task.yaml")
+    return data, exp
+
+
+def test_stages_and_their_sum(paths: tuple[Path, Path]) -> None:
+    data, exp = paths
+    options = ("--models", "asr/raw, asr/rate15_global", "--utterances", 3, "--warm-up", 1)
+    output = run("bench-latency", data, exp, *options)
+    report = read_json(exp / "latency.json")
+    assert report["utterances"] == 3 and report["mean_seconds"] == pytest.approx(1.25)
+    assert report["device"] in output and "asr/rate15_global" in output
+    raw, groups = (report["models"][f"asr/{name}"] for name in ("raw", "rate15_global"))
+    for model in (raw, groups):
+        times = model["milliseconds"]
+        assert list(times) == sorted(STAGES)
+        assert all(0 <= one["p50"] <= one["p95"] for one in times.values())
+        for name in ("extraction", "encoder", "decoder"):
+            assert 0 < times[name]["p50"] < times["total"]["p50"]
+    assert groups["milliseconds"]["lm"]["p50"] > 10 * raw["milliseconds"]["lm"]["p50"]
+    assert groups["rate"] < 0.5 * raw["rate"]
+    rows = (exp / "latency.md").read_text().splitlines()
+    assert len([row for row in rows if row.startswith("| asr/")]) == 2
+
+
+def test_model_that_is_not_there(paths: tuple[Path, Path]) -> None:
+    with pytest.raises(EntcompError, match="asr/no: no such model; there are: rate15_global, raw"):
+        run("bench-latency", *paths, "--models", "asr/no")

@@ -1,0 +1,275 @@
+"""train-asr, train-st and decode as a user calls them; each mistake is one clear line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_experiment import Fake, make_fake
+from text_experiment import TextExperiment, toy_experiment
+from typer.testing import CliRunner
+
+from entcomp.cli.app import app
+from entcomp.cli.random_rates import random_streams
+from entcomp.encoder.streams import read_streams
+from entcomp.errors import EntcompError, SkippedUtterances
+from entcomp.files import read_json, write_json
+from entcomp.kaldi.ark import ArkWriter
+from entcomp.kaldi.table import read_table
+
+QUICK = {
+    "max_steps": 4,
+    "learning_rate": 1e-3,
+    "warmup_steps": 2,
+    "val_interval": 2,
+    "keep_best": 2,
+}
+SMALLEST = {
+    "dim": 32,
+    "local": {"layers": 1, "heads": 2},
+    "encoder": {"layers": 1, "heads": 2, "feed_forward": 32},
+    "decoder": {"layers": 1, "heads": 2, "feed_forward": 32},
+    "decoding": {"beam": 2, "max_tokens": 10},
+    "training": QUICK,
+}
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> TextExperiment:
+    return toy_experiment(tmp_path)
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def train(one: TextExperiment, *options: object, task: str = "asr", **changes: Any) -> str:
+    config = one.config(**(SMALLEST | changes))
+    return run(f"train-{task}", *one.arguments, "--config", config, *options)
+
+
+def write_groups(one: TextExperiment, tag: str, length: int = 3, codebook: str = "c0de") -> None:
+    folder = one.experiment.segments(tag)
+    for name in ("train", "dev", "test"):
+        with ArkWriter(folder / name, "groups") as ark:
+            for utt_id, units, _ in read_streams(one.experiment, name, "raw"):
+                ark.write(utt_id, np.full(len(units) // length, length, np.int32))
+    write_json(folder / "threshold.json", {"codebook_sha256": codebook})
+
+
+def test_files_of_a_model_and_of_its_decoding(toy: TextExperiment) -> None:
+    write_groups(toy, "by3")
+    assert "6 utterances" in train(toy, "--segments", "by3")
+    folder = toy.experiment.task("asr", "by3")
+    assert read_json(folder / "task.json")["codebook_sha256"] == "c0de"
+    assert {"config.yaml", "text.model", "model.safetensors"} <= {p.name for p in folder.iterdir()}
+    output = run("decode", *toy.arguments, "--model", "asr/by3")
+    assert "decode_test: WER" in output and "16.67 groups a second" in output
+    decoded = folder / "decode_test"
+    assert list(read_table(decoded / "text", empty_values=True)) == list(toy.texts)
+    trn = (decoded / "ref.trn").read_text().splitlines()
+    assert trn == [f"{text} ({utt_id})" for utt_id, text in toy.texts.items()]
+    assert json.loads((decoded / "scores.json").read_text())["rate"] == pytest.approx(50 / 3)
+
+
+def test_what_is_whole_is_not_repeated(toy: TextExperiment) -> None:
+    train(toy, "--segments", "dedup")
+    weights = toy.experiment.task("asr", "dedup") / "model.safetensors"
+    before = weights.stat().st_mtime_ns, weights.read_bytes()
+    train(toy, "--segments", "dedup")
+    assert (weights.stat().st_mtime_ns, weights.read_bytes()) == before
+    decode = ("decode", *toy.arguments, "--model", "asr/dedup")
+    assert "skipped" not in run(*decode)
+    assert "decode_test: whole, skipped" in run(*decode)
+    assert "skipped" not in run(*decode, "--beam", "1")
+    (toy.data / "test" / "text").write_text("".join(f"{utt_id} a\n" for utt_id in toy.texts))
+    assert "skipped" not in run(*decode)
+
+
+def test_interrupted_training_ends_in_the_same_weights(tmp_path: Path) -> None:
+    one, other = (toy_experiment(tmp_path / name) for name in ("one", "other"))
+    for toy, steps in ((one, (4,)), (other, (2, 4))):
+        for max_steps in steps:
+            train(
+                toy, "--segments", "raw", mask_fraction=0.3, dropout=0.1,
+                training=QUICK | {"max_steps": max_steps, "final_lr_ratio": 1.0},
+            )  # fmt: skip
+    weights = [(toy.experiment.task("asr", "raw") / "model.safetensors") for toy in (one, other)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_names_tell_models_apart(toy: TextExperiment) -> None:
+    train(toy, "--segments", "dedup", "--pooling", "cale", "--seed", "2")
+    assert toy.experiment.task("asr", "dedup_cale_seed2").is_dir()
+    train(toy, "--segments", "raw", "--lang", "xx", task="st")
+    assert toy.experiment.task("st", "xx_raw").is_dir()
+    output = run("decode", *toy.arguments, "--model", "st/xx_raw", "--ctc-weight", "0.1")
+    assert "decode_test_ctc_weight0.1: BLEU" in output
+
+
+def test_a_set_without_references_is_decoded_but_not_scored(toy: TextExperiment) -> None:
+    train(toy, "--segments", "raw")
+    (toy.data / "test" / "text").rename(toy.data / "test" / "wav.scp")
+    run("decode", *toy.arguments, "--model", "asr/raw")
+    decoded = toy.experiment.task("asr", "raw") / "decode_test"
+    assert (decoded / "text").exists() and not (decoded / "scores.json").exists()
+
+
+def test_utterances_without_text_are_left_out_and_counted(toy: TextExperiment) -> None:
+    path = toy.data / "train" / "text.xx"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    output = train(toy, "--segments", "raw", "--lang", "xx", task="st")
+    assert "train: 5 utterances; left out: 1 without a text" in output
+
+
+def test_skip_bad_lists_empty_transcripts(toy: TextExperiment) -> None:
+    (toy.data / "train" / "text").write_text("toy-0\ntoy-1 ...\ntoy-2 a b\n")
+    train(toy, "--segments", "raw", "--skip-bad")
+    skipped = read_table(toy.experiment.task("asr", "raw") / "skipped.txt")
+    assert list(skipped) == ["toy-0", "toy-1"]
+
+
+def fails(message: str, *arguments: object) -> None:
+    with pytest.raises(EntcompError, match=message) as error:
+        run(*arguments)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--segments", "rate15"], "segments/rate15: no such segmentation; there are: raw, dedup;"),
+        ([], "give either --segments raw.dedup.TAG or --random-rates"),
+        (["--segments", "raw", "--random-rates", "7-24"], "give either --segments"),
+        (["--random-rates", "24"], "--random-rates 24: expected LOW-HIGH in Hz"),
+        (["--random-rates", "24-7"], "--random-rates 24-7: expected LOW-HIGH in Hz"),
+        (["--segments", "raw", "--pooling", "median"], "key 'local.pooling': Input should be"),
+        (["--segments", "raw", "--sets", "trian"], "no set 'trian'; there are: dev, test, train"),
+        (["--segments", "raw", "--config", "no.yaml"], "no.yaml: no such config"),
+    ],
+)
+def test_mistaken_options(toy: TextExperiment, options: list[str], message: str) -> None:
+    fails(message, "train-asr", *toy.arguments, *options)
+
+
+def test_language_that_is_not_there(toy: TextExperiment) -> None:
+    options = ["--segments", "raw", "--lang", "fr"]
+    fails(
+        r"train/text.fr: no such file; texts .*: text, text.xx",
+        "train-st",
+        *toy.arguments,
+        *options,
+    )
+
+
+def test_empty_transcript(toy: TextExperiment) -> None:
+    (toy.data / "train" / "text").write_text("toy-0 a\ntoy-1\n")
+    message = r"train/text: empty transcript \(utterance toy-1\); mend it or pass --skip-bad"
+    fails(message, "train-asr", *toy.arguments, "--segments", "raw")
+
+
+def test_streams_shorter_than_their_text(toy: TextExperiment) -> None:
+    """Two words of three letters and a space are eight pieces; groups of 15 frames are two."""
+    write_groups(toy, "by15", 15)
+    options = ["--segments", "by15", "--config", toy.config(**SMALLEST)]
+    message = (
+        r"every stream is shorter than its text \(utterance toy-0, and 5 more\).*ctc_weight: 0"
+    )
+    fails(message, "train-asr", *toy.arguments, *options)
+    train(toy, "--segments", "by15", ctc_weight=0.0)
+
+
+def test_some_streams_shorter_than_their_text_are_counted(toy: TextExperiment) -> None:
+    lines = [f"toy-{index} {'a' if index else 'abcde abcde abcde abcde'}\n" for index in range(6)]
+    (toy.data / "train" / "text").write_text("".join(lines))
+    output = train(toy, "--segments", "dedup")
+    assert "1 of 6 streams are shorter than their text and do without CTC (toy-0" in output
+
+
+def test_model_of_another_codebook(toy: TextExperiment) -> None:
+    train(toy, "--segments", "raw")
+    units = read_json(toy.experiment.units_json)
+    write_json(toy.experiment.units_json, units | {"codebook_sha256": "other"})
+    decode = ("decode", *toy.arguments, "--model", "asr/raw")
+    fails("asr/raw: made with another codebook", *decode)
+
+
+def test_groups_of_another_codebook(toy: TextExperiment) -> None:
+    write_groups(toy, "by3", codebook="other")
+    fails(
+        "threshold.json: made with another codebook",
+        "train-asr",
+        *toy.arguments,
+        "--segments",
+        "by3",
+    )
+
+
+def test_groups_that_do_not_fit(toy: TextExperiment) -> None:
+    write_groups(toy, "by4", 4)  # of 30 units
+    fails("toy-0: groups do not fit the units", "train-asr", *toy.arguments, "--segments", "by4")
+
+
+def test_model_that_is_not_there(toy: TextExperiment) -> None:
+    fails("asr/rwa: no such model; there are: none", "decode", *toy.arguments, "--model", "asr/rwa")
+    train(toy, "--segments", "raw")
+    fails("there are: raw", "decode", *toy.arguments, "--model", "asr/rwa")
+    decode = ("decode", *toy.arguments, "--model", "asr/raw", "--segments", "rate7")
+    fails("rate7: no such segmentation", *decode)
+
+
+def test_another_training_in_the_same_folder(toy: TextExperiment) -> None:
+    train(toy, "--segments", "raw")
+    with pytest.raises(EntcompError, match="begun with another"):
+        train(toy, "--segments", "dedup", "--tag", "raw")
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Fake:
+    fake = make_fake(tmp_path, {"train": 12, "dev": 4, "test": 4}, length=300)
+    for name in ("train", "dev", "test"):
+        lines = (f"{utt_id} ab {utt_id[-1]}\n" for utt_id in fake.units[name])
+        (fake.data / name / "text").write_text("".join(lines))
+    return fake
+
+
+def test_random_rates_draw_what_segment_would_make(fake: Fake) -> None:
+    run("segment", *fake.arguments, "--target-rate", "7", "--criterion", "global")
+    lowest = {
+        utt: groups for utt, _, groups in read_streams(fake.experiment, "train", "rate7_global")
+    }
+    streams = list(
+        random_streams(fake.experiment, "train", "global", "7-20", SkippedUtterances(False))
+    )
+    rates = []
+    for index, stream in enumerate(streams):
+        np.testing.assert_array_equal(stream.groups, lowest[stream.utt_id])
+        np.testing.assert_array_equal(stream.units, fake.units["train"][stream.utt_id])
+        assert stream.draw is not None
+        draws = [stream.draw(np.random.default_rng([index, seed])) for seed in range(30)]
+        assert all(groups.sum() == len(stream.units) for groups in draws)
+        rates += [len(groups) / (len(stream.units) * 0.02) for groups in draws]
+    assert min(rates) < 9 and max(rates) > 17 and np.mean(rates) == pytest.approx(13.5, abs=1.5)
+
+
+@pytest.mark.parametrize("criterion", ["global", "uniform", "bidirectional"])
+def test_one_model_decodes_at_any_rate(fake: Fake, criterion: str) -> None:
+    config = TextExperiment(fake.data, fake.experiment, {}).config(**SMALLEST)
+    options = ["--random-rates", "7-20", "--criterion", criterion, "--config", config]
+    run("train-asr", *fake.arguments, *options)
+    decode = ("decode", *fake.arguments, "--model", f"asr/{criterion}7-20")
+    fails("no such segmentation", *decode)
+    for rate in (8, 18):
+        segment = ("--criterion", criterion, "--target-rate", rate, "--tag", f"at{rate}")
+        run("segment", *fake.arguments, *segment)
+        assert f"decode_test_at{rate}: WER" in run(*decode, "--segments", f"at{rate}")
+
+
+def test_random_rates_beyond_the_units(fake: Fake) -> None:
+    options = ["--random-rates", "7-60", "--criterion", "uniform"]
+    fails("--target-rate 50.5: there are only 50 units", "train-asr", *fake.arguments, *options)

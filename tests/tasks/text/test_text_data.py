@@ -1,0 +1,127 @@
+"""Batches as a pure function of the step, and masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entcomp.encoder.packed import PackedTokens
+from entcomp.errors import EntcompError
+from entcomp.tasks.text.config import TextTaskConfig
+from entcomp.tasks.text.corpus import Corpus, Stream
+from entcomp.tasks.text.data import TextBatches, mask_spans
+from entcomp.tasks.text.model import TextBatch
+from entcomp.tasks.text.vocabulary import Vocabulary
+
+VOCABULARY = Vocabulary.train(
+    ["abcdefghij"], TextTaskConfig().vocabulary.model_copy(update={"kind": "char"})
+)
+MASK = 50
+
+
+def corpus_of(lengths: list[int]) -> Corpus:
+    """Utterance i consists of unit i only, so that a batch tells who is in it."""
+    streams = [
+        Stream(f"u{index:03d}", np.full(length, index % MASK, np.int32), np.ones(length, np.int32))
+        for index, length in enumerate(lengths)
+    ]
+    return Corpus(streams, ["ab"] * len(lengths))
+
+
+def batches_of(lengths: list[int], batch_frames: int, **changes: object) -> TextBatches:
+    config = TextTaskConfig(batch_frames=batch_frames, mask_fraction=0.0)
+    return TextBatches(corpus_of(lengths), VOCABULARY, config.model_copy(update=changes), MASK)
+
+
+def members(source: PackedTokens) -> list[int]:
+    return [int(one[0]) for one in source.tokens_N.split(source.num_tokens_B.tolist())]
+
+
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=MASK), st.integers(100, 400))
+@settings(max_examples=40, deadline=None)
+def test_an_epoch_holds_each_utterance_once(lengths: list[int], batch_frames: int) -> None:
+    batches = batches_of(lengths, batch_frames)
+    for epoch in (0, 3):
+        steps = range(epoch * batches.batches_an_epoch, (epoch + 1) * batches.batches_an_epoch)
+        parts = [batches.batch(step).source for step in steps]
+        assert sorted(one for part in parts for one in members(part)) == list(range(len(lengths)))
+        assert all(len(part.tokens_N) <= 2 * batch_frames + 100 for part in parts)
+
+
+def equal(one: TextBatch, other: TextBatch) -> bool:
+    return torch.equal(one.source.tokens_N, other.source.tokens_N) and torch.equal(
+        one.target_BL, other.target_BL
+    )
+
+
+def test_a_batch_is_a_function_of_seed_and_step() -> None:
+    lengths = list(range(20, 60))
+    first, second = (batches_of(lengths, 300, mask_fraction=0.3) for _ in range(2))
+    for step in (17, 2, 40):  # in any order
+        assert equal(first.batch(step), second.batch(step))
+    assert not equal(first.batch(1), first.batch(1 + first.batches_an_epoch))
+
+
+def test_ranks_share_a_batch() -> None:
+    batches = batches_of(list(range(20, 60)), 500, mask_fraction=0.3)
+    whole = batches.batch(3).source
+    parts = [batches.batch(3, rank, 3).source for rank in range(3)]
+    assert sorted(members(whole)) == sorted(one for part in parts for one in members(part))
+    masked = sum(int((part.tokens_N == MASK).sum()) for part in parts)
+    assert masked == int((whole.tokens_N == MASK).sum()) > 0
+
+
+def test_too_few_utterances_for_the_devices() -> None:
+    with pytest.raises(EntcompError, match="fewer utterances than devices"):
+        batches_of([10, 10], 10).batch(0, rank=3, world_size=4)
+
+
+def test_utterance_longer_than_a_batch() -> None:
+    with pytest.raises(EntcompError, match="batch_frames: 50 is less than the longest"):
+        batches_of([10, 60], 50)
+
+
+def test_utterances_in_a_batch_have_similar_lengths() -> None:
+    generator = np.random.default_rng(0)
+    batches = batches_of(generator.integers(10, 500, 400).tolist(), 4000)
+    used = padded = 0
+    for step in range(batches.batches_an_epoch):
+        lengths = batches.batch(step).source.num_tokens_B
+        used, padded = used + int(lengths.sum()), padded + int(lengths.max() * len(lengths))
+    assert used / padded > 0.75
+
+
+def test_dev_is_complete_and_unmasked() -> None:
+    dev = batches_of([30, 7, 90, 40], 100, mask_fraction=0.9).in_order()
+    assert [one for batch in dev for one in members(batch.source)] == [1, 0, 3, 2]
+    assert not any((batch.source.tokens_N == MASK).any() for batch in dev)
+
+
+def test_masks_cover_the_stated_fraction_in_spans() -> None:
+    generator = np.random.default_rng(0)
+    units = np.zeros(1000, np.int32)
+    masked = np.array([mask_spans(units, 1, 0.2, 10, generator) for _ in range(200)])
+    assert masked.mean() == pytest.approx(1 - np.exp(-0.2), abs=0.01)  # spans may overlap
+    assert units.sum() == 0
+    starts = np.count_nonzero(np.diff(masked, axis=1) == 1)
+    assert masked.sum() / starts > 9
+
+
+def test_draws_replace_groups_and_do_not_depend_on_the_batch() -> None:
+    corpus = corpus_of([40, 40, 40])
+    corpus.streams[:] = [
+        Stream(one.utt_id, one.units, one.groups, lambda random: cut(int(random.integers(2, 30))))
+        for one in corpus.streams
+    ]
+    config = TextTaskConfig(batch_frames=40, mask_fraction=0.0)
+    batches = TextBatches(corpus, VOCABULARY, config, MASK)
+    sizes = {tuple(batches.batch(step).source.group_sizes_G.tolist()) for step in range(12)}
+    assert len(sizes) > 6
+    assert torch.equal(batches.batch(5).source.group_sizes_G, batches.batch(5).source.group_sizes_G)
+
+
+def cut(place: int) -> np.ndarray:
+    return np.array([place, 40 - place], np.int32)
