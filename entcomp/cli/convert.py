@@ -1,0 +1,94 @@
+"""entcomp convert"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from entcomp.cli.options import AllowPipes, Checkpoint, Seed, Sets, SkipBad
+
+if TYPE_CHECKING:
+    from entcomp.experiment import Experiment
+
+OptionalPath = Optional[Path]  # noqa: UP045 - read at run time, on Python 3.10 too
+OptionalInt = Optional[int]  # noqa: UP045
+OptionalFloat = Optional[float]  # noqa: UP045
+OptionalStr = Optional[str]  # noqa: UP045
+
+
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA|WAV", help="A Kaldi data dir, a folder of them, or one recording."
+        ),
+    ],
+    exp: Annotated[
+        Path,
+        typer.Argument(metavar="EXP", envvar="ENTCOMP_EXP", help="The experiment folder."),
+    ],
+    reference: Annotated[
+        Path,
+        typer.Option(
+            metavar="WAV|TABLE", help="The voice; or a file of lines 'utterance wav', one for each."
+        ),
+    ],
+    output: Annotated[
+        OptionalPath,
+        typer.Option("--output", "-o", help="A folder of data dirs or, for WAV, a file."),
+    ] = None,
+    model: Annotated[
+        OptionalStr,
+        typer.Option(metavar="vc/TAG", help="By default the only one in EXP."),
+    ] = None,
+    vocoder: Annotated[
+        OptionalPath,
+        typer.Option(help="HiFi-GAN, a file or a folder; without, Griffin-Lim."),
+    ] = None,
+    steps: Annotated[OptionalInt, typer.Option(min=1, help="Euler steps.")] = None,
+    guidance: Annotated[
+        OptionalFloat, typer.Option(min=0, help="Classifier-free guidance; 0 is none.")
+    ] = None,
+    checkpoint: Checkpoint = None,
+    sets: Sets = None,
+    seed: Seed = 0,
+    skip_bad: SkipBad = False,
+    allow_pipes: AllowPipes = False,
+) -> None:
+    """Speak with another voice: content from units, voice from a reference; same duration.
+
+    Of DATA, utterances go to OUTPUT/<set>, a data dir with utt2ref (default: EXP/vc/TAG/convert).
+    """
+    from entcomp.cli.conversion import Room, convert_file, convert_set
+    from entcomp.errors import EntcompError
+    from entcomp.experiment import Experiment
+    from entcomp.kaldi.datadir import find_sets
+
+    experiment = Experiment(exp)
+    folder = _model_folder(experiment, model)
+    sampler = {"steps": steps, "guidance": guidance}
+    room = Room.open(experiment, folder, vocoder, sampler, seed, checkpoint)
+    if source.is_file():
+        if output is None:
+            raise EntcompError("give a file to write, by -o OUT.wav")
+        print(convert_file(room, source, reference, output))
+        return
+    for data_set in find_sets(source, sets):
+        to = (output or folder / "convert") / data_set.name
+        line = convert_set(room, data_set, reference, to, skip_bad, allow_pipes)
+        print(f"{data_set.name}: {line}", flush=True)
+
+
+def _model_folder(experiment: Experiment, model: str | None) -> Path:
+    """``vc/TAG`` in EXP. Raises EntcompError unless it is given or there is only one."""
+    from entcomp.errors import EntcompError
+
+    if model is not None:
+        return experiment.task("vc", model.removeprefix("vc/"))
+    there = sorted(path.parent for path in (experiment.path / "vc").glob("*/task.json"))
+    if len(there) != 1:
+        names = ", ".join(f"vc/{path.name}" for path in there) or "none; run train-vc"
+        raise EntcompError(f"give --model, one of: {names}")
+    return there[0]

@@ -1,0 +1,139 @@
+"""entcomp train-vc"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from entcomp.cli.options import AllowPipes, Data, Exp
+from entcomp.cli.text_task import (
+    ConfigFile,
+    DevSets,
+    MaxSteps,
+    MergeRuns,
+    Pooling,
+    Tag,
+    TrainSeed,
+    TrainSets,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from entcomp.experiment import Experiment
+    from entcomp.kaldi.datadir import DataDir
+    from entcomp.tasks.vc.config import VcConfig
+    from entcomp.tasks.vc.corpus import VcUtterance
+
+OptionalStr = Optional[str]  # noqa: UP045 - read at run time, on Python 3.10 too
+
+
+def train_vc(
+    data: Data,
+    exp: Exp,
+    segments: Annotated[
+        str, typer.Option(metavar="raw|dedup|TAG", help="The stream: plain units, or groups.")
+    ],
+    pooling: Pooling = None,
+    merge_runs: MergeRuns = None,
+    layout: Annotated[
+        OptionalStr,
+        typer.Option(metavar="zero_insert|repeat", help="How groups are laid on mel frames."),
+    ] = None,
+    config: ConfigFile = None,
+    tag: Tag = None,
+    sets: TrainSets = "train*",
+    dev_sets: DevSets = "dev*",
+    max_steps: MaxSteps = None,
+    seed: TrainSeed = None,
+    allow_pipes: AllowPipes = False,
+) -> None:
+    """Train a voice converter of compressed units: EXP/vc/TAG."""
+    from entcomp.encoder.streams import check_segments
+    from entcomp.experiment import Experiment
+    from entcomp.kaldi.datadir import find_sets
+    from entcomp.tasks.vc.train import VcInfo, train_voice_converter
+
+    experiment = Experiment(exp)
+    units = experiment.units_info()
+    check_segments(experiment, segments)
+    chosen = find_sets(data, sets), find_sets(data, dev_sets)
+    resolved = _resolve(segments, config, pooling, merge_runs, layout, max_steps, seed)
+    train, dev = (
+        [one for data_set in group for one in _read(experiment, data_set, segments, allow_pipes)]
+        for group in chosen
+    )
+    info = VcInfo(
+        segments=segments,
+        train_sets=[one.name for one in chosen[0]],
+        dev_sets=[one.name for one in chosen[1]],
+        num_clusters=units.num_clusters,
+        codebook_sha256=units.codebook_sha256,
+    )
+    parts = [segments, pooling, layout, f"seed{seed}" if seed else None]
+    folder = experiment.task("vc", tag or "_".join(part for part in parts if part))
+    result = train_voice_converter(
+        folder, info, resolved, units, train, dev, _hashes(experiment, chosen, segments), print
+    )
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
+    print(f"{folder}: step {result.step}, dev {metrics}")
+
+
+def _resolve(
+    segments: str,
+    path: Path | None,
+    pooling: str | None,
+    merge_runs: bool | None,
+    layout: str | None,
+    max_steps: int | None,
+    seed: int | None,
+) -> VcConfig:
+    """The YAML file, and over it what the command line says."""
+    from entcomp.config import load_config, make_config
+    from entcomp.encoder.streams import PLAIN_STREAMS
+    from entcomp.tasks.vc.config import VcConfig
+
+    values = (load_config(VcConfig, path) if path else VcConfig()).model_dump()
+    # A group of plain units is one token: there is nothing to pool.
+    pooling = pooling or ("max" if segments in PLAIN_STREAMS else None)
+    merge_runs = True if merge_runs is None and segments == "dedup" else merge_runs
+    values |= _given(merge_runs=merge_runs, layout=layout)
+    values["local"] |= _given(pooling=pooling)
+    values["training"] |= _given(max_steps=max_steps, seed=seed)
+    return make_config(VcConfig, values, source=str(path or "train-vc"))
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _read(
+    experiment: Experiment, data_set: DataDir, segments: str, allow_pipes: bool
+) -> list[VcUtterance]:
+    """The utterances of a set; the voices' embeddings are made where they are not yet."""
+    from entcomp.scoring.speaker import write_embeddings
+    from entcomp.tasks.vc.corpus import read_corpus
+
+    folder = experiment.voices(data_set.name)
+    made = write_embeddings(data_set, folder, allow_pipes)
+    print(f"{data_set.name}: {made or 'voices whole, skipped'}")
+    return list(read_corpus(experiment, data_set, segments, folder / "speaker.scp"))
+
+
+def _hashes(
+    experiment: Experiment, chosen: tuple[list[DataDir], list[DataDir]], segments: str
+) -> dict[str, Any]:
+    """What names the content of each set: its audio, voices, units and groups."""
+    from entcomp.encoder.streams import stream_sha256
+    from entcomp.kaldi.ark import archive_sha256
+
+    return {
+        one.name: [
+            one.audio_sha256(),
+            archive_sha256(experiment.voices(one.name), "speaker"),
+            *stream_sha256(experiment, one.name, segments),
+        ]
+        for group in chosen
+        for one in group
+    }

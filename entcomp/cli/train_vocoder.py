@@ -1,0 +1,35 @@
+"""entcomp train-vocoder"""
+
+from __future__ import annotations
+
+from entcomp.cli.options import AllowPipes, Data, Exp
+from entcomp.cli.text_task import ConfigFile, DevSets, MaxSteps, Tag, TrainSeed, TrainSets
+
+
+def train_vocoder(
+    data: Data,
+    exp: Exp,
+    config: ConfigFile = None,
+    tag: Tag = None,
+    sets: TrainSets = "train*",
+    dev_sets: DevSets = "dev*",
+    max_steps: MaxSteps = None,
+    seed: TrainSeed = None,
+    allow_pipes: AllowPipes = False,
+) -> None:
+    """Train a HiFi-GAN vocoder on recordings: EXP/vocoder/TAG."""
+    from entcomp.config import load_config, make_config
+    from entcomp.experiment import Experiment
+    from entcomp.kaldi.datadir import find_sets
+    from entcomp.tasks.vc.vocoder_training import VocoderTrainingConfig, train_hifigan
+
+    base = load_config(VocoderTrainingConfig, config) if config else VocoderTrainingConfig()
+    values = base.model_dump()
+    values["training"] |= {"max_steps": max_steps} if max_steps is not None else {}
+    values["training"] |= {"seed": seed} if seed is not None else {}
+    resolved = make_config(VocoderTrainingConfig, values, source=str(config or "train-vocoder"))
+    name = tag or "_".join(["hifigan", *([f"seed{seed}"] if seed else [])])
+    folder = Experiment(exp).task("vocoder", name)
+    chosen = find_sets(data, sets), find_sets(data, dev_sets)
+    result = train_hifigan(folder, resolved, *chosen, allow_pipes=allow_pipes)
+    print(f"{folder}: step {result.step}, dev log mel distance {result.metrics['mel']:.4f}")

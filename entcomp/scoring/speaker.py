@@ -1,0 +1,79 @@
+"""Voices as vectors, by Resemblyzer's encoder (GE2E, its weights are in its package)."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from entcomp.errors import EntcompError
+from entcomp.files import Stage
+from entcomp.kaldi.ark import ArkWriter
+from entcomp.kaldi.datadir import DataDir
+from entcomp.kaldi.wav import read_utterance
+from entcomp.progress import track
+
+SAMPLE_RATE = 16000
+EMBEDDING_SIZE = 256
+MIN_VOICED = 0.5  # seconds of speech that tell a voice
+
+
+class TooLittleSpeechError(EntcompError):
+    """Silence, or a word at most."""
+
+
+class SpeakerEncoder:
+    """Embeds utterances; the cosine of two embeddings is their speakers' similarity."""
+
+    name = "Resemblyzer 0.1.4"
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings():  # of what it imports, which the user cannot mend
+            warnings.simplefilter("ignore")
+            import resemblyzer
+        self._resemblyzer: Any = resemblyzer
+        self._encoder = resemblyzer.VoiceEncoder("cpu", verbose=False)
+
+    def embed(self, waveform: np.ndarray) -> np.ndarray:
+        """Unit vector float32 (EMBEDDING_SIZE,) of (samples,) at 16 kHz.
+
+        Raises TooLittleSpeechError for less than MIN_VOICED seconds of speech.
+        """
+        voiced = np.zeros(0) if not waveform.any() else self._resemblyzer.preprocess_wav(waveform)
+        if len(voiced) < MIN_VOICED * SAMPLE_RATE:
+            raise TooLittleSpeechError(
+                f"{len(voiced) / SAMPLE_RATE:.2f} s of speech in {len(waveform) / SAMPLE_RATE:.2f} "
+                f"s of audio; {MIN_VOICED} s at least are needed to tell a voice"
+            )
+        return self._encoder.embed_utterance(voiced).astype(np.float32)
+
+
+def write_embeddings(data_set: DataDir, folder: Path, allow_pipes: bool = False) -> str | None:
+    """Write ``speaker.{ark,scp}`` of a set; returns what to tell the user, None if it was whole.
+
+    Utterances with too little speech are left out; other faults of the audio are errors.
+    """
+    inputs = {"model": SpeakerEncoder.name, "recordings_sha256": data_set.audio_sha256()}
+    stage = Stage(folder, inputs)
+    if stage.is_whole():
+        return None
+    stage.start()
+    encoder = SpeakerEncoder()
+    silent = 0
+    utterances = list(data_set.utterances())
+    with ArkWriter(folder, "speaker") as ark:
+        for one in track(utterances, f"{data_set.name}: voices"):
+            waveform = read_utterance(one, SAMPLE_RATE, allow_pipes)
+            try:
+                ark.write(one.utt_id, encoder.embed(waveform))
+            except TooLittleSpeechError:
+                silent += 1
+    stage.finish(ark.summary)
+    return f"{ark.utterances} voices, {silent} utterances with too little speech"
+
+
+def similarity(one: np.ndarray, other: np.ndarray) -> float:
+    """Cosine of two unit vectors."""
+    return float(one @ other)

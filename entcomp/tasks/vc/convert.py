@@ -1,0 +1,137 @@
+"""Conversion: one recording's content in another's voice, as long and as loud as it was."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from entcomp.errors import EntcompError
+from entcomp.tasks.vc.config import SamplerConfig, VcConfig
+from entcomp.tasks.vc.content import Clock, lay_out
+from entcomp.tasks.vc.dataset import Excerpt, collate, mel_frames
+from entcomp.tasks.vc.mel import MelConfig, log_mel
+from entcomp.tasks.vc.model import VoiceConverter
+from entcomp.tasks.vc.vocoder import Vocoder
+
+MIN_REFERENCE = 1.0  # seconds
+OVERLAP = 0.4  # seconds, of the pieces of a long source
+PEAK = 0.99  # of a waveform that would clip at the source's loudness
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A waveform (samples,) at the mel's rate, its units (frames,) and its groups."""
+
+    waveform: np.ndarray
+    units: np.ndarray
+    groups: np.ndarray
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The voice to speak with: a stretch of its speech, and its embedding."""
+
+    prompt: Excerpt
+    embedding: np.ndarray
+
+
+@dataclass(frozen=True)
+class Converter:
+    """A trained model with a vocoder, and the settings of the sampler."""
+
+    model: VoiceConverter
+    clock: Clock
+    vocoder: Vocoder
+    sampler: SamplerConfig
+    seed: int
+
+    @property
+    def config(self) -> VcConfig:
+        return self.model.config
+
+    def reference(self, recording: Recording, embedding: np.ndarray) -> Reference:
+        """The loudest ``max_prompt`` seconds of a recording, and its voice's embedding."""
+        mel = self.config.mel
+        whole = self._excerpt(log_mel(torch.from_numpy(recording.waveform), mel), recording)
+        frames = min(len(whole.mel), mel_frames(self.config.batch.max_prompt, mel))
+        energy = whole.mel.mean(dim=1).unfold(0, frames, 1).mean(dim=1)
+        return Reference(whole.cut(int(energy.argmax()), frames), embedding)
+
+    def mel_of(self, source: Recording, reference: Reference, utt_id: str) -> Tensor:
+        """Draw the log mel (frames, n_mels); it depends on the seed and the id, not on others."""
+        mel = self.config.mel
+        whole = self._excerpt(torch.zeros(mel.num_frames(len(source.waveform)), mel.n_mels), source)
+        overlap = mel_frames(OVERLAP, mel)
+        firsts, length = pieces(
+            len(whole.mel), mel_frames(self.config.batch.max_target, mel), overlap
+        )
+        targets = [whole.cut(first, length) for first in firsts]
+        batch = collate(
+            [(reference.prompt, target) for target in targets],
+            [reference.embedding] * len(targets),
+            self.config.merge_runs,
+        )
+        device = self.model.mel_mean.device
+        seed = zlib.crc32(f"{self.seed} {utt_id}".encode())
+        drawn = self.model.sample(batch.to(device), self.sampler, seed).cpu()
+        prompt = len(reference.prompt.mel)
+        return cross_fade(drawn[:, prompt:], firsts)
+
+    def __call__(self, source: Recording, reference: Reference, utt_id: str) -> np.ndarray:
+        """Samples at the mel's rate, as many and of the same RMS as the source's."""
+        waveform = self.vocoder(self.mel_of(source, reference, utt_id)).numpy()
+        return match_loudness(waveform[: len(source.waveform)], source.waveform)
+
+    def _excerpt(self, mel: Tensor, recording: Recording) -> Excerpt:
+        rows = lay_out(recording.groups, len(mel), self.clock, self.config.layout)
+        return Excerpt(mel, rows, recording.units, recording.groups)
+
+
+def resynthesise(waveform: np.ndarray, mel: MelConfig, vocoder: Vocoder) -> np.ndarray:
+    """What the vocoder makes of a waveform's (samples,) own mel: the best it could do."""
+    copy = vocoder(log_mel(torch.from_numpy(waveform), mel)).numpy()
+    return match_loudness(copy[: len(waveform)], waveform)
+
+
+def check_reference(samples: int, sample_rate: int) -> None:
+    """Raises EntcompError for less than MIN_REFERENCE seconds."""
+    if samples < MIN_REFERENCE * sample_rate:
+        raise EntcompError(
+            f"{samples / sample_rate:.2f} s are too short; give a reference of "
+            f"{MIN_REFERENCE:g} s or more"
+        )
+
+
+def pieces(frames: int, longest: int, overlap: int) -> tuple[list[int], int]:
+    """First frames of equally long pieces that overlap and cover ``frames``, and their length."""
+    if frames <= longest:
+        return [0], frames
+    count = -(-(frames - overlap) // (longest - overlap))
+    length = -(-(frames + (count - 1) * overlap) // count)
+    return [round(i * (frames - length) / (count - 1)) for i in range(count)], length
+
+
+def cross_fade(pieces_PMN: Tensor, firsts: Sequence[int]) -> Tensor:
+    """Join overlapping pieces (P, M, N) that begin at ``firsts``, weighted by a trapezoid."""
+    length = pieces_PMN.shape[1]
+    total = torch.zeros(firsts[-1] + length, pieces_PMN.shape[2])
+    weight = torch.zeros(len(total), 1)
+    overlap = max((firsts[i - 1] + length - firsts[i] for i in range(1, len(firsts))), default=0)
+    ramp = torch.arange(1, length + 1).clamp(max=overlap + 1)
+    window = torch.minimum(ramp, ramp.flip(0)).float().unsqueeze(1)
+    for first, piece in zip(firsts, pieces_PMN, strict=True):
+        total[first : first + length] += piece * window
+        weight[first : first + length] += window
+    return total / weight
+
+
+def match_loudness(waveform: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """The waveform at the RMS of another, or as near to it as it can come without clipping."""
+    rms, peak = np.sqrt(np.mean(np.square(waveform, dtype=np.float64))), np.abs(waveform).max()
+    gain = np.sqrt(np.mean(np.square(like, dtype=np.float64))) / max(rms, 1e-9)
+    return (waveform * min(gain, PEAK / max(peak, 1e-9))).astype(np.float32)

@@ -1,0 +1,156 @@
+"""Training examples: a prompt and a target by the same speaker, as a pure function of the step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from entcomp.encoder.packed import PackedTokens, group_tokens
+from entcomp.errors import EntcompError
+from entcomp.kaldi.datadir import Utterance
+from entcomp.kaldi.wav import read_utterance
+from entcomp.tasks.vc.config import VcConfig
+from entcomp.tasks.vc.content import Clock, lay_out
+from entcomp.tasks.vc.corpus import VcUtterance
+from entcomp.tasks.vc.mel import MelConfig, log_mel
+from entcomp.tasks.vc.model import VcBatch
+
+# Log mels that a process keeps: at 5 s each, 0.6 GB.
+CACHED_MELS = 4096
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Mel frames of an utterance (M, n_mels), the row of each, and all of the utterance's groups.
+
+    ``rows`` (M,) count from 1 within the utterance; the groups outside of the excerpt are encoded
+    too, so that those inside know of them as they do in conversion.
+    """
+
+    mel: Tensor
+    rows: np.ndarray
+    units: np.ndarray
+    groups: np.ndarray
+
+    def cut(self, first: int, frames: int) -> Excerpt:
+        """``frames`` of it from ``first`` on."""
+        part = slice(first, first + frames)
+        return Excerpt(self.mel[part], self.rows[part], self.units, self.groups)
+
+
+def collate(
+    pairs: Sequence[tuple[Excerpt, Excerpt]],
+    embeddings: Sequence[np.ndarray],
+    merge_runs: bool,
+) -> VcBatch:
+    """Batch (prompt, target) pairs; a prompt may have no frames."""
+    lengths = [len(prompt.mel) + len(target.mel) for prompt, target in pairs]
+    size = len(pairs), max(lengths)
+    mel = torch.zeros(*size, pairs[0][1].mel.shape[1])
+    rows = torch.zeros(size, dtype=torch.int64)
+    is_prompt, is_target = torch.zeros(size, dtype=torch.bool), torch.zeros(size, dtype=torch.bool)
+    grouped, before = [], 0
+    for b, pair in enumerate(pairs):
+        first = 0
+        for excerpt, mask in zip(pair, (is_prompt, is_target), strict=True):
+            frames = slice(first, first + len(excerpt.mel))
+            mel[b, frames] = excerpt.mel
+            rows[b, frames] = torch.from_numpy(np.where(excerpt.rows, excerpt.rows + before, 0))
+            mask[b, frames] = True
+            grouped.append(group_tokens(excerpt.units, excerpt.groups, merge_runs))
+            before += len(grouped[-1].group_sizes)
+            first = frames.stop
+    speaker = torch.from_numpy(np.stack(embeddings))
+    return VcBatch(PackedTokens.pack(grouped), rows, mel, is_prompt, is_target, speaker)
+
+
+class VcBatches:
+    """Batches of random targets, each behind a random other utterance of its speaker."""
+
+    def __init__(self, utterances: Sequence[VcUtterance], clock: Clock, config: VcConfig) -> None:
+        self.utterances = utterances
+        self.clock = clock
+        self.config = config
+        self.voices = {i: one.embedding for i, one in enumerate(utterances) if one.has_voice}
+        self.prompts: dict[str, list[int]] = {}
+        for index in self.voices:
+            self.prompts.setdefault(utterances[index].speaker, []).append(index)
+        self.targets = [index for index in range(len(utterances)) if self._prompts(index)]
+        if not self.targets:
+            raise EntcompError(
+                "no speaker has two utterances, of which one could be the other's prompt; "
+                "mend utt2spk, or take more or larger sets"
+            )
+
+    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> VcBatch:
+        """This rank's part of global batch ``step``; epochs are permutations of the targets."""
+        size = self.config.batch.size
+        first = step * size
+        mine = range(first + size * rank // world_size, first + size * (rank + 1) // world_size)
+        pairs, embeddings = [], []
+        for number in mine:
+            rng = np.random.default_rng([self.config.training.seed, number])
+            target = self._target(number)
+            prompt = int(rng.choice(self._prompts(target)))
+            pairs.append((self._cut_prompt(prompt, rng), self._cut_target(target, rng)))
+            embeddings.append(self.voices[prompt])
+        return collate(pairs, embeddings, self.config.merge_runs)
+
+    def _target(self, number: int) -> int:
+        epoch, place = divmod(number, len(self.targets))
+        order = _permutation(self.config.training.seed, epoch, len(self.targets))
+        return self.targets[order[place]]
+
+    def _prompts(self, target: int) -> list[int]:
+        """Which utterances may stand before a target."""
+        return [i for i in self.prompts.get(self.utterances[target].speaker, []) if i != target]
+
+    def _cut_prompt(self, index: int, rng: np.random.Generator) -> Excerpt:
+        if rng.random() < self.config.batch.prompt_dropout:
+            return self._excerpt(index).cut(0, 0)
+        return self._cut(index, self.config.batch.max_prompt, rng)
+
+    def _cut_target(self, index: int, rng: np.random.Generator) -> Excerpt:
+        return self._cut(index, self.config.batch.max_target, rng)
+
+    def _cut(self, index: int, seconds: float, rng: np.random.Generator) -> Excerpt:
+        excerpt = self._excerpt(index)
+        frames = min(len(excerpt.mel), mel_frames(seconds, self.config.mel))
+        return excerpt.cut(int(rng.integers(len(excerpt.mel) - frames + 1)), frames)
+
+    def _excerpt(self, index: int) -> Excerpt:
+        one = self.utterances[index]
+        try:
+            mel = read_mel(one.audio, self.config.mel)
+            rows = lay_out(one.groups, len(mel), self.clock, self.config.layout)
+        except EntcompError as error:
+            raise EntcompError(f"{error} (utterance {one.audio.utt_id})") from None
+        return Excerpt(mel, rows, one.units, one.groups)
+
+
+@lru_cache(CACHED_MELS)
+def read_mel(audio: Utterance, config: MelConfig) -> Tensor:
+    """Log mel (frames, n_mels) of an utterance; pipes have been allowed or refused before."""
+    return log_mel(torch.from_numpy(read_utterance(audio, config.sample_rate, True)), config)
+
+
+def mel_statistics(utterances: Sequence[VcUtterance], config: VcConfig) -> tuple[float, float]:
+    """Mean and standard deviation of the log mels of 200 utterances, evenly spaced."""
+    chosen = utterances[:: -(-len(utterances) // 200)]
+    values = torch.cat([read_mel(one.audio, config.mel) for one in chosen])
+    return values.mean().item(), values.std().item()
+
+
+def mel_frames(seconds: float, config: MelConfig) -> int:
+    """Whole mel frames in a time; one at least."""
+    return max(1, int(seconds * config.sample_rate / config.hop_length))
+
+
+@lru_cache(2)
+def _permutation(seed: int, epoch: int, size: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch, size]).permutation(size)

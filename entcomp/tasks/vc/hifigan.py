@@ -1,0 +1,256 @@
+"""HiFi-GAN: ESPnet's generator, and the checkpoints of three makes that fill it.
+
+- ``config.yaml`` in a folder: ``entcomp train-vocoder``;
+- ``config.json`` beside the file: jik876/hifi-gan and its descendants (``g_02500000``);
+- ``config.yml`` beside the file: kan-bayashi/ParallelWaveGAN (``checkpoint-*.pkl``, ``stats.h5``).
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor
+
+from entcomp.config import Config
+from entcomp.errors import EntcompError
+from entcomp.files import read_json
+from entcomp.tasks.vc.mel import MelConfig, check_same_mel
+from entcomp.training.weights import read_weights
+
+if TYPE_CHECKING:
+    from espnet2.gan_tts.hifigan.hifigan import HiFiGANGenerator
+
+# jik876's names of modules, and ESPnet's
+JIK876_NAMES = [
+    (r"^conv_pre\.", "input_conv."),
+    (r"^ups\.(\d+)\.", r"upsamples.\1.1."),
+    (r"^resblocks\.(\d+)\.convs\.(\d+)\.", r"blocks.\1.convs1.\2.1."),  # of its resblock 2
+    (r"^resblocks\.(\d+)\.(convs[12])\.(\d+)\.", r"blocks.\1.\2.\3.1."),
+    (r"^conv_post\.", "output_conv.1."),
+]
+
+
+class GeneratorConfig(Config):
+    """Size of a generator in ESPnet's words; the default is HiFi-GAN V1."""
+
+    channels: int = 512
+    kernel_size: int = 7
+    upsample_scales: list[int] = [8, 8, 2, 2]  # noqa: RUF012 - frozen
+    upsample_kernel_sizes: list[int] = [16, 16, 4, 4]  # noqa: RUF012 - frozen
+    resblock_kernel_sizes: list[int] = [3, 7, 11]  # noqa: RUF012 - frozen
+    resblock_dilations: list[list[int]] = [[1, 3, 5], [1, 3, 5], [1, 3, 5]]  # noqa: RUF012 - frozen
+    use_additional_convs: bool = True
+    bias: bool = True
+
+
+class HifiGan:
+    """A trained generator; ``prepare`` makes the mel that its training used out of ours."""
+
+    def __init__(
+        self,
+        name: str,
+        generator: HiFiGANGenerator,
+        prepare: Callable[[Tensor], Tensor] | None = None,
+        delayed_by: int = 0,
+    ) -> None:
+        self.name = name
+        self.generator = generator.eval()
+        self.prepare = prepare
+        self.delayed_by = delayed_by
+
+    @torch.no_grad()
+    def __call__(self, mel_MN: Tensor) -> Tensor:
+        """Samples (frames * hop_length,) of a log mel (frames, n_mels)."""
+        given_MN = mel_MN if self.prepare is None else self.prepare(mel_MN)
+        return delay(self.generator.inference(given_MN)[:, 0], self.delayed_by)
+
+
+def delay(waveform: Tensor, samples: int) -> Tensor:
+    """The waveform ``samples`` later, and as long as it was."""
+    return torch.cat([waveform.new_zeros(samples), waveform])[: len(waveform)]
+
+
+def load_hifigan(path: Path, mel: MelConfig) -> HifiGan:
+    """The HiFi-GAN at ``path``, a file or a folder that train-vocoder made.
+
+    Raises EntcompError for a file of unknown make, of other mel settings (naming those that
+    differ), or whose weights do not fit its config.
+    """
+    if not path.exists():
+        raise EntcompError(f"{path}: no such vocoder")
+    folder = path if path.is_dir() else path.parent
+    for name, load in (
+        ("config.yaml", _load_own),
+        ("config.json", _load_jik876),
+        ("config.yml", _load_parallel_wavegan),
+    ):
+        if (folder / name).exists():
+            return load(path, folder / name, mel)
+    raise EntcompError(
+        f"{path}: no config.yaml, config.json or config.yml with it; copy the vocoder's own there"
+    )
+
+
+class VocoderConfig(Config):
+    """The part of train-vocoder's ``config.yaml`` that is needed to run its generator."""
+
+    mel: MelConfig = MelConfig()
+    generator: GeneratorConfig = GeneratorConfig()
+
+
+def build_generator(config: GeneratorConfig, mel: MelConfig, weight_norm: bool) -> HiFiGANGenerator:
+    """ESPnet's generator. Raises EntcompError if its upsampling is not the mel's hop."""
+    from espnet2.gan_tts.hifigan.hifigan import HiFiGANGenerator
+
+    if math.prod(config.upsample_scales) != mel.hop_length:
+        raise EntcompError(
+            f"a generator that makes {math.prod(config.upsample_scales)} samples of a mel frame of "
+            f"{mel.hop_length}; the product of upsample_scales must be hop_length"
+        )
+    return HiFiGANGenerator(
+        in_channels=mel.n_mels, use_weight_norm=weight_norm, **config.model_dump()
+    )
+
+
+def _filled(
+    config: GeneratorConfig, mel: MelConfig, weights: dict[str, Tensor], path: Path
+) -> HiFiGANGenerator:
+    """A generator with weights, whether or not weight norm was removed before they were saved."""
+    weight_norm = any(name.endswith("weight_g") for name in weights)
+    generator = build_generator(config, mel, weight_norm)
+    try:
+        generator.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise EntcompError(f"{path}: no HiFi-GAN generator of its config ({reason})") from None
+    if weight_norm:
+        generator.remove_weight_norm()
+    return generator
+
+
+def _load_own(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
+    values = read_yaml(config_path)
+    config = VocoderConfig.model_validate(
+        {name: values[name] for name in VocoderConfig.model_fields if name in values}
+    )
+    check_same_mel(mel, config.mel, str(path))
+    prefix = "generator."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in read_weights(path / "model.safetensors").items()
+        if name.startswith(prefix)
+    }
+    name = f"HiFi-GAN {path.parent.name}/{path.name}"
+    return HifiGan(name, _filled(config.generator, mel, weights, path))
+
+
+def _load_jik876(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
+    values = read_json(config_path)
+    with _missing_keys(config_path):
+        theirs = MelConfig(
+            sample_rate=values["sampling_rate"],
+            n_fft=values["n_fft"],
+            win_length=values["win_size"],
+            hop_length=values["hop_size"],
+            n_mels=values["num_mels"],
+            f_min=float(values["fmin"]),
+            f_max=float(values["fmax"] or values["sampling_rate"] / 2),
+        )
+        config = GeneratorConfig(
+            channels=values["upsample_initial_channel"],
+            upsample_scales=values["upsample_rates"],
+            upsample_kernel_sizes=values["upsample_kernel_sizes"],
+            resblock_kernel_sizes=values["resblock_kernel_sizes"],
+            resblock_dilations=values["resblock_dilation_sizes"],
+            use_additional_convs=str(values["resblock"]) == "1",
+        )
+    check_same_mel(mel, theirs, str(path))
+    weights = {_espnet_name(name): value for name, value in _pickled(path, "generator").items()}
+    return HifiGan(f"HiFi-GAN {path.name}", _filled(config, mel, weights, path))
+
+
+def _load_parallel_wavegan(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
+    """Its mel has a logarithm to base 10, normalised, and frames centred on their first sample."""
+    values = read_yaml(config_path)
+    with _missing_keys(config_path):
+        theirs = MelConfig(
+            sample_rate=values["sampling_rate"],
+            n_fft=values["fft_size"],
+            win_length=values["win_length"] or values["fft_size"],
+            hop_length=values["hop_size"],
+            n_mels=values["num_mels"],
+            f_min=float(values["fmin"] or 0),
+            f_max=float(values["fmax"] or values["sampling_rate"] / 2),
+        )
+        known = values["generator_params"]
+        config = GeneratorConfig(
+            **{name: known[name] for name in GeneratorConfig.model_fields if name in known}
+        )
+    check_same_mel(mel, theirs, str(path))
+    mean_N, scale_N = _statistics(path.parent / "stats.h5")
+
+    def prepare(mel_MN: Tensor) -> Tensor:
+        return (mel_MN / math.log(10) - mean_N.to(mel_MN)) / scale_N.to(mel_MN)
+
+    generator = _filled(config, mel, _pickled(path, "model", "generator"), path)
+    return HifiGan(f"HiFi-GAN {path.name}", generator, prepare, delayed_by=mel.hop_length // 2)
+
+
+def _espnet_name(name: str) -> str:
+    for pattern, replacement in JIK876_NAMES:
+        name, found = re.subn(pattern, replacement, name)
+        if found:
+            return name
+    return name
+
+
+def _pickled(path: Path, *keys: str) -> dict[str, Tensor]:
+    """The state dict under ``keys`` of a torch checkpoint; no other code is run in loading it."""
+    try:
+        stored: Any = torch.load(path, map_location="cpu", weights_only=True)
+        for key in keys:
+            stored = stored[key]
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise EntcompError(f"{path}: no checkpoint with '{'.'.join(keys)}' ({reason})") from None
+    return stored
+
+
+def _statistics(path: Path) -> tuple[Tensor, Tensor]:
+    """Mean and scale (n_mels,) of ParallelWaveGAN's ``stats.h5``."""
+    import h5py
+
+    try:
+        with h5py.File(path) as stored:
+            mean, scale = np.array(stored["mean"]), np.array(stored["scale"])
+    except (OSError, KeyError) as error:
+        raise EntcompError(f"{path}: no mean and scale of mels ({error})") from None
+    return torch.from_numpy(mean), torch.from_numpy(scale)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping. Raises EntcompError if it is none."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise EntcompError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise EntcompError(f"{path}: expected 'key: value' lines")
+    return values
+
+
+@contextmanager
+def _missing_keys(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyError as error:
+        raise EntcompError(f"{path}: no key {error}; not a config of a HiFi-GAN") from None

@@ -1,0 +1,93 @@
+"""Mel spectrograms of CosyVoice-300M and HiFi-GAN, and where a frame lies in time.
+
+The waveform is extended at its end to whole frames and mirrored at both ends, so that frame ``j``
+is centred on its own samples ``[j * hop_length, (j + 1) * hop_length)``. Magnitudes go through
+Slaney's area-normalised filters and a natural logarithm.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from entcomp.config import Config
+from entcomp.errors import EntcompError
+
+
+class MelConfig(Config):
+    """Settings of a mel spectrogram; a vocoder must have been trained on the same ones."""
+
+    sample_rate: int = 22050
+    n_fft: int = 1024
+    win_length: int = 1024
+    hop_length: int = 256
+    n_mels: int = 80
+    f_min: float = 0.0
+    f_max: float = 8000.0
+    floor: float = 1e-5  # smallest magnitude before the logarithm
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames of a waveform, the last of which may be partly silence that was added."""
+        return -(-num_samples // self.hop_length)
+
+
+def check_same_mel(ours: MelConfig, theirs: MelConfig, where: str) -> None:
+    """Raises EntcompError naming each setting in which a vocoder differs from the model."""
+    differing = [
+        f"{name} {value} (here {getattr(ours, name)})"
+        for name, value in theirs.model_dump(exclude={"floor"}).items()
+        if value != getattr(ours, name)
+    ]
+    if differing:
+        raise EntcompError(
+            f"{where}: a vocoder of another mel spectrogram: {', '.join(differing)}; "
+            f"take one of the same settings, or train one with train-vocoder"
+        )
+
+
+def log_mel(waveform_BT: Tensor, config: MelConfig) -> Tensor:
+    """Log mel spectrogram of (..., samples) waveforms, of shape (..., frames, n_mels)."""
+    *batch, samples = waveform_BT.shape
+    magnitude_BFN = stft(waveform_BT.reshape(-1, samples), config).abs()
+    mel_BMN = mel_filters(config).to(magnitude_BFN) @ magnitude_BFN
+    return mel_BMN.clamp(min=config.floor).log().transpose(1, 2).reshape(*batch, -1, config.n_mels)
+
+
+def stft(waveform_BT: Tensor, config: MelConfig) -> Tensor:
+    """Complex spectra of (batch, samples), of shape (batch, n_fft // 2 + 1, frames)."""
+    missing = -waveform_BT.shape[1] % config.hop_length
+    edge = (config.n_fft - config.hop_length) // 2
+    whole_BT = F.pad(waveform_BT, (0, missing))
+    if whole_BT.shape[1] <= edge:
+        raise EntcompError(f"{waveform_BT.shape[1]} samples are too few; give {edge} at least")
+    padded_BT = F.pad(whole_BT.unsqueeze(1), (edge, edge), mode="reflect").squeeze(1)
+    window = torch.hann_window(config.win_length, device=waveform_BT.device)
+    return torch.stft(
+        padded_BT.float(),
+        config.n_fft,
+        config.hop_length,
+        config.win_length,
+        window,
+        center=False,
+        return_complex=True,
+    )
+
+
+@lru_cache
+def mel_filters(config: MelConfig) -> Tensor:
+    """Slaney's triangular filters, (n_mels, n_fft // 2 + 1)."""
+    from torchaudio.functional import melscale_fbanks
+
+    filters_FM = melscale_fbanks(
+        n_freqs=config.n_fft // 2 + 1,
+        f_min=config.f_min,
+        f_max=config.f_max,
+        n_mels=config.n_mels,
+        sample_rate=config.sample_rate,
+        norm="slaney",
+        mel_scale="slaney",
+    )
+    return filters_FM.T.contiguous()

@@ -1,0 +1,98 @@
+"""Train a voice converter, and what its folder says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.utilities import rank_zero_only
+
+from entcomp.config import load_config, save_config
+from entcomp.errors import EntcompError
+from entcomp.experiment import UnitsInfo, check_same
+from entcomp.files import read_json, write_json
+from entcomp.tasks.vc.config import VcConfig
+from entcomp.tasks.vc.content import Clock
+from entcomp.tasks.vc.corpus import VcUtterance
+from entcomp.tasks.vc.dataset import VcBatches, mel_statistics
+from entcomp.tasks.vc.model import VoiceConverter
+from entcomp.training.evaluation import training_device
+from entcomp.training.loop import FitResult, fit
+from entcomp.training.weights import load_weights
+
+MAX_DEV_BATCHES = 16
+
+
+@dataclass(frozen=True)
+class VcInfo:
+    """``EXP/vc/<tag>/task.json``: what the model was trained on."""
+
+    segments: str  # raw, dedup or a tag
+    train_sets: list[str]
+    dev_sets: list[str]
+    num_clusters: int
+    codebook_sha256: str
+
+
+def train_voice_converter(
+    folder: Path,
+    info: VcInfo,
+    config: VcConfig,
+    units: UnitsInfo,
+    train: Sequence[VcUtterance],
+    dev: Sequence[VcUtterance],
+    data_sha256: dict[str, Any],
+    report: Callable[[str], None],
+) -> FitResult:
+    """Train in ``folder``, or go on there; ``report`` receives lines for the user.
+
+    ``data_sha256`` names all that the utterances were read from. Raises EntcompError if no speaker
+    has two utterances, and for what `fit` does.
+    """
+    clock = Clock.between(units, config.mel)
+    batches, dev_batches = VcBatches(train, clock, config), VcBatches(dev, clock, config)
+    count = min(MAX_DEV_BATCHES, -(-len(dev_batches.targets) // config.batch.size))
+    torch.manual_seed(config.training.seed)
+    model = VoiceConverter(config, info.num_clusters)
+    model.set_mel_statistics(*mel_statistics(train, config))
+    size = sum(one.numel() for one in model.network.parameters())
+    report(f"{folder}: {size / 1e6:.2f} M parameters, {len(batches.targets)} utterances")
+    inputs = {
+        "task": asdict(info),
+        "model": config.model_dump(mode="json", exclude={"training", "sampler"}),
+        "data": data_sha256,
+    }
+    fixed = [dev_batches.batch(step) for step in range(count)]
+    result = fit(model, batches, fixed, config.training, folder, inputs)
+    _write(folder, info, config)
+    return result
+
+
+def load_converter(folder: Path, units: UnitsInfo) -> tuple[VoiceConverter, VcInfo]:
+    """The model that was trained in ``folder``, ready for use.
+
+    Raises EntcompError if there is none, or if it was trained on another codebook's units.
+    """
+    if not folder.is_dir():
+        there = sorted(path.parent.name for path in folder.parent.glob("*/task.json"))
+        raise EntcompError(f"{folder}: no such model; there are: {', '.join(there) or 'none'}")
+    path = folder / "task.json"
+    try:
+        info = VcInfo(**read_json(path))
+    except TypeError as error:
+        raise EntcompError(f"{path}: {error}; train the model again") from None
+    remedy = "convert in the experiment that it was trained in, or train it again"
+    check_same(units.codebook_sha256, info.codebook_sha256, "codebook", path, remedy)
+    model = VoiceConverter(load_config(VcConfig, folder / "config.yaml"), info.num_clusters)
+    load_weights(model, folder / "model.safetensors")
+    return model.to(training_device()).eval(), info
+
+
+@rank_zero_only
+def _write(folder: Path, info: VcInfo, config: VcConfig) -> None:
+    """What reads the weights; after them, so that it never stands beside older ones."""
+    save_config(folder / "config.yaml", config)
+    write_json(folder / "task.json", asdict(info))

@@ -1,0 +1,302 @@
+"""train-vc, convert, score-vc and train-vocoder from the command line, on made-up speakers."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+from typer.testing import CliRunner, Result
+from vc_toys import tone
+
+from entcomp.cli.app import app
+from entcomp.errors import EntcompError
+from entcomp.files import read_json
+from entcomp.kaldi.table import read_table
+from entcomp.scoring import mos, speaker
+
+# Units of MFCCs come every 10 ms, faster than mel frames of the default hop.
+MEL = {"hop_length": 128}
+CONFIG = {
+    "mel": MEL,
+    "local": {"layers": 1},
+    "dit": {"dim": 16, "depth": 1, "heads": 2},
+    "batch": {"size": 2, "max_target": 0.8, "max_prompt": 0.5},
+    "sampler": {"steps": 2},
+    "training": {"max_steps": 2, "val_interval": 1, "log_interval": 1, "warmup_steps": 1},
+}
+VOCODER = {
+    "mel": MEL,
+    "generator": {
+        "channels": 16,
+        "upsample_scales": [8, 4, 2, 2],
+        "upsample_kernel_sizes": [16, 8, 4, 4],
+        "resblock_kernel_sizes": [3],
+        "resblock_dilations": [[1]],
+    },
+    "discriminator": {"periods": [2], "scales": 1, "channels": 4, "max_channels": 16},
+    "batch_size": 2,
+    "segment": 8,
+    "training": {"max_steps": 1, "val_interval": 1, "monitor": "mel"},
+}
+PITCHES = {"ann": 200, "bob": 100}
+
+
+class PitchEncoder:
+    """Stands in for Resemblyzer, which hears no voice in a buzz: its spectrum, coarsely."""
+
+    name = "pitch"
+
+    def embed(self, waveform: np.ndarray) -> np.ndarray:
+        if np.abs(waveform).max() < 1e-3:
+            raise speaker.TooLittleSpeechError("0.00 s of speech")
+        spectrum = np.abs(np.fft.rfft(waveform, 16000))[:4096].reshape(256, 16).sum(axis=1)
+        return (spectrum / np.linalg.norm(spectrum)).astype(np.float32)
+
+
+class Meter:
+    key, name = "meter", "loudness"
+
+    def predict(self, waveform: np.ndarray) -> float:
+        return float(np.abs(waveform).mean())
+
+
+@pytest.fixture(autouse=True)
+def _light_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speaker, "SpeakerEncoder", PitchEncoder)
+    monkeypatch.setattr(mos, "mos_predictors", lambda utmos: [Meter()])
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+def run(*arguments: object) -> str:
+    result = call(*arguments)
+    if result.exception:
+        raise result.exception
+    return result.stdout
+
+
+def fails(*arguments: object) -> str:
+    """The message of the user error that a call ends in."""
+    result = call(*arguments)
+    assert isinstance(result.exception, EntcompError), result.output
+    return str(result.exception)
+
+
+def write_set(folder: Path, each: int) -> None:
+    folder.mkdir(parents=True)
+    tables: dict[str, list[str]] = {"wav.scp": [], "utt2spk": [], "text": []}
+    for name, pitch in PITCHES.items():
+        for number in range(each):
+            utt_id = f"{name}_{number}"
+            soundfile.write(folder / f"{utt_id}.wav", tone(1.1 + 0.1 * number, pitch), 16000)
+            tables["wav.scp"].append(f"{utt_id} {folder / utt_id}.wav\n")
+            tables["utt2spk"].append(f"{utt_id} {name}\n")
+            tables["text"].append(f"{utt_id} hello there\n")
+    for table, lines in tables.items():
+        (folder / table).write_text("".join(lines))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """DATA, EXP with units, two segmentations and a trained model, and configs."""
+    root = tmp_path_factory.mktemp("vc")
+    for name, each in (("train", 3), ("dev", 2), ("test", 2)):
+        write_set(root / "data" / name, each)
+    (root / "vc.yaml").write_text(yaml.safe_dump(CONFIG))
+    (root / "vocoder.yaml").write_text(yaml.safe_dump(VOCODER))
+    data, exp = root / "data", root / "exp"
+    run("learn-kmeans", data, exp, "--extractor", "mfcc", "--num-clusters", 8, "--nj", 1)
+    run("dump-units", data, exp, "--nj", 1)
+    run("segment", data, exp, "--criterion", "fixed", "--window", 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speaker, "SpeakerEncoder", PitchEncoder)
+        run("train-vc", data, exp, "--segments", "fixed4", "--config", root / "vc.yaml")
+    return root
+
+
+def samples(path: Path) -> np.ndarray:
+    waveform, rate = soundfile.read(path, dtype="float32")
+    assert rate == 22050
+    return waveform
+
+
+def loudness(waveform: np.ndarray) -> float:
+    return math.sqrt(np.mean(np.square(waveform, dtype=np.float64)))
+
+
+def test_a_whole_training_is_not_repeated(world: Path) -> None:
+    folder = world / "exp" / "vc" / "fixed4"
+    before = (folder / "model.safetensors").stat().st_mtime_ns
+    output = run(
+        "train-vc", world / "data", world / "exp", "--segments", "fixed4",
+        "--config", world / "vc.yaml",
+    )  # fmt: skip
+    assert "voices whole, skipped" in output and "step 2, dev loss" in output
+    assert (folder / "model.safetensors").stat().st_mtime_ns == before
+    assert read_json(folder / "task.json")["segments"] == "fixed4"
+
+
+@pytest.mark.parametrize("segments", ["raw", "dedup"])
+def test_plain_streams_train_without_a_segmentation(world: Path, segments: str) -> None:
+    output = run(
+        "train-vc", world / "data", world / "exp", "--segments", segments, "--layout", "repeat",
+        "--config", world / "vc.yaml", "--max-steps", 1,
+    )  # fmt: skip
+    assert f"vc/{segments}_repeat: step 1" in output
+    config = yaml.safe_load((world / "exp/vc" / f"{segments}_repeat" / "config.yaml").read_text())
+    assert config["layout"] == "repeat" and config["local"]["pooling"] == "max"
+    assert config["merge_runs"] == (segments == "dedup")
+
+
+def test_conversion_keeps_length_loudness_and_texts(world: Path, tmp_path: Path) -> None:
+    reference = world / "data" / "train" / "bob_2.wav"
+    command = [
+        "convert", world / "data", world / "exp", "--model", "vc/fixed4", "--sets", "test",
+        "--reference", reference, "--output", tmp_path / "out",
+    ]  # fmt: skip
+    assert "4 utterances to" in run(*command)
+    made = tmp_path / "out" / "test"
+    assert sorted(read_table(made / "wav.scp")) == ["ann_0", "ann_1", "bob_0", "bob_1"]
+    assert set(read_table(made / "utt2ref").values()) == {str(reference)}
+    assert (made / "text").read_text() == (world / "data/test/text").read_text()
+    for utt_id, path in read_table(made / "wav.scp").items():
+        source, rate = soundfile.read(world / "data" / "test" / f"{utt_id}.wav")
+        waveform = samples(Path(path))
+        assert len(waveform) == len(source) * 22050 // rate
+        assert loudness(waveform) == pytest.approx(loudness(source), rel=0.02)
+    first = {path.name: path.read_bytes() for path in made.glob("wav/*.wav")}
+    assert "test: whole, skipped" in run(*command)
+    (made / "stage.json").unlink()  # as if it had been killed
+    run(*command)
+    assert {path.name: path.read_bytes() for path in made.glob("wav/*.wav")} == first
+
+
+def test_one_file_is_converted_as_in_its_set(world: Path, tmp_path: Path) -> None:
+    """The path from audio to groups in one go is the path by way of files."""
+    reference = world / "data" / "train" / "bob_2.wav"
+    common = [world / "exp", "--model", "vc/fixed4", "--reference", reference, "-o"]
+    run("convert", world / "data", *common, tmp_path / "out", "--sets", "test")
+    output = run("convert", world / "data/test/ann_1.wav", *common, tmp_path / "one.wav")
+    assert "1 channel at 16000 Hz: resampled to 22050 Hz" in output
+    assert "Griffin-Lim" in output
+    one = (tmp_path / "one.wav").read_bytes()
+    assert one == (tmp_path / "out/test/wav/ann_1.wav").read_bytes()
+
+
+def test_stereo_and_telephone_speech_are_taken_and_said_so(world: Path, tmp_path: Path) -> None:
+    stereo = np.stack([tone(1.2, 100), tone(1.2, 100)], axis=1)[::2]
+    soundfile.write(tmp_path / "phone.wav", stereo, 8000)
+    output = run(
+        "convert", world / "data/test/ann_0.wav", world / "exp", "--model", "vc/fixed4",
+        "--reference", tmp_path / "phone.wav", "-o", tmp_path / "one.wav",
+    )  # fmt: skip
+    assert "2 channels at 8000 Hz: mixed down to mono, resampled to 22050 Hz" in output
+    assert "nothing above 4000 Hz" in output
+    assert len(samples(tmp_path / "one.wav")) == int(1.1 * 22050)
+
+
+def test_a_table_gives_each_utterance_its_reference(world: Path, tmp_path: Path) -> None:
+    table = tmp_path / "references.scp"
+    wav = {name: world / "data/train" / f"{name}_2.wav" for name in PITCHES}
+    rows = {"ann_0": "bob", "ann_1": "bob", "bob_0": "ann"}
+    table.write_text("".join(f"{utt_id} {wav[name]}\n" for utt_id, name in rows.items()))
+    command = [
+        "convert", world / "data", world / "exp", "--model", "vc/fixed4", "--sets", "test",
+        "--reference", table, "--output", tmp_path / "out",
+    ]  # fmt: skip
+    assert "no reference for bob_1; add a line" in fails(*command)
+    assert "3 utterances to" in run(*command, "--skip-bad")
+    used = read_table(tmp_path / "out/test/utt2ref")
+    assert used == {utt_id: str(wav[name]) for utt_id, name in rows.items()}
+
+
+def test_bad_references(world: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "short.wav", tone(0.5, 100), 16000)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(32000), 16000)
+    (tmp_path / "text.wav").write_text("no audio")
+    for name, message in {
+        "short.wav": "short.wav: 0.50 s are too short",
+        "silence.wav": "silence.wav: 0.00 s of speech",
+        "text.wav": "text.wav: unreadable audio",
+        "none.wav": "none.wav: no such file",
+    }.items():
+        said = fails(
+            "convert", world / "data/test/ann_0.wav", world / "exp", "--model", "vc/fixed4",
+            "--reference", tmp_path / name, "-o", tmp_path / "one.wav",
+        )  # fmt: skip
+        assert message in said
+        assert not (tmp_path / "one.wav").exists()
+
+
+def test_mistakes_in_the_call(world: Path, tmp_path: Path) -> None:
+    data, exp = world / "data", world / "exp"
+    reference = data / "train" / "bob_2.wav"
+    convert = ["convert", data / "test/ann_0.wav", exp, "--reference", reference]
+    assert "-o OUT.wav" in fails(*convert, "--model", "vc/fixed4")
+    assert "vc/x: no such model; there are: " in fails(*convert, "--model", "vc/x", "-o", "x.wav")
+    voice = ["--model", "vc/fixed4", "--vocoder", tmp_path / "g", "-o", tmp_path / "x.wav"]
+    assert "no such vocoder" in fails(*convert, *voice)
+    train = ["train-vc", data, exp, "--config", world / "vc.yaml"]
+    assert "no such segmentation; there are: raw, dedup, fixed4" in fails(*train, "--segments", "x")
+    layout = fails(*train, "--segments", "fixed4", "--layout", "spread")
+    assert "key 'layout'" in layout
+    lonely = tmp_path / "data"
+    write_set(lonely / "train", 3)
+    speakers = (lonely / "train/utt2spk").read_text().split("\n")
+    (lonely / "train/utt2spk").write_text(
+        "\n".join(f"{r} {r}" if r else "" for r in (x.split(" ")[0] for x in speakers))
+    )
+    message = fails("train-vc", lonely, exp, "--segments", "raw", "--dev-sets", "train")
+    assert "no speaker has two utterances" in message
+
+
+def test_scores_stand_beside_source_and_resynthesis(world: Path, tmp_path: Path) -> None:
+    data, exp = world / "data", world / "exp"
+    reference = data / "train" / "bob_2.wav"
+    run("convert", data, exp, "--model", "vc/fixed4", "--sets", "test", "--reference", reference)
+    score = ["score-vc", data, exp, "--sets", "test", "--asr", "none"]
+    table = run(*score)
+    stored = read_json(exp / "vc/scores/test/scores.json")
+    assert list(stored["systems"]) == ["fixed4", "resynthesis", "source"]
+    assert stored["models"]["vocoder"].startswith("Griffin-Lim")
+    source = stored["systems"]["source"]
+    assert source["similarity_source"]["mean"] == pytest.approx(1.0, abs=1e-4)
+    copy = stored["systems"]["resynthesis"]
+    assert 0.8 < copy["similarity_source"]["mean"] < 1.0
+    assert "| resynthesis | 4 |" in table and "- vocoder: Griffin-Lim" in table
+    assert (exp / "vc/scores/test/table.md").read_text() in table + "\n"
+    before = (exp / "vc/scores/test/fixed4.json").read_bytes()
+    assert run(*score) == table
+    assert (exp / "vc/scores/test/fixed4.json").read_bytes() == before
+    assert "nothing converted of dev" in fails(
+        "score-vc", data, exp, "--sets", "dev", "--asr", "none"
+    )
+
+
+def test_a_trained_vocoder_converts_and_must_be_named_in_scoring(
+    world: Path, tmp_path: Path
+) -> None:
+    data, exp = world / "data", world / "exp"
+    output = run("train-vocoder", data, exp, "--config", world / "vocoder.yaml")
+    assert "vocoder/hifigan: step 1, dev log mel distance" in output
+    reference = data / "train" / "bob_2.wav"
+    vocoder = ["--vocoder", exp / "vocoder" / "hifigan"]
+    output = run(
+        "convert", data, exp, "--model", "vc/fixed4", "--sets", "test", "--reference", reference,
+        "--output", tmp_path / "out", *vocoder,
+    )  # fmt: skip
+    assert "HiFi-GAN vocoder/hifigan" in output
+    score = ["score-vc", data, exp, "--sets", "test", "--asr", "none"]
+    score += ["--converted", tmp_path / "out"]
+    assert "made with another vocoder; pass the --vocoder" in fails(*score)
+    run(*score, *vocoder)
+    stored = json.loads((exp / "vc/scores/test/scores.json").read_text())
+    assert stored["models"]["vocoder"] == "HiFi-GAN vocoder/hifigan"
+    assert set(stored["systems"]) == {"source", "resynthesis", "out"}

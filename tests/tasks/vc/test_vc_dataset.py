@@ -1,0 +1,95 @@
+"""Batches of prompts and targets: pure functions of the step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from vc_toys import UNITS, toy_config, write_toy_corpus
+
+from entcomp.errors import EntcompError
+from entcomp.tasks.vc.config import BatchConfig
+from entcomp.tasks.vc.content import Clock
+from entcomp.tasks.vc.dataset import VcBatches, read_mel
+
+CONFIG = toy_config()
+CLOCK = Clock.between(UNITS, CONFIG.mel)
+
+
+def test_a_batch_is_a_function_of_its_step(tmp_path: Path) -> None:
+    corpus = write_toy_corpus(tmp_path)
+    one, other = (VcBatches(corpus, CLOCK, CONFIG).batch(5) for _ in range(2))
+    assert torch.equal(one.mel_BMN, other.mel_BMN) and torch.equal(one.rows_BM, other.rows_BM)
+    assert not torch.equal(one.target_BM, VcBatches(corpus, CLOCK, CONFIG).batch(6).target_BM)
+
+
+def test_ranks_share_the_batch(tmp_path: Path) -> None:
+    batches = VcBatches(write_toy_corpus(tmp_path), CLOCK, CONFIG)
+    whole = batches.batch(3)
+    halves = [batches.batch(3, rank, 2) for rank in range(2)]
+    sums = torch.cat([half.mel_BMN.sum(dim=(1, 2)) for half in halves])
+    torch.testing.assert_close(sums, whole.mel_BMN.sum(dim=(1, 2)))
+
+
+def test_every_utterance_is_a_target_once_an_epoch(tmp_path: Path) -> None:
+    corpus = write_toy_corpus(tmp_path, speakers=2, each=4)
+    batches = VcBatches(corpus, CLOCK, CONFIG)
+    assert sorted(batches._target(number) for number in range(8)) == list(range(8))
+
+
+def test_prompts_are_other_utterances_of_the_same_speaker(tmp_path: Path) -> None:
+    config = toy_config(batch=BatchConfig(size=6, prompt_dropout=0.0))
+    corpus = write_toy_corpus(tmp_path, speakers=3, each=2)
+    batch = VcBatches(corpus, CLOCK, config).batch(0)
+    mels = [read_mel(one.audio, config.mel) for one in corpus]
+    for b in range(6):
+        prompt, target = (batch.mel_BMN[b, mask[b]] for mask in (batch.prompt_BM, batch.target_BM))
+        found = [
+            next(i for i, mel in enumerate(mels) if mel.shape == part.shape and (mel == part).all())
+            for part in (prompt, target)
+        ]
+        assert found[0] != found[1] and found[0] // 2 == found[1] // 2
+        assert torch.equal(batch.speaker_BE[b], torch.from_numpy(corpus[found[0]].embedding))
+
+
+def test_cuts_keep_mel_and_content_together(tmp_path: Path) -> None:
+    """Rows of a cut are those of the whole utterance at the same mel frames."""
+    config = toy_config(batch=BatchConfig(size=1, max_target=0.4, prompt_dropout=1.0))
+    corpus = write_toy_corpus(tmp_path, speakers=1, each=2)
+    batches = VcBatches(corpus, CLOCK, config)
+    batch = batches.batch(0)
+    index = batches._target(0)
+    whole = batches._excerpt(index)
+    frames = batch.mel_BMN.shape[1]
+    first = next(
+        i
+        for i in range(len(whole.mel) - frames + 1)
+        if torch.equal(whole.mel[i : i + frames], batch.mel_BMN[0])
+    )
+    # The prompt's groups come first in the table, though none of its frames are there.
+    before = int(batch.tokens.num_groups_B[0])
+    rows = whole.rows[first : first + frames]
+    np.testing.assert_array_equal(batch.rows_BM[0], np.where(rows, rows + before, 0))
+
+
+def test_an_utterance_without_a_voice_is_no_prompt(tmp_path: Path) -> None:
+    corpus = write_toy_corpus(tmp_path, speakers=1, each=3)
+    corpus[0] = replace(corpus[0], embedding=np.zeros(0, np.float32))
+    batches = VcBatches(corpus, CLOCK, CONFIG)
+    assert batches.targets == [0, 1, 2] and batches._prompts(1) == [2]
+
+
+def test_lonely_utterances_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(EntcompError, match="no speaker has two utterances"):
+        VcBatches(write_toy_corpus(tmp_path, speakers=3, each=1), CLOCK, CONFIG)
+
+
+def test_units_that_outlast_the_audio_name_the_utterance(tmp_path: Path) -> None:
+    corpus = write_toy_corpus(tmp_path)
+    many = np.zeros(500, np.int32)
+    corpus = [replace(one, units=many, groups=np.ones_like(many)) for one in corpus]
+    with pytest.raises(EntcompError, match=r"longer than the audio.*utterance s\d_\d"):
+        VcBatches(corpus, CLOCK, CONFIG).batch(0)
