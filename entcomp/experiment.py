@@ -91,6 +91,13 @@ class Experiment:
         """Folder of ``threshold.json`` and of ``<set>/groups.{ark,scp}``."""
         return self.path / "segments" / tag
 
+    def criterion(self, tag: str) -> str:
+        """What made a segmentation, as in ``bidirectional peaks``; its tag where nothing says."""
+        path = self.segments(tag) / "threshold.json"
+        threshold = read_json(path) if path.exists() else {}
+        peaks = " peaks" if threshold.get("peaks") else ""
+        return threshold.get("criterion", tag) + peaks
+
     def task(self, task: str, tag: str) -> Path:
         """Folder of a trained model: ``asr/<tag>``, ``st/<tag>``, ``vc/<tag>``."""
         return self.path / task / tag

@@ -7,7 +7,8 @@
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-selection=(-m "not bench")
+# A process a core; the tests of a file stay together, as they share what is costly to make.
+selection=(-m "not bench" -n auto --dist loadfile)
 case ${1-} in
   -h | --help)
     sed -n '2,/^set/ { /^#/s/^# \{0,1\}//p }' "$0"

@@ -7,6 +7,33 @@ import sys
 
 import typer
 
+from entcomp.cli import (
+    align,
+    align_eval,
+    bench_latency,
+    convert,
+    decode,
+    dump_units,
+    export_units,
+    import_units,
+    learn_kmeans,
+    merge_shards,
+    pack,
+    plot,
+    report,
+    score,
+    score_entropy,
+    score_vc,
+    segment,
+    tokenize,
+    train_asr,
+    train_lm,
+    train_st,
+    train_vc,
+    train_vocoder,
+    transcribe,
+    translate,
+)
 from entcomp.errors import EntcompError
 
 app = typer.Typer(
@@ -24,6 +51,33 @@ def _options(
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
 ) -> None:
     """Options of every subcommand; `main` reads them, so that they may stand anywhere."""
+
+
+app.command("align")(align.align)
+app.command("align-eval")(align_eval.align_eval)
+app.command("report")(report.report)
+app.command("segment")(segment.segment)
+app.command("learn-kmeans")(learn_kmeans.learn_kmeans)
+app.command("dump-units")(dump_units.dump_units)
+app.command("merge-shards")(merge_shards.merge_shards)
+app.command("import-units")(import_units.import_units)
+app.command("export-units")(export_units.export_units)
+app.command("train-lm")(train_lm.train_lm)
+app.command("score-entropy")(score_entropy.score_entropy)
+app.command("train-asr")(train_asr.train_asr)
+app.command("train-st")(train_st.train_st)
+app.command("train-vc")(train_vc.train_vc)
+app.command("train-vocoder")(train_vocoder.train_vocoder)
+app.command("convert")(convert.convert)
+app.command("score-vc")(score_vc.score_vc)
+app.command("decode")(decode.decode)
+app.command("score")(score.score)
+app.command("bench-latency")(bench_latency.bench_latency)
+app.command("tokenize")(tokenize.tokenize)
+app.command("transcribe")(transcribe.transcribe)
+app.command("translate")(translate.translate)
+app.command("pack")(pack.pack)
+app.command("plot")(plot.plot)
 
 
 def main() -> None:

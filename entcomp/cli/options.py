@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -25,3 +26,27 @@ ShardOption = Annotated[
     str, typer.Option("--shard", metavar="I/N", help="Only part I of N of each set.")
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all random choices.")]
+NumJobs = Annotated[
+    int, typer.Option("--nj", min=1, show_default="all cores", help="Utterances at a time.")
+]
+Checkpoint = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--checkpoint", metavar="FILE", help="The extractor's weights, on disk."),
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the extractor runs.")
+]
+
+
+class UnitFormat(str, Enum):
+    """How other toolkits write units."""
+
+    km = "km"
+    text = "text"
+    jsonl = "jsonl"
+
+
+Format = Annotated[
+    UnitFormat,
+    typer.Option("--format", help="fairseq's .km, ESPnet's 'utt_id 1 2 3', S3Tokenizer's jsonl."),
+]

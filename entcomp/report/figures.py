@@ -1,4 +1,7 @@
-"""Figures of an experiment. Colours are Okabe and Ito's, which colour-blind people can tell."""
+"""Figures of utterances and their entropy, and what all figures share.
+
+The colours are Okabe and Ito's, which colour-blind people can tell.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +32,10 @@ STYLES = {
     "bidirectional peaks": ("#56B4E9", "P"),
     "fixed": (GREY, "x"),
     "dedup": (BLACK, "*"),
+    "raw": (BLACK, "H"),
+    "uniform": (BLACK, "2"),
+    "random": (GREY, "1"),
 }
-CHANCE_STYLES = {"uniform": (BLACK, "--"), "random": (GREY, ":")}
-METRICS = {"f1": "F1 (%)", "r_value": "R-value (%)"}
 
 
 @dataclass(frozen=True)
@@ -99,28 +103,6 @@ def entropy_figure(
         ncols=2,
         frameon=False,
     )
-    return figure
-
-
-def rate_figure(results: Sequence[dict[str, Any]], tiers: Sequence[str]) -> Figure:
-    """Rate against F1 and R-value of each criterion and of chance; ``results`` of align-eval."""
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MultipleLocator
-
-    figure = Figure(figsize=(WIDTH, 0.8 + 3.3 * len(tiers)), layout="constrained")
-    axes = figure.subplots(len(tiers), len(METRICS), squeeze=False, sharex=True)
-    for tier, row in zip(tiers, axes, strict=True):
-        for (metric, name), axis in zip(METRICS.items(), row, strict=True):
-            _draw_rates(axis, [one for one in results if tier in one["tiers"]], tier, metric)
-            axis.set_ylabel(name)
-            axis.set_title(f"{tier}, {name.split(' (')[0]}", fontsize=11)
-            axis.xaxis.set_major_locator(MultipleLocator(5))
-            axis.grid(color="#dddddd", linewidth=0.6)
-            axis.set_axisbelow(True)
-    for axis in axes[-1]:
-        axis.set_xlabel("groups a second (Hz)")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
     return figure
 
 
@@ -205,34 +187,6 @@ def _draw_labels(
                 style: dict[str, Any] = {"ha": "center", "va": "center_baseline"}
                 size = 9 if low else 8
                 axis.text(middle, height, label, size=size, path_effects=_outline(2), **style)
-
-
-def _draw_rates(axis: Axes, results: Sequence[dict[str, Any]], tier: str, metric: str) -> None:
-    for name, (color, line) in CHANCE_STYLES.items():
-        own = [one for one in results if one["criterion"] == name] or results
-        points = sorted((one["rate"], one["tiers"][tier][name][metric]) for one in own)
-        rates, values = np.array(points).T
-        axis.plot(rates, 100 * values, color=color, linestyle=line, label=f"{name} (chance)")
-    found = {one["criterion"] for one in results} - set(CHANCE_STYLES)
-    for criterion in sorted(found, key=[*STYLES, *found].index):
-        color, marker = STYLES.get(criterion, (BLACK, "h"))
-        own = sorted(
-            (one for one in results if one["criterion"] == criterion), key=lambda one: one["rate"]
-        )
-        scores = [one["tiers"][tier]["segmentation"] for one in own]
-        values = np.array([score[metric] for score in scores])
-        low, high = np.array([score["interval"][metric] for score in scores]).T
-        axis.errorbar(
-            [one["rate"] for one in own],
-            100 * values,
-            100 * np.array([values - low, high - values]).clip(0),
-            color=color,
-            marker=marker,
-            markersize=9 if marker == "*" else 6,
-            capsize=2,
-            linewidth=1.3,
-            label=criterion,
-        )
 
 
 def _draw_thresholds(axis: Axes, thresholds: Sequence[Threshold]) -> None:

@@ -14,8 +14,8 @@ h2 { font-size: 1.25rem; margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
 h3 { font-size: 1.05rem; }
 .about { color: #555; margin-top: 0.2rem; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.82rem; margin: 0.8rem 0; }
-th, td { padding: 0.2rem 0.45rem; text-align: right; white-space: nowrap;
+table { border-collapse: collapse; font-size: 0.76rem; margin: 0.8rem 0; }
+th, td { padding: 0.2rem 0.3rem; text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums; }
 th { border-bottom: 2px solid #888; font-weight: 600; }
 td { border-bottom: 1px solid #e4e4e4; }

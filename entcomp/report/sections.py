@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,11 @@ import numpy as np
 from entcomp.experiment import Direction, Experiment
 from entcomp.files import atomic_path, read_json, read_stage
 from entcomp.kaldi.ark import iter_vectors
-from entcomp.report import figures, page
-from entcomp.report.boundary_scores import describe_matching, read_scores, score_table, tiers
+from entcomp.report import boundary_scores, figures, page, result_figures, text_scores
+from entcomp.report.boundary_scores import describe_matching, read_scores, tiers
+from entcomp.report.latency import describe_latency, latency_table
 from entcomp.report.tables import Table
+from entcomp.report.text_scores import TextResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,6 +55,15 @@ class Report:
         with atomic_path(self.output / f"{name}.png") as temporary:
             temporary.write_bytes(image)
         return page.figure(figures.inline(image, "image/png"), caption)
+
+    def text_results(self, task: str) -> list[TextResult]:
+        """What ``asr`` or ``st`` made of the set."""
+        return text_scores.read_text_results(self.experiment, self.set_name, task)
+
+    def latency(self) -> dict[str, Any]:
+        """What bench-latency found; empty where it has not run."""
+        path = self.experiment.path / "latency.json"
+        return read_json(path) if path.exists() else {}
 
     def thresholds(self) -> list[tuple[str, dict[str, Any]]]:
         """``(tag, threshold.json)`` of each segmentation of the set, the finest first."""
@@ -93,10 +105,10 @@ def boundaries(report: Report) -> str | None:
         return None
     names = tiers(results)
     caption = f"Boundaries of groups in {report.set_name}; bars are 95% bootstrap intervals."
-    parts = [report.figure(figures.rate_figure(results, names), "rates", caption)]
+    parts = [report.figure(result_figures.boundary_figure(results, names), "rates", caption)]
     parts.append(page.paragraph(describe_matching(results[0])))
     for tier in names:
-        parts += [f"<h3>{tier}</h3>", score_table(results, tier).html()]
+        parts += [f"<h3>{tier}</h3>", boundary_scores.score_table(results, tier).html()]
     return page.section("Boundaries against words and phones", *parts)
 
 
@@ -161,11 +173,68 @@ def segmentations(report: Report) -> str | None:
     return page.section(f"Segmentations of {report.set_name}", Table(header, rows).html())
 
 
-SECTIONS = (example, boundaries, entropy, segmentations, language_model, data)
+def recognition(report: Report) -> str | None:
+    """Rate against WER and CER, and the table behind it."""
+    results = report.text_results("asr")
+    if not results:
+        return None
+    points = {text_scores.LABELS[one]: _points(results, one) for one in text_scores.METRICS["asr"]}
+    return page.section(
+        "Recognition",
+        _score_figure(report, points, "recognition"),
+        page.paragraph(text_scores.describe_scores(results, "asr")),
+        text_scores.score_table(results, "asr").html(),
+    )
+
+
+def translation(report: Report) -> str | None:
+    """Rate against BLEU of each language, and the tables behind it."""
+    results = report.text_results("st")
+    if not results:
+        return None
+    langs = {lang: list(own) for lang, own in groupby(results, lambda one: one.lang)}
+    points = {f"BLEU, {lang}": _points(own, "bleu") for lang, own in langs.items()}
+    parts = [_score_figure(report, points, "translation")]
+    for lang, own in langs.items():
+        parts += [f"<h3>{lang}</h3>", page.paragraph(text_scores.describe_scores(own, "st"))]
+        parts.append(text_scores.score_table(own, "st").html())
+    return page.section("Translation", *parts)
+
+
+def latency(report: Report) -> str | None:
+    """Bars of the medians of all stages, and the table with their 95th percentiles."""
+    found = report.latency()
+    if not found:
+        return None
+    caption = f"From a waveform to its text, on {found['device']}."
+    return page.section(
+        "Latency",
+        report.figure(result_figures.latency_figure(found), "latency", caption),
+        page.paragraph(describe_latency(found)),
+        latency_table(found).html(),
+    )
+
+
+SECTIONS = (
+    example,
+    boundaries,
+    recognition,
+    translation,
+    latency,
+    entropy,
+    segmentations,
+    language_model,
+    data,
+)
 
 
 def write_report(report: Report) -> Path:
-    """Write ``index.html`` and the PNGs that it shows; returns its path."""
+    """Write ``index.html``, the PNGs that it shows and ``results.md``; returns the page's path."""
+    tasks = report.text_results("asr"), report.text_results("st")
+    if any(tasks):
+        summary = text_scores.summary_table(*tasks, report.latency())
+        with atomic_path(report.output / "results.md") as temporary:
+            temporary.write_text(summary.markdown(), encoding="utf-8")
     made = [section(report) for section in SECTIONS]
     about = f"{report.experiment.path}, set {report.set_name}"
     html = page.render("entcomp report", about, [one for one in made if one])
@@ -185,6 +254,18 @@ def _segmentation(report: Report, tag: str, threshold: dict[str, Any]) -> list[s
         "" if target is None else f"{target:g}",
         f"{threshold['rates'][report.set_name]:.2f}",
     ]
+
+
+def _points(results: Sequence[TextResult], metric: str) -> list[result_figures.Point]:
+    return [
+        result_figures.Point(one.kind, one.rate, one.value(metric), *one.interval(metric))
+        for one in results
+    ]
+
+
+def _score_figure(report: Report, panels: dict[str, list[result_figures.Point]], name: str) -> str:
+    caption = f"{name.capitalize()} of {report.set_name}; bars are 95% bootstrap intervals."
+    return report.figure(result_figures.score_figure(panels), name, caption)
 
 
 def _cuts(report: Report, name: str) -> list[figures.Threshold]:

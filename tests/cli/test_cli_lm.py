@@ -7,6 +7,7 @@ import multiprocessing
 import random
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -52,12 +53,23 @@ def in_child(*arguments: object) -> multiprocessing.Process:
     return process
 
 
-def kill_until_done(seed: int, longest: float, *arguments: object) -> int:
-    """Start a command, kill it at a random moment, and again; returns how often it was killed."""
+def seconds_of(*arguments: object) -> float:
+    """How long a command takes that nobody kills."""
+    begin = time.perf_counter()
+    in_child(*arguments).join()
+    return time.perf_counter() - begin
+
+
+def kill_until_done(seed: int, undisturbed: float, *arguments: object) -> int:
+    """Start a command, kill it at a random moment, and again; returns how often it was killed.
+
+    Before half of what an ``undisturbed`` run takes (seconds), so that the first two are killed on
+    a machine of any speed.
+    """
     moments = random.Random(seed)
     for kills in range(8):
         process = in_child(*arguments)
-        process.join(timeout=moments.uniform(0.02, longest))
+        process.join(timeout=moments.uniform(0.05, 0.45) * undisturbed)
         if process.exitcode is None:
             process.kill()
         process.join()
@@ -134,8 +146,10 @@ def test_training_killed_at_any_moment_ends_with_the_same_bytes(
 ) -> None:
     _, whole = trained
     data, experiment = make_experiment(tmp_path, SETS)
-    command = ("train-lm", "--config", config, data, experiment.path)
-    assert kill_until_done(3, 1.5, *command) >= 2
+    command = ("train-lm", "--config", config, data)
+    _, timed = make_experiment(tmp_path / "timed", SETS)
+    undisturbed = seconds_of(*command, timed.path)
+    assert kill_until_done(3, undisturbed, *command, experiment.path) >= 2
     for name in ("model.safetensors", "lm.json", "log.jsonl", "config.yaml", "packed/train.units"):
         assert (experiment.lm() / name).read_bytes() == (whole.lm() / name).read_bytes(), name
 
@@ -146,9 +160,11 @@ def test_scoring_killed_at_any_moment_ends_with_the_same_bytes(
     data, experiment = copy
     before = {path: path.read_bytes() for path in experiment.path.glob("entropy/*/*.ark")}
     calibration = experiment.calibration().read_bytes()
-    shutil.rmtree(experiment.path / "entropy")
     command = ("score-entropy", "--batch-tokens", 4096, data, experiment.path)
-    assert kill_until_done(4, 0.15, *command) >= 2
+    shutil.rmtree(experiment.path / "entropy")
+    undisturbed = seconds_of(*command)
+    shutil.rmtree(experiment.path / "entropy")
+    assert kill_until_done(4, undisturbed, *command) >= 2
     run("score-entropy", "--direction", "backward", data, experiment.path)
     assert {path: path.read_bytes() for path in before} == before
     assert experiment.calibration().read_bytes() == calibration

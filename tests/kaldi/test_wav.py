@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
 
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import Utterance
-from entcomp.kaldi.wav import read_utterance, read_wav, resample
+from entcomp.kaldi.decode import audio_seconds
+from entcomp.kaldi.wav import iter_wav, read_utterance, read_wav, resample
 
 FORMATS = {
     "wav": ("WAV", "PCM_16"),
@@ -55,6 +57,42 @@ def test_segment_in_seconds(tmp_path):
     np.testing.assert_allclose(rest, ramp[12000:], atol=1e-6)
     with pytest.raises(EntcompError, match=r"starts at 1\.5 s, but the recording ends before"):
         read_wav(tmp_path / "a.wav", RATE, 1.5, 2.0)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_blocks_are_the_recording(tmp_path, rate):
+    """Bit for bit as resampled in one piece; no block is longer than some seconds."""
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 25 * rate).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", waveform, rate, "FLOAT")
+    blocks = list(iter_wav(tmp_path / "a.wav", RATE))
+    assert len(blocks) > 2
+    assert max(map(len, blocks)) <= 11 * RATE
+    np.testing.assert_array_equal(np.concatenate(blocks), resample(waveform, rate, RATE))
+    assert audio_seconds(tmp_path / "a.wav") == 25
+
+
+def write_aac(path: Path, waveform: np.ndarray, rate: int) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=rate, layout="stereo")
+        both = np.stack([waveform, waveform]).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(both, format="fltp", layout="stereo")
+        frame.sample_rate = rate
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    return path
+
+
+def test_what_libsndfile_does_not_know(tmp_path):
+    path = write_aac(tmp_path / "a.m4a", tone(2, 44100), 44100)
+    whole = read_wav(path, RATE)
+    assert len(whole) == pytest.approx(2 * RATE, abs=0.1 * RATE)
+    assert np.abs(np.fft.rfft(whole[:RATE])).argmax() == 440
+    part = read_wav(path, RATE, 0.5, 1.0)
+    assert len(part) == RATE // 2
+    np.testing.assert_allclose(part[100:-100], whole[8100:15900], atol=1e-3)
+    with pytest.raises(EntcompError, match=r"starts at 3 s, but the recording ends before"):
+        read_wav(path, RATE, 3)
+    assert audio_seconds(path) == 0
 
 
 def test_length_after_resampling():

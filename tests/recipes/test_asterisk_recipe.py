@@ -22,8 +22,12 @@ COMMANDS = [
     ["dump-units"],
     ["train-lm", "train-lm"],
     ["score-entropy", "score-entropy"],
-    ["segment"] * 28,
+    ["segment"] * 29,
     ["align", "align-eval", "align-eval"],
+    ["report"],
+    ["train-asr"] * 6,
+    ["train-st"] * 12,
+    ["bench-latency"],
     ["report"],
 ]
 TINY_LM = """
@@ -35,6 +39,17 @@ context: 128
 score_overlap: 64
 rows_per_batch: 4
 training: {warmup_steps: 5, val_interval: 20, learning_rate: 3.0e-3}
+"""
+TINY_TEXT = """
+vocabulary: {kind: char, size: 60}
+local: {layers: 1, heads: 2}
+dim: 32
+encoder: {layers: 1, heads: 2, feed_forward: 32}
+decoder: {layers: 1, heads: 2, feed_forward: 32}
+parameters: null
+ctc_weight: 0.0
+decoding: {beam: 2, ctc_weight: 0.0, max_tokens: 8}
+training: {warmup_steps: 2, val_interval: 3, learning_rate: 1.0e-3}
 """
 
 
@@ -51,10 +66,11 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_stage() -> None:
     done = run("--help")
     assert done.returncode == 0
-    assert re.findall(r"^  (\d)  ", done.stdout, re.MULTILINE) == list("012345678")
+    numbers = re.findall(r"^ ([ \d]\d)  ", done.stdout, re.MULTILINE)
+    assert list(map(int, numbers)) == list(range(13))
 
 
-@pytest.mark.parametrize("stage", range(9))
+@pytest.mark.parametrize("stage", range(13))
 def test_dry_run_runs_nothing(stage: int, tmp_path: Path) -> None:
     data, exp = tmp_path / "data", tmp_path / "exp"
     done = run("--dry-run", f"--stage={stage}", "--stop-stage", str(stage), "--exp", exp,
@@ -65,12 +81,28 @@ def test_dry_run_runs_nothing(stage: int, tmp_path: Path) -> None:
     assert re.findall(names, done.stdout, re.MULTILINE) == COMMANDS[stage]
 
 
+def test_full_trains_on_every_segmentation_there_is(tmp_path: Path) -> None:
+    for tag in ("dedup", "uniform15"):
+        (tmp_path / "segments" / tag).mkdir(parents=True)
+        (tmp_path / "segments" / tag / "threshold.json").write_text("{}")
+    done = run("--full", "--dry-run", "--stage=9", "--stop-stage=11", "--exp", tmp_path)
+    assert done.returncode == 0, done.stderr
+    models = re.findall(r"train-(\w+) --tag (\w+) ", done.stdout)
+    assert models == [
+        (task, f"{lang}{stream}")
+        for task, lang in (("asr", ""), ("st", "fr_"), ("st", "es_"))
+        for stream in ("raw", "dedup", "uniform15")
+    ]
+    assert "--max-steps" not in done.stdout
+    assert "--models asr/raw\\,asr/dedup\\,asr/uniform15 " in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["--stages", "1"], "unknown option --stages"),
         (["data"], "unexpected argument data"),
-        (["--stage", "9"], "stages 9 to 8: there are 0 to 8"),
+        (["--stage", "13"], "stages 13 to 12: there are 0 to 12"),
         (["--stage", "3", "--stop-stage", "2"], "stages 3 to 2"),
     ],
 )
@@ -88,6 +120,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("no prompts; run egs/asterisk/run.sh --stop-stage 0")
     folder = tmp_path_factory.mktemp("asterisk_recipe")
     (folder / "lm.yaml").write_text(TINY_LM)
+    (folder / "text.yaml").write_text(TINY_TEXT)
     done = run(*options(folder), "--stage", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     (folder / "stdout").write_text(done.stdout)
@@ -98,6 +131,8 @@ def options(folder: Path) -> list[str | Path]:
     return [
         "--data", folder / "data", "--exp", folder / "exp", "--lm-config", folder / "lm.yaml",
         "--subset", "12", "--num-clusters", "50", "--lm-steps", "20", "--rates", "7",
+        "--asr-config", folder / "text.yaml", "--st-config", folder / "text.yaml",
+        "--streams", "fixed4", "--asr-steps", "3",
     ]  # fmt: skip
 
 
@@ -137,6 +172,24 @@ def test_boundary_scores_and_report(recipe: Path) -> None:
     page = (recipe / "exp/report/index.html").read_text()
     assert "data:image/png" in page
     assert str(recipe / "exp/report") in (recipe / "stdout").read_text()
+
+
+def test_recognition_translation_and_latency_of_a_stream(recipe: Path) -> None:
+    """One row with WER, BLEU of both languages and milliseconds, printed and in the report."""
+    lines = (recipe / "exp/report/results.md").read_text().splitlines()
+    (row,) = (line.strip("|").split("|") for line in lines[2:])
+    assert row[0].strip() == "fixed4" and len(row) == 11 and all(map(str.strip, row))
+    assert lines[-1] in (recipe / "stdout").read_text()
+    page = (recipe / "exp/report/index.html").read_text()
+    for heading in ("Recognition", "Translation", "Latency"):
+        assert f"<h2>{heading}</h2>" in page
+
+
+def test_stream_that_is_not_there(recipe: Path) -> None:
+    done = run(*options(recipe), "--stage", "9", "--streams", "rate9_global")
+    assert done.returncode == 1
+    assert "rate9_global: no such segmentation; there are: raw, dedup" in done.stderr
+    assert "stage 10" not in done.stdout
 
 
 def test_second_run_makes_nothing_anew(recipe: Path) -> None:

@@ -17,6 +17,7 @@ from entcomp.units.extractor import (
     CONTEXT_SECONDS,
     FrameGrid,
     extract,
+    iter_chunks,
     load_extractor,
 )
 
@@ -52,6 +53,22 @@ def test_chunks_lose_no_frame(samples, shift, more):
     np.testing.assert_array_equal(found, Ruler(shift, shift + more)(ramp))
     most = (CHUNK_SECONDS + 2 * CONTEXT_SECONDS) * ruler.sample_rate
     assert ruler.longest <= most + 2 * (shift + ruler.grid.field)
+
+
+@pytest.mark.parametrize("block", [1, 7, 500, 100_000])
+def test_chunks_do_not_depend_on_blocks_or_on_what_is_far_behind(block):
+    ramp = np.arange(7000, dtype=np.float32)
+    grid = FrameGrid(20, 40)
+
+    def chunks(samples: int) -> list[tuple[list[float], int, int]]:
+        blocks = [ramp[first : min(first + block, samples)] for first in range(0, samples, block)]
+        found = iter_chunks(grid, 100, blocks)
+        return [(one.waveform.tolist(), one.first, one.last) for one in found]
+
+    whole = [(one.waveform.tolist(), one.first, one.last) for one in iter_chunks(grid, 100, [ramp])]
+    assert chunks(7000) == whole
+    # Two chunks are certain as soon as there is a frame behind the context of the second one.
+    assert chunks(4000 + 200 + 40)[:2] == whole[:2]
 
 
 def test_a_checkpoint_with_other_strides_is_refused():

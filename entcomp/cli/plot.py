@@ -1,0 +1,84 @@
+"""entcomp plot"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from entcomp.cli.options import Checkpoint
+from entcomp.cli.recordings import Criterion, Model, Segments, TargetRate, choose_rule
+
+if TYPE_CHECKING:
+    from entcomp.report.figures import Span
+
+OptionalPath = Optional[Path]  # noqa: UP045 - read at run time, on Python 3.10 too
+LONGEST = 60.0  # seconds in one picture
+
+
+def plot(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
+    model: Model = None,
+    output: Annotated[
+        OptionalPath,
+        typer.Option("--output", "-o", metavar="PNG", show_default="FILE's name, here"),
+    ] = None,
+    textgrid: Annotated[
+        OptionalPath, typer.Option(metavar="FILE", show_default="the one beside FILE")
+    ] = None,
+    start: Annotated[float, typer.Option(min=0, metavar="SECONDS")] = 0.0,
+    end: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(metavar="SECONDS", show_default="the end"),
+    ] = None,
+    target_rate: TargetRate = 15.0,
+    criterion: Criterion = "global",
+    segments: Segments = None,
+    checkpoint: Checkpoint = None,
+) -> None:
+    """Draw the spectrogram, entropy and groups of a recording, with words where they are known."""
+    from entcomp.errors import EntcompError
+    from entcomp.files import atomic_path
+    from entcomp.kaldi.wav import read_wav
+    from entcomp.report.figures import entropy_figure, png
+    from entcomp.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer.from_pretrained(model, checkpoint)
+    rate = tokenizer.info.sample_rate
+    waveform = read_wav(file, rate, start, end)
+    if len(waveform) > LONGEST * rate:
+        raise EntcompError(f"{file}: more than {LONGEST:g} s; choose a part by --start and --end")
+    rule = choose_rule(tokenizer, segments, target_rate, criterion)
+    found = tokenizer.encode(waveform, rate, rule=rule, name=str(file))
+    if found.entropies is None:
+        raise EntcompError(f"--criterion {rule.criterion}: reads no entropy that could be drawn")
+    grid = textgrid or file.with_suffix(".TextGrid")
+    words, phones = (_spans(grid, tier, start) for tier in ("words", "phones"))
+    figure = entropy_figure(
+        waveform,
+        rate,
+        found.entropies,
+        found.groups,
+        found.info.frame_shift,
+        found.info.receptive_offset,
+        words,
+        phones,
+    )
+    output = output or Path(file.with_suffix(".png").name)
+    with atomic_path(output) as temporary:
+        temporary.write_bytes(png(figure))
+    print(f"{output}: {found.duration:.2f} s, {len(found.groups)} groups, {found.rate:.2f} Hz")
+
+
+def _spans(path: Path, kind: str, start: float) -> list[Span]:
+    """Words or phones with their times from ``start`` on; none where there is no such tier."""
+    from entcomp.alignment.textgrid import TIER_NAMES, read_textgrid
+
+    if not path.exists():
+        return []
+    grid = read_textgrid(path)
+    if not set(TIER_NAMES[kind]) & {name.split(" - ")[-1] for name in grid.tiers}:
+        return []
+    tier = grid.tier(kind)
+    return [(one.start - start, one.end - start, one.label) for one in tier if one.end > start]

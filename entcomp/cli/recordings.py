@@ -1,0 +1,105 @@
+"""What the commands on recordings share: options, ids, a bar, and what becomes of broken files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from entcomp.errors import EntcompError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from entcomp.segmentation.rule import Rule
+    from entcomp.tokenizer import Tokenizer
+
+Files = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Recordings of any format and rate.")
+]
+Model = Annotated[
+    Optional[str],  # noqa: UP045 - read at run time, on Python 3.10 too
+    typer.Option(
+        metavar="NAME|EXP|TAR", help="By default the one that comes with entcomp; see also pack."
+    ),
+]
+TargetRate = Annotated[float, typer.Option(metavar="HZ", help="Groups a second to aim at.")]
+Criterion = Annotated[str, typer.Option(metavar="NAME", help="See segment.")]
+Segments = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        metavar="raw|dedup|TAG", help="Thresholds of the model, instead of a rate and a criterion."
+    ),
+]
+Output = Annotated[Optional[Path], typer.Option("--output", "-o", metavar="OUT")]  # noqa: UP045
+
+
+class Recordings:
+    """Files by distinct ids; what is wrong with a broken one is said, and the others go on."""
+
+    def __init__(self, files: list[Path]) -> None:
+        self.paths = _by_id(files)
+        self.errors: dict[str, EntcompError] = {}
+
+    def fail(self, utt_id: str, error: EntcompError) -> None:
+        self.errors[utt_id] = error
+
+    @contextmanager
+    def progress(self, description: str, sample_rate: int) -> Iterator[Reader]:
+        """A bar over all recordings; yields what reads one, by id, in blocks.
+
+        When the block ends, raises EntcompError if any recording has failed, naming it.
+        """
+        from entcomp.kaldi.decode import audio_seconds
+        from entcomp.kaldi.wav import iter_wav
+        from entcomp.progress import progress_bar
+
+        total = sum(audio_seconds(path) for path in self.paths.values())
+        with progress_bar(description, total) as advance:
+
+            def read(utt_id: str) -> Iterator[np.ndarray]:
+                for block in iter_wav(self.paths[utt_id], sample_rate):
+                    yield block
+                    advance(len(block) / sample_rate)
+
+            yield read
+        self._report()
+
+    def _report(self) -> None:
+        if not self.errors:
+            return
+        if len(self.paths) == 1:
+            raise next(iter(self.errors.values()))
+        for error in self.errors.values():
+            print(error, file=sys.stderr)
+        names = ", ".join(str(self.paths[utt_id]) for utt_id in self.errors)
+        raise EntcompError(f"{len(self.errors)} of {len(self.paths)} recordings failed: {names}")
+
+
+Reader = Callable[[str], Iterator["np.ndarray"]]
+
+
+def choose_rule(
+    tokenizer: Tokenizer, segments: str | None, target_rate: float, criterion: str
+) -> Rule:
+    """The thresholds asked for."""
+    if segments is not None:
+        return tokenizer.stored_rule(segments)
+    return tokenizer.rule(target_rate, criterion)
+
+
+def _by_id(files: list[Path]) -> dict[str, Path]:
+    """An id for each file: its name without ending or spaces; the second of a name has ``-2``."""
+    named: dict[str, Path] = {}
+    for path in files:
+        stem = "_".join(path.stem.split()) or "recording"
+        utt_id, count = stem, 1
+        while utt_id in named:
+            count += 1
+            utt_id = f"{stem}-{count}"
+        named[utt_id] = path
+    return named

@@ -1,0 +1,148 @@
+"""What `transcribe` and `translate` do: recordings to texts, the long ones in pieces."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from entcomp.cli.recordings import Recordings, choose_rule
+from entcomp.cli.token_files import open_lines
+
+if TYPE_CHECKING:
+    from entcomp.cli.recordings import Reader
+    from entcomp.cli.units_recogniser import UnitsRecogniser
+    from entcomp.segmentation.rule import Rule
+    from entcomp.tokenizer import Tokenizer
+    from entcomp.units.stream import Recording
+
+TaskModel = Annotated[
+    str,
+    typer.Option("--model", metavar="EXP/asr/TAG|TAR", help="An experiment's model, or a pack."),
+]
+OtherRate = Annotated[
+    Optional[float],  # noqa: UP045 - read at run time, on Python 3.10 too
+    typer.Option("--target-rate", metavar="HZ", help="Other groups than in training."),
+]
+Longest = Annotated[
+    float, typer.Option(min=2, metavar="SECONDS", help="Longer recordings are split at silences.")
+]
+
+
+class TextFormat(str, Enum):
+    """``text`` is Kaldi's: an id and its text a line; ``json`` tells the times of the pieces."""
+
+    text = "text"
+    json = "json"
+
+
+Format = Annotated[TextFormat, typer.Option("--format", help="json: with the times of pieces.")]
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """The command line of transcribe and translate; ``kind`` is ``asr`` or ``st``."""
+
+    kind: str
+    verb: str
+    model: str
+    segments: str | None
+    target_rate: float | None
+    criterion: str
+    longest: float
+    form: TextFormat
+    output: Path | None
+    checkpoint: Path | None
+    num_jobs: int
+
+
+def write_texts(files: list[Path], options: TextOptions) -> None:
+    """Write the text of each recording that is not broken."""
+    recogniser = _open_recogniser(options)
+    recordings = Recordings(files)
+    rate = recogniser.tokenizer.info.sample_rate
+    with recordings.progress(options.verb, rate) as read, open_lines(options.output) as stream:
+        pieces = _pieces(recordings, read, rate, options.longest)
+        for utt_id, rows in groupby(_texts(recogniser, pieces, recordings, options), _first):
+            found = [piece for _, piece in rows]
+            if utt_id not in recordings.errors:
+                line = _line(utt_id, recordings.paths[utt_id], found, options.form)
+                print(line, file=stream, flush=True)
+
+
+def _open_recogniser(options: TextOptions) -> UnitsRecogniser:
+    """Raises EntcompError for a model of the other task, or where it is not said which."""
+    from entcomp.cli.units_recogniser import UnitsRecogniser
+    from entcomp.errors import EntcompError
+    from entcomp.packing import open_model, trained_tasks
+
+    def choose(tokenizer: Tokenizer) -> Rule:
+        rate = options.target_rate or 0.0
+        return choose_rule(tokenizer, options.segments, rate, options.criterion)
+
+    model = open_model(options.model)
+    there = [one for one in trained_tasks(model.experiment) if one.startswith(f"{options.kind}/")]
+    task = model.task or (there[0] if len(there) == 1 else None)
+    if task is None or task not in there:
+        known = ", ".join(there) or "none"
+        raise EntcompError(
+            f"--model {options.model}: give one with /{options.kind}/TAG behind; there are: {known}"
+        )
+    given = options.segments is not None or options.target_rate is not None
+    return UnitsRecogniser.open(
+        model.experiment, task, options.checkpoint, choose if given else None
+    )
+
+
+def _pieces(
+    recordings: Recordings, read: Reader, sample_rate: int, longest: float
+) -> Iterator[Recording]:
+    """Pieces of all recordings, in order; a broken one ends where it breaks."""
+    from entcomp.errors import EntcompError
+    from entcomp.kaldi.silence import split_at_silences
+    from entcomp.units.stream import Recording
+
+    for utt_id, path in recordings.paths.items():
+        try:
+            for first, piece in split_at_silences(read(utt_id), sample_rate, longest):
+                yield Recording(str(path), [piece], utt_id, first)
+        except EntcompError as error:
+            recordings.fail(utt_id, error)
+
+
+def _texts(
+    recogniser: UnitsRecogniser,
+    pieces: Iterator[Recording],
+    recordings: Recordings,
+    options: TextOptions,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """``(utt_id, start, end and text)`` of every piece, in seconds."""
+    from entcomp.errors import EntcompError
+
+    tokenizer = recogniser.tokenizer
+    found = tokenizer.encode_recordings(pieces, recogniser.rule, options.num_jobs)
+    for piece, result in found:
+        if isinstance(result, EntcompError):
+            recordings.fail(piece.utt_id, result)
+            continue
+        start = piece.first / tokenizer.info.sample_rate
+        times = {"start": round(start, 4), "end": round(start + result.duration, 4)}
+        yield piece.utt_id, {**times, "text": recogniser.read(result)}
+
+
+def _first(row: tuple[str, Any]) -> str:
+    return row[0]
+
+
+def _line(utt_id: str, path: Path, pieces: list[dict[str, Any]], form: TextFormat) -> str:
+    text = " ".join(piece["text"] for piece in pieces if piece["text"])
+    if form == TextFormat.text:
+        return f"{utt_id} {text}".rstrip()
+    values = {"utt_id": utt_id, "path": str(path), "text": text, "pieces": pieces}
+    return json.dumps(values, ensure_ascii=False)

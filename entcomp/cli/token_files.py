@@ -1,0 +1,157 @@
+"""The formats that `tokenize` writes: JSON, TextGrid, CTM, and Kaldi's archives."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from enum import Enum
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from entcomp.alignment.textgrid import Interval
+    from entcomp.tokenizer import Tokenized
+
+    Write = Callable[[str, Path, Tokenized], None]
+
+
+class TokenFormat(str, Enum):
+    json = "json"
+    textgrid = "textgrid"
+    ctm = "ctm"
+    kaldi = "kaldi"
+
+
+@contextmanager
+def open_writer(kind: TokenFormat, output: Path | None) -> Iterator[Write]:
+    """Yields what writes one recording: ``write(utt_id, path, tokenized)``.
+
+    JSON (an object a line) and CTM go to a file or the standard output, whole or not at all;
+    TextGrids and Kaldi's archives to a folder. Kaldi's want ids sorted.
+    """
+    from entcomp.errors import EntcompError
+
+    if kind in (TokenFormat.json, TokenFormat.ctm):
+        with open_lines(output) as stream:
+            yield partial(_write_lines, stream, _json if kind == TokenFormat.json else _ctm)
+        return
+    if output is None:
+        raise EntcompError(f"--format {kind.value}: give a folder to write, by -o OUT")
+    output.mkdir(parents=True, exist_ok=True)
+    if kind == TokenFormat.textgrid:
+        yield partial(_write_textgrid, output)
+        return
+    with _open_archives(output) as write:
+        yield write
+
+
+@contextmanager
+def open_lines(output: Path | None) -> Iterator[TextIO]:
+    """A text file that appears when the block has ended well, or the standard output."""
+    from entcomp.files import atomic_path
+
+    if output is None:
+        yield sys.stdout
+        return
+    with atomic_path(output) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        yield stream
+
+
+def _write_lines(
+    stream: TextIO,
+    lines: Callable[[str, Path, Tokenized], Iterator[str]],
+    utt_id: str,
+    path: Path,
+    found: Tokenized,
+) -> None:
+    stream.writelines(f"{line}\n" for line in lines(utt_id, path, found))
+    stream.flush()
+
+
+def _json(utt_id: str, path: Path, found: Tokenized) -> Iterator[str]:
+    """One object; seconds, nats, and null where there is no prediction."""
+    entropies = None
+    if found.entropies is not None:
+        shortest = (float(f"{one:.9g}") for one in found.entropies)  # that float32 comes back from
+        entropies = [None if one != one else one for one in shortest]
+    values: dict[str, Any] = {
+        "utt_id": utt_id,
+        "path": str(path),
+        "duration": found.duration,
+        "frame_shift": found.info.frame_shift,
+        "receptive_offset": found.info.receptive_offset,
+        "units": found.units.tolist(),
+        "entropies": entropies,
+        "groups": found.groups.tolist(),
+        "times": found.times.round(6).tolist(),
+    }
+    yield json.dumps(values, ensure_ascii=False, allow_nan=False)
+
+
+def _ctm(utt_id: str, _: Path, found: Tokenized) -> Iterator[str]:
+    """``utt_id channel start duration label``, a group a line."""
+    for (start, end), units in zip(found.times, found.tokens, strict=True):
+        yield f"{utt_id} 1 {start:.4f} {end - start:.4f} {'_'.join(_label(units))}"
+
+
+def _write_textgrid(folder: Path, utt_id: str, _: Path, found: Tokenized) -> None:
+    """Tiers of groups and of runs of equal units."""
+    from entcomp.alignment.textgrid import TextGrid, write_textgrid
+
+    tiers = {
+        "groups": tuple(_intervals(found, found.groups)),
+        "units": tuple(_intervals(found, _run_lengths(found.units))),
+    }
+    write_textgrid(folder / f"{utt_id}.TextGrid", TextGrid(found.duration, tiers))
+
+
+def _intervals(found: Tokenized, lengths: np.ndarray) -> Iterator[Interval]:
+    from entcomp.alignment.textgrid import Interval
+
+    other = replace(found, groups=lengths)
+    for (start, end), units in zip(other.times.tolist(), other.tokens, strict=True):
+        yield Interval(start, end, " ".join(_label(units)))
+
+
+def _label(units: np.ndarray) -> list[str]:
+    """The units of a group without repeats."""
+    return [str(unit) for unit, _ in groupby(units.tolist())]
+
+
+def _run_lengths(units: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    return np.array([len(list(run)) for _, run in groupby(units.tolist())])
+
+
+@contextmanager
+def _open_archives(folder: Path) -> Iterator[Write]:
+    """``units``, ``groups`` and ``entropy`` as ark and scp, with ``wav.scp`` and ``utt2dur``."""
+    from entcomp.kaldi.ark import ArkWriter
+    from entcomp.kaldi.table import write_table
+
+    recordings: list[tuple[str, str]] = []
+    durations: list[tuple[str, str]] = []
+    with ExitStack() as stack:
+        arks: dict[str, ArkWriter] = {}
+
+        def write(utt_id: str, path: Path, found: Tokenized) -> None:
+            vectors = {"units": found.units, "groups": found.groups, "entropy": found.entropies}
+            for name, vector in vectors.items():
+                if vector is not None:
+                    if name not in arks:
+                        arks[name] = stack.enter_context(ArkWriter(folder, name))
+                    arks[name].write(utt_id, vector)
+            recordings.append((utt_id, str(path.resolve())))
+            durations.append((utt_id, f"{found.duration:.4f}"))
+
+        yield write
+    write_table(folder / "wav.scp", recordings)
+    write_table(folder / "utt2dur", durations)

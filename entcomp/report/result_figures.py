@@ -1,0 +1,154 @@
+"""Figures of what segmentations and models came to: scores against rate, and latency."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from entcomp.report.figures import BLACK, GREY, STYLES, WIDTH
+from entcomp.report.latency import STAGES, models_by_rate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CHANCE_STYLES = {"uniform": (BLACK, "--"), "random": (GREY, ":")}
+METRICS = {"f1": "F1", "r_value": "R-value"}
+STAGE_COLORS = ("#BBBBBB", "#0072B2", "#56B4E9", "#E69F00", "#D55E00")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A score at a rate (groups a second), with its interval; ``kind`` has a style of its own."""
+
+    kind: str
+    rate: float
+    value: float
+    low: float
+    high: float
+
+
+def boundary_figure(results: Sequence[dict[str, Any]], tiers: Sequence[str]) -> Figure:
+    """Rate against F1 and R-value of each criterion and of chance; ``results`` of align-eval."""
+    panels, chance = {}, {}
+    for tier in tiers:
+        for metric, name in METRICS.items():
+            title = f"{tier}, {name} (%)"
+            panels[title] = _boundary_points(results, tier, metric)
+            chance[title] = {
+                line: _chance_points(results, tier, metric, line) for line in CHANCE_STYLES
+            }
+    return score_figure(panels, chance)
+
+
+def score_figure(
+    panels: Mapping[str, Sequence[Point]],
+    chance: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]] | None = None,
+) -> Figure:
+    """Rate against a score, ``{title: points}``, two panels a row.
+
+    ``chance``: of a panel, lines through ``(rate, score)`` to compare with, by their names.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MultipleLocator
+
+    columns = min(2, len(panels))
+    rows = ceil(len(panels) / columns)
+    figure = Figure(figsize=(WIDTH, 0.8 + 3.3 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True).flatten()
+    for axis, (title, points) in zip(axes, panels.items(), strict=False):
+        _draw_chance(axis, (chance or {}).get(title, {}))
+        _draw_points(axis, points)
+        axis.set_title(title, fontsize=11)
+        axis.xaxis.set_major_locator(MultipleLocator(5))
+        axis.tick_params(labelbottom=True)
+        axis.grid(color="#dddddd", linewidth=0.6)
+        axis.set_axisbelow(True)
+        axis.set_xlabel("groups a second (Hz)")
+    for axis in axes[len(panels) :]:
+        axis.remove()
+    _draw_legend(figure, axes[: len(panels)])
+    return figure
+
+
+def latency_figure(latency: Mapping[str, Any]) -> Figure:
+    """A bar a model of bench-latency, stacked from the medians of its stages."""
+    from matplotlib.figure import Figure
+
+    models = models_by_rate(latency)
+    names = [name for name, _ in models]
+    times = [found["milliseconds"] for _, found in models]
+    figure = Figure(figsize=(WIDTH, 1.1 + 0.36 * len(names)), layout="constrained")
+    axis = figure.subplots()
+    left = np.zeros(len(names))
+    for stage, color in zip(STAGES, STAGE_COLORS, strict=True):
+        medians = np.array([one[stage]["p50"] for one in times])
+        axis.barh(names, medians, left=left, color=color, label=stage, height=0.7)
+        left += medians
+    for row, (end, one) in enumerate(zip(left, times, strict=True)):
+        axis.text(end, row, f"  {one['total']['p50']:.0f} ms", va="center")
+    axis.set_xlim(0, 1.12 * max(left))
+    axis.invert_yaxis()
+    axis.set_xlabel("milliseconds an utterance (medians)")
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside lower center", ncols=len(STAGES), frameon=False)
+    return figure
+
+
+def _boundary_points(results: Sequence[dict[str, Any]], tier: str, metric: str) -> list[Point]:
+    points = []
+    for one in results:
+        if tier in one["tiers"] and one["criterion"] not in CHANCE_STYLES:
+            score = one["tiers"][tier]["segmentation"]
+            values = np.array([score[metric], *score["interval"][metric]], np.float64)
+            points.append(Point(one["criterion"], one["rate"], *(100 * values).tolist()))
+    return points
+
+
+def _chance_points(
+    results: Sequence[dict[str, Any]], tier: str, metric: str, name: str
+) -> list[tuple[float, float]]:
+    """Of segmentations that are chance themselves, if any; else chance at the others' rates."""
+    scored = [one for one in results if tier in one["tiers"]]
+    own = [one for one in scored if one["criterion"] == name] or scored
+    return sorted((one["rate"], 100 * one["tiers"][tier][name][metric]) for one in own)
+
+
+def _draw_chance(axis: Axes, lines: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    for name, points in lines.items():
+        color, line = CHANCE_STYLES[name]
+        rates, values = np.array(points).T
+        axis.plot(rates, values, color=color, linestyle=line, label=f"{name} (chance)")
+
+
+def _draw_points(axis: Axes, points: Sequence[Point]) -> None:
+    kinds = {point.kind for point in points}
+    for kind in sorted(kinds, key=[*STYLES, *sorted(kinds)].index):
+        color, marker = STYLES.get(kind, (BLACK, "h"))
+        own = sorted((one for one in points if one.kind == kind), key=lambda one: one.rate)
+        values = np.array([one.value for one in own])
+        low, high = np.array([(one.low, one.high) for one in own]).T
+        axis.errorbar(
+            [one.rate for one in own],
+            values,
+            np.array([values - low, high - values]).clip(0),
+            color=color,
+            marker=marker,
+            markersize=9 if marker in "*12" else 6,
+            capsize=2,
+            linewidth=1.3,
+            label=kind,
+        )
+
+
+def _draw_legend(figure: Figure, axes: Iterable[Axes]) -> None:
+    """One legend for all panels, below them."""
+    found: dict[str, Any] = {}
+    for axis in axes:
+        handles, labels = axis.get_legend_handles_labels()
+        found = dict(zip(labels, handles, strict=True)) | found
+    figure.legend(found.values(), found, loc="outside lower center", ncols=5, frameon=False)

@@ -1,0 +1,124 @@
+"""Scores of recognition and translation, as ``decode`` wrote them, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from entcomp.experiment import Experiment
+from entcomp.files import read_json, read_stage
+from entcomp.report.tables import Table
+
+LABELS = {"wer": "WER (%)", "cer": "CER (%)", "bleu": "BLEU", "chrf": "chrF"}
+METRICS = {"asr": ("wer", "cer"), "st": ("bleu", "chrf")}
+
+
+@dataclass(frozen=True)
+class TextResult:
+    """What a model made of a set.
+
+    ``stream`` names what it read, and how it was decoded where that is not the model's default;
+    ``kind`` is ``raw``, ``dedup`` or a criterion. ``lang`` is empty for recognition.
+    """
+
+    task: str
+    lang: str
+    stream: str
+    kind: str
+    rate: float
+    scores: Mapping[str, Mapping[str, Any]]
+
+    def value(self, metric: str) -> float:
+        score = self.scores[metric]
+        return score["percent"] if "percent" in score else score["score"]
+
+    def interval(self, metric: str) -> tuple[float, float]:
+        low, high = self.scores[metric]["interval"]
+        return low, high
+
+
+def read_text_results(experiment: Experiment, set_name: str, task: str) -> list[TextResult]:
+    """Results of ``asr`` or ``st`` on one set, the finest stream first."""
+    sets = [scp.parent.name for scp in experiment.path.glob("units/*/units.scp")]
+    paths = sorted(experiment.path.glob(f"{task}/*/decode_*/scores.json"))
+    own = [path for path in paths if _set_of(path.parent, [*sets, set_name]) == set_name]
+    results = [_read(experiment, path, set_name) for path in own]
+    return sorted(results, key=lambda one: (one.lang, -one.rate, one.stream))
+
+
+def score_table(results: Sequence[TextResult], task: str) -> Table:
+    """A row a result, with both scores of its task and their intervals."""
+    metrics = METRICS[task]
+    header = ["stream", "Hz"]
+    for metric in metrics:
+        header += [LABELS[metric], "95%"]
+    rows = []
+    for one in results:
+        cells = [cell for metric in metrics for cell in _cells(one, metric)]
+        rows.append([one.stream, f"{one.rate:.1f}", *cells])
+    return Table(header, rows)
+
+
+def describe_scores(results: Sequence[TextResult], task: str) -> str:
+    """In words, what was scored and how."""
+    score = results[0].scores[METRICS[task][0]]
+    how = f"signature {score['signature']}" if task == "st" else f"normalizer {score['normalizer']}"
+    return f"{score['utterances']} utterances; {how}. 95%: bootstrap interval over utterances."
+
+
+def summary_table(
+    recognition: Sequence[TextResult],
+    translation: Sequence[TextResult],
+    latency: Mapping[str, Any],
+) -> Table:
+    """A row a stream: its rate, error rates, BLEU of each language and latency of recognition."""
+    found = {(one.lang, one.stream): one for one in [*translation, *recognition]}
+    streams = {one.stream: one.rate for one in found.values()}
+    langs = sorted({one.lang for one in translation})
+    header = ["stream", "Hz", LABELS["wer"], "95%", LABELS["cer"]]
+    for lang in langs:
+        header += [f"BLEU {lang}", "95%"]
+    rows = []
+    for stream in sorted(streams, key=lambda name: (-streams[name], name)):
+        heard = found.get(("", stream))
+        row = [stream, f"{streams[stream]:.1f}", *_cells(heard, "wer"), _cells(heard, "cer")[0]]
+        for lang in langs:
+            row += _cells(found.get((lang, stream)), "bleu")
+        rows.append([*row, *_latency_cells(latency, stream)])
+    return Table([*header, "ms p50", "ms p95"], rows)
+
+
+def _set_of(folder: Path, sets: Sequence[str]) -> str:
+    """The set that ``decode_<set>[_<options>]`` is of: ``test_en`` rather than ``test``."""
+    name = folder.name.removeprefix("decode_")
+    return max((one for one in sets if f"{name}_".startswith(f"{one}_")), key=len, default="")
+
+
+def _read(experiment: Experiment, path: Path, set_name: str) -> TextResult:
+    decoded, model = path.parent, path.parents[1]
+    info, scores = read_json(model / "task.json"), read_json(path)
+    lang = info["target"].partition(".")[2]
+    options = decoded.name.removeprefix(f"decode_{set_name}").strip("_")
+    stream = f"{model.name.removeprefix(f'{lang}_')} {options}".strip()
+    segments = read_stage(decoded)["inputs"].get("segments", info["segments"])
+    kind = experiment.criterion(segments)
+    if segments != info["segments"]:
+        kind = f"{kind}, by {info['segments']}"  # one model for all rates
+    return TextResult(info["task"], lang, stream, kind, scores.pop("rate"), scores)
+
+
+def _cells(result: TextResult | None, metric: str) -> list[str]:
+    """Score and interval; blank where there is none."""
+    if result is None:
+        return ["", ""]
+    low, high = result.interval(metric)
+    return [f"{result.value(metric):.1f}", f"[{low:.1f}, {high:.1f}]"]
+
+
+def _latency_cells(latency: Mapping[str, Any], stream: str) -> list[str]:
+    model = latency.get("models", {}).get(f"asr/{stream}")
+    if model is None:
+        return ["", ""]
+    return [f"{model['milliseconds']['total'][name]:.0f}" for name in ("p50", "p95")]

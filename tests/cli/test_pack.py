@@ -1,0 +1,230 @@
+"""`entcomp pack`, and models that come out of it again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from fake_alignment import run
+from tiny_pipeline import RATE, TAG, add_recogniser, babble, make_pipeline
+
+from entcomp import Tokenizer, packing
+from entcomp.errors import EntcompError
+from entcomp.experiment import Experiment
+from entcomp.files import read_json, write_json
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    experiment = make_pipeline(tmp_path_factory.mktemp("pipeline"))
+    add_recogniser(experiment, "asr")
+    return experiment
+
+
+@pytest.fixture
+def experiment(made: Experiment, tmp_path: Path) -> Experiment:
+    return Experiment(shutil.copytree(made.path, tmp_path / "exp"))
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    soundfile.write(tmp_path / "a.wav", babble(3.0, 11), RATE)
+    return tmp_path / "a.wav"
+
+
+@pytest.mark.parametrize("name", ["out.tar", "folder"])
+def test_a_pack_does_what_the_experiment_does(
+    experiment: Experiment, wav: Path, tmp_path: Path, name: str
+) -> None:
+    """Though the experiment is gone: with the same groups, by any criterion, and the same text."""
+    out = tmp_path / "elsewhere" / name
+    code, printed, _ = run("pack", experiment.path, out, "--model", "asr/tiny")
+    assert code == 0
+    assert "lm/model.safetensors" in printed
+    commands = [
+        ("tokenize", wav, "--target-rate", "15"),
+        ("tokenize", wav, "--criterion", "peak", "--target-rate", "6"),
+        ("tokenize", wav, "--criterion", "bidirectional", "--target-rate", "6"),
+        ("tokenize", wav, "--segments", TAG),
+        ("transcribe", wav),
+    ]
+    expected = [run(*command, "--model", experiment.path) for command in commands]
+    shutil.rmtree(experiment.path)
+    for command, (code, text, _) in zip(commands, expected, strict=True):
+        assert code == 0
+        assert run(*command, "--model", out)[:2] == (0, text)
+    assert run("transcribe", wav, "--model", out / "asr" / "tiny")[:2] == (0, expected[-1][1])
+
+
+def test_equal_bytes_anywhere_at_any_time(experiment: Experiment, tmp_path: Path) -> None:
+    moved = shutil.copytree(experiment.path, tmp_path / "moved" / "exp")
+    for path in moved.rglob("*"):
+        path.touch()
+    outs = [tmp_path / "one" / "out.tar", tmp_path / "two" / "out.tar"]
+    for exp, out in zip((experiment.path, moved), outs, strict=True):
+        assert run("pack", exp, out, "--segments", TAG, "--model", "asr/tiny")[0] == 0
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    assert str(tmp_path).encode() not in outs[0].read_bytes()
+
+
+def test_a_pack_of_a_pack_is_the_same(experiment: Experiment, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert run("pack", experiment.path, first)[0] == 0
+    assert run("pack", first, second)[0] == 0
+    files = (
+        read_json(first / "manifest.json")["files"],
+        read_json(second / "manifest.json")["files"],
+    )
+    for one in files:
+        one.pop("README.md")
+    assert files[0] == files[1]
+
+
+def test_the_card(experiment: Experiment, tmp_path: Path) -> None:
+    notes = tmp_path / "notes.md"
+    notes.write_text("# A tiny model\n\nData: noise. Licence: none.\n")
+    run("pack", experiment.path, tmp_path / "out", "--model", "asr/tiny", "--notes", notes)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert card.startswith("# A tiny model\n\nData: noise. Licence: none.\n\n## Units\n")
+    assert "mfcc, layer 0, K = 20: 100.00 units a second" in card
+    assert "| forward   | dedup |         2.000 |   3.000 |  2.500 |" in card
+    assert "rate15_global" in card
+    assert "## asr/tiny\n\nReads rate15_global, writes text; trained on train." in card
+
+
+def test_beside_entcomp_it_has_a_name(
+    experiment: Experiment, wav: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "PRETRAINED", tmp_path / "pretrained")
+    run("pack", experiment.path, tmp_path / "pretrained" / packing.DEFAULT_MODEL)
+    expected = run("tokenize", wav, "--model", experiment.path)
+    assert expected[0] == 0
+    assert run("tokenize", wav)[:2] == expected[:2]
+    assert run("tokenize", wav, "--model", packing.DEFAULT_MODEL)[:2] == expected[:2]
+    found = Tokenizer.from_pretrained().encode(babble(1.0, 0), RATE)
+    assert found.groups.sum() == 98
+
+
+def test_a_sample_of_the_calibration_set(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "SAMPLE_UNITS", 500)
+    run("pack", experiment.path, tmp_path / "out")
+    rule = Tokenizer.from_pretrained(tmp_path / "out").rule(6.0, "peak")
+    whole = Tokenizer.open(experiment).rule(6.0, "peak")
+    assert rule.theta_g == pytest.approx(whole.theta_g, abs=0.5)
+    assert rule != whole
+
+
+@pytest.mark.parametrize(
+    "name", ["lm/model.safetensors", "units/kmeans.npz", "segments/rate15_global/threshold.json"]
+)
+def test_a_changed_file_is_noticed(experiment: Experiment, tmp_path: Path, name: str) -> None:
+    run("pack", experiment.path, tmp_path / "out", "--segments", TAG)
+    content = bytearray((tmp_path / "out" / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "out" / name).write_bytes(content)
+    with pytest.raises(EntcompError, match=f"{name}: not as it was packed"):
+        packing.open_model(tmp_path / "out")
+
+
+def test_a_missing_and_an_added_file_are_noticed(experiment: Experiment, tmp_path: Path) -> None:
+    run("pack", experiment.path, tmp_path / "out")
+    (tmp_path / "out" / "entropy" / "more").write_text("x")
+    with pytest.raises(EntcompError, match="entropy/more: not as it was packed"):
+        packing.open_model(tmp_path / "out")
+    (tmp_path / "out" / "entropy" / "more").unlink()
+    (tmp_path / "out" / "lm" / "lm.json").unlink()
+    with pytest.raises(EntcompError, match=r"lm/lm\.json: not as it was packed"):
+        packing.open_model(tmp_path / "out")
+
+
+def test_what_is_no_pack(tmp_path: Path) -> None:
+    (tmp_path / "text.tar").write_text("this is no archive")
+    with pytest.raises(EntcompError, match=r"text\.tar: not a pack"):
+        packing.open_model(tmp_path / "text.tar")
+    for kind, name in (("up", "../up"), ("absolute", "/tmp/up"), ("link", "link")):
+        with tarfile.open(tmp_path / f"{kind}.tar", "w") as archive:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = (
+                (tarfile.SYMTYPE, "/etc/passwd") if kind == "link" else (tarfile.REGTYPE, "")
+            )
+            archive.addfile(entry)
+        with pytest.raises(EntcompError, match="not a plain file in this pack"):
+            packing.open_model(tmp_path / f"{kind}.tar")
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "what"),
+    [
+        ("lm/lm.json", "codebook_sha256", "codebook"),
+        ("entropy/calibration.json", "lm_sha256", "LM"),
+        ("segments/rate15_global/threshold.json", "lm_sha256", "LM"),
+        ("asr/tiny/task.json", "codebook_sha256", "codebook"),
+        ("units/units.json", "codebook_sha256", "codebook"),
+    ],
+)
+def test_what_does_not_belong_together_is_not_packed(
+    experiment: Experiment, tmp_path: Path, path: str, key: str, what: str
+) -> None:
+    write_json(experiment.path / path, read_json(experiment.path / path) | {key: "another"})
+    code, _, err = run("pack", experiment.path, tmp_path / "out.tar", "--model", "asr/tiny")
+    assert code == 1
+    assert f"{path}: made with another {what}" in err
+    assert not (tmp_path / "out.tar").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--model", "asr/none"), "asr/none: no such model; there are: asr/tiny"),
+        (("--model", "vc/tiny"), "vc/tiny: no such model; there are: asr/tiny"),
+        (("--segments", "none"), "threshold.json: no such file"),
+        (("--notes", "none"), "--notes none: no such file"),
+    ],
+)
+def test_what_is_not_there(
+    experiment: Experiment, tmp_path: Path, options: tuple[str, str], message: str
+) -> None:
+    code, _, err = run("pack", experiment.path, tmp_path / "out.tar", *options)
+    assert code == 1
+    assert message in err
+
+
+def test_unpacked_files_go_with_the_program(experiment: Experiment, tmp_path: Path) -> None:
+    run("pack", experiment.path, tmp_path / "out.tar")
+    script = (
+        "from entcomp.packing import open_model; "
+        f"one, two = (open_model({str(tmp_path / 'out.tar')!r}) for _ in range(2)); "
+        "assert one == two; print(one.experiment.path)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert not Path(done.stdout.strip()).exists()
+
+
+def test_a_model_folder_of_an_experiment(experiment: Experiment) -> None:
+    model = packing.open_model(experiment.path / "asr" / "tiny")
+    assert model == packing.Model(experiment, "asr/tiny")
+    assert packing.open_model(experiment.path) == model
+    add_recogniser(experiment, "st")
+    assert packing.open_model(experiment.path).task is None
+
+
+def test_json_says_what_was_packed(experiment: Experiment, tmp_path: Path) -> None:
+    run("pack", experiment.path, tmp_path / "out.tar")
+    with tarfile.open(tmp_path / "out.tar") as archive:
+        names = archive.getnames()
+        stream = archive.extractfile("manifest.json")
+        assert stream is not None
+        files = json.load(stream)["files"]
+    assert names == ["manifest.json", *sorted(files)]
+    assert np.all([len(digest) == 64 for digest in files.values()])

@@ -1,0 +1,286 @@
+"""`entcomp tokenize`, `transcribe`, `translate` and `plot` as a user calls them, on any files."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from fake_alignment import run, write_grid
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_pipeline import RATE, TAG, add_recogniser, babble, make_pipeline
+
+from entcomp.alignment.textgrid import read_textgrid
+from entcomp.experiment import Experiment
+from entcomp.kaldi.ark import iter_vectors
+from entcomp.kaldi.silence import quietest, split_at_silences
+from entcomp.kaldi.table import read_table
+from entcomp.kaldi.wav import read_wav
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    made = make_pipeline(tmp_path_factory.mktemp("pipeline"))
+    add_recogniser(made, "asr")
+    add_recogniser(made, "st", "dedup")
+    return made
+
+
+def write_aac(path: Path, waveform: np.ndarray, rate: int) -> Path:
+    """What libsndfile cannot read."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(waveform[None], format="fltp", layout="mono")
+        frame.sample_rate = rate
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    return path
+
+
+def objects(text: str) -> dict[str, dict[str, Any]]:
+    found = [json.loads(line) for line in text.splitlines()]
+    return {one["utt_id"]: one for one in found}
+
+
+def test_formats_and_rates(experiment: Experiment, tmp_path: Path) -> None:
+    files = []
+    for number, (name, rate, kind, subtype) in enumerate(
+        [
+            ("a.wav", 16000, "WAV", "PCM_16"),
+            ("b.flac", 44100, "FLAC", "PCM_24"),
+            ("c.ogg", 48000, "OGG", "VORBIS"),
+            ("d.opus", 48000, "OGG", "OPUS"),
+            ("e.mp3", 22050, "MP3", "MPEG_LAYER_III"),
+            ("f.wav", 8000, "WAV", "ULAW"),
+        ]
+    ):
+        stereo = np.stack([babble(2.0, number, rate)] * 2, axis=1)
+        soundfile.write(tmp_path / name, stereo, rate, subtype, format=kind)
+        files.append(tmp_path / name)
+    files.append(write_aac(tmp_path / "g.m4a", babble(2.0, 7, 44100), 44100))
+    code, out, _ = run("tokenize", *files, "--model", experiment.path)
+    assert code == 0
+    found = objects(out)
+    assert list(found) == list("abcdefg")
+    for one in found.values():
+        assert one["duration"] == pytest.approx(2.0, abs=0.15)
+        assert sum(one["groups"]) == len(one["units"]) == len(one["entropies"])
+        assert len(one["times"]) == len(one["groups"])
+        assert one["frame_shift"] == 0.01
+
+
+def test_the_others_finish(experiment: Experiment, tmp_path: Path) -> None:
+    """A broken file in the middle of many, two files of one name, and what is no speech."""
+    waveforms = {
+        "x/a.wav": babble(1.0, 1),
+        "y/a.wav": babble(1.5, 2),
+        "silence.wav": np.zeros(RATE),
+        "noise.wav": np.random.default_rng(0).uniform(-1, 1, 2 * RATE),
+        "short.wav": babble(0.1, 3),
+        "too short.wav": babble(0.01, 3),
+        "last one.wav": babble(1.0, 4),
+    }
+    for name, waveform in waveforms.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        soundfile.write(tmp_path / name, waveform, RATE)
+    (tmp_path / "broken.wav").write_bytes((tmp_path / "noise.wav").read_bytes()[:20])
+    names = list(waveforms)
+    order = [*names[:3], "broken.wav", *names[3:], "missing.wav"]
+    code, out, err = run(
+        "tokenize", *(tmp_path / name for name in order), "--model", experiment.path
+    )
+    assert code == 1
+    ids = ["a", "a-2", "silence", "noise", "short", "last_one"]
+    found = objects(out)
+    assert list(found) == ids
+    assert found["a"]["path"] != found["a-2"]["path"]
+    assert found["a-2"]["duration"] == 1.5
+    *reasons, last = err.strip().splitlines()
+    assert any("broken.wav: unreadable audio" in line for line in reasons)
+    assert any("too short.wav: wav shorter than a frame" in line for line in reasons)
+    assert last.startswith("entcomp: error: 3 of 9 recordings failed: ")
+    assert all(name in last for name in ("broken.wav", "too short.wav", "missing.wav"))
+
+
+def test_one_broken_file_is_one_line(experiment: Experiment, tmp_path: Path) -> None:
+    code, out, err = run("tokenize", tmp_path / "a.wav", "--model", experiment.path)
+    assert (code, out) == (1, "")
+    assert err.splitlines()[-1] == f"entcomp: error: {tmp_path / 'a.wav'}: no such file"
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> list[Path]:
+    """Given in an order that is not that of their ids."""
+    paths = [tmp_path / "b.wav", tmp_path / "a.wav"]
+    for number, path in enumerate(paths):
+        soundfile.write(path, babble(2.0, number), RATE)
+    return paths
+
+
+def test_kaldi(experiment: Experiment, two: list[Path], tmp_path: Path) -> None:
+    plain = objects(run("tokenize", *two, "--model", experiment.path)[1])
+    out = tmp_path / "out"
+    options = ("--format", "kaldi", "-o", out, "--model", experiment.path)
+    assert run("tokenize", *two, *options)[0] == 0
+    for name, key in (("units", "units"), ("groups", "groups"), ("entropy", "entropies")):
+        stored = dict(iter_vectors(out / f"{name}.scp"))
+        assert list(stored) == ["a", "b"]
+        for utt_id, vector in stored.items():
+            values = [np.nan if one is None else one for one in plain[utt_id][key]]
+            # The bits of float32 survive JSON.
+            np.testing.assert_array_equal(np.array(values, vector.dtype), vector)
+    assert read_table(out / "wav.scp") == {"a": str(two[1]), "b": str(two[0])}
+    assert read_table(out / "utt2dur") == {"a": "2.0000", "b": "2.0000"}
+
+
+def test_kaldi_without_a_single_whole_recording(experiment: Experiment, tmp_path: Path) -> None:
+    options = ("--format", "kaldi", "-o", tmp_path / "out", "--model", experiment.path)
+    assert run("tokenize", tmp_path / "a.wav", *options)[0] == 1
+    assert not list((tmp_path / "out").glob("*.ark"))
+
+
+def test_textgrid_and_ctm(experiment: Experiment, two: list[Path], tmp_path: Path) -> None:
+    plain = objects(run("tokenize", *two, "--model", experiment.path)[1])
+    grids, ctm = tmp_path / "grids", tmp_path / "out.ctm"
+    for options in (("--format", "textgrid", "-o", grids), ("--format", "ctm", "-o", ctm)):
+        assert run("tokenize", *two, *options, "--model", experiment.path)[0] == 0
+    rows = [line.split() for line in ctm.read_text().splitlines()]
+    for utt_id, one in plain.items():
+        times = np.array(one["times"])
+        grid = read_textgrid(grids / f"{utt_id}.TextGrid")
+        assert grid.duration == 2.0
+        spans = [(interval.start, interval.end) for interval in grid.tier("groups")]
+        np.testing.assert_allclose(spans, times, atol=1e-5)
+        mine = [row for row in rows if row[0] == utt_id]
+        np.testing.assert_allclose([float(row[2]) for row in mine], times[:, 0], atol=1e-4)
+        labels = [interval.label.replace(" ", "_") for interval in grid.tier("groups")]
+        assert labels == [row[4] for row in mine]
+        runs = [interval.label for interval in grid.tier("units")]
+        assert runs == [str(unit) for unit, _ in groupby(one["units"])]
+
+
+@pytest.mark.parametrize("kind", ["textgrid", "kaldi"])
+def test_a_folder_is_needed(experiment: Experiment, two: list[Path], kind: str) -> None:
+    code, _, err = run("tokenize", *two, "--format", kind, "--model", experiment.path)
+    assert code == 1
+    assert f"--format {kind}: give a folder to write, by -o OUT" in err
+
+
+def test_thresholds_of_a_tag(experiment: Experiment, two: list[Path]) -> None:
+    by_rate = run("tokenize", *two, "--model", experiment.path, "--target-rate", 15)
+    by_tag = run("tokenize", *two, "--model", experiment.path, "--segments", TAG)
+    assert by_rate[:2] == by_tag[:2]
+    assert by_rate[0] == 0
+
+
+def test_no_model(two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from entcomp import packing
+
+    monkeypatch.setattr(packing, "PRETRAINED", tmp_path)
+    code, _, err = run("tokenize", *two)
+    assert code == 1
+    assert "no model comes with this installation; pass --model" in err
+
+
+@given(st.integers(0, 2000), st.integers(0, 5), st.integers(1, 400))
+def test_pieces_lose_nothing(samples: int, seed: int, block: int) -> None:
+    """Of at most 5 seconds, at least 1 of which are left for the last; at 100 Hz."""
+    waveform = np.random.default_rng(seed).standard_normal(samples).astype(np.float32)
+    blocks = [waveform[i : i + block] for i in range(0, samples, block)]
+    pieces = list(split_at_silences(blocks, 100, 5.0))
+    joined = np.concatenate([np.empty(0, np.float32), *(piece for _, piece in pieces)])
+    np.testing.assert_array_equal(joined, waveform)
+    lengths = [len(piece) for _, piece in pieces]
+    assert [first for first, _ in pieces] == [sum(lengths[:i]) for i in range(len(lengths))]
+    assert max(lengths, default=0) <= 500
+    assert len(lengths) == 1 or all(length >= 100 for length in lengths)
+    whole = list(split_at_silences([waveform], 100, 5.0))
+    assert [first for first, _ in whole] == [first for first, _ in pieces]
+
+
+def test_cuts_are_where_it_is_quiet() -> None:
+    waveform = babble(30.0, 0)
+    for second in (8, 15, 24):
+        waveform[second * RATE : round((second + 0.4) * RATE)] *= 0.01
+    cuts = [first / RATE for first, _ in split_at_silences([waveform], RATE, 10.0)][1:]
+    assert len(cuts) == 3
+    assert all(any(s <= cut <= s + 0.4 for cut in cuts) for s in (8, 15, 24))
+    assert quietest(np.zeros(10, np.float32), RATE) == 5
+
+
+def test_transcribe(experiment: Experiment, two: list[Path], tmp_path: Path) -> None:
+    """Random weights say nothing sensible, but whatever `decode`'s search makes of the groups."""
+    from entcomp.cli.units_recogniser import UnitsRecogniser
+
+    recogniser = UnitsRecogniser.open(experiment, "asr/tiny", None)
+    expected = {path.stem: recogniser.transcribe(read_wav(path, RATE)) for path in two}
+    model = experiment.path / "asr" / "tiny"
+    code, out, _ = run("transcribe", *two, tmp_path / "missing.wav", "--model", model)
+    assert code == 1
+    assert out.splitlines() == [f"{one} {expected[one]}".rstrip() for one in ("b", "a")]
+
+
+def test_long_recordings_are_transcribed_in_pieces(experiment: Experiment, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", babble(9.0, 0), RATE)
+    options = ("--model", experiment.path, "--longest", 4, "--format", "json")
+    code, out, _ = run("transcribe", tmp_path / "a.wav", *options, "-o", tmp_path / "out")
+    assert (code, out) == (0, "")
+    found = json.loads((tmp_path / "out").read_text())
+    pieces = found["pieces"]
+    assert [one["start"] for one in pieces] == [0, *(one["end"] for one in pieces[:-1])]
+    assert pieces[-1]["end"] == 9.0
+    assert len(pieces) >= 3
+    assert found["text"] == " ".join(one["text"] for one in pieces if one["text"])
+
+
+def test_translate_takes_its_own_kind(experiment: Experiment, two: list[Path]) -> None:
+    assert run("translate", *two, "--model", experiment.path)[0] == 0
+    code, _, err = run("translate", *two, "--model", experiment.path / "asr" / "tiny")
+    assert code == 1
+    assert "give one with /st/TAG behind; there are: st/tiny" in err
+
+
+def test_other_groups_than_in_training(experiment: Experiment, two: list[Path]) -> None:
+    model = ("--model", experiment.path / "asr" / "tiny")
+    plain, same, other = (
+        run("transcribe", *two, *model, *options)
+        for options in ((), ("--target-rate", 15), ("--segments", "nothing"))
+    )
+    assert plain[1] == same[1]
+    assert other[0] == 1
+    assert "no such segmentation; there are: raw, dedup" in other[2]
+
+
+def test_plot(experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from entcomp.report import figures
+
+    drawn: list[tuple[Any, ...]] = []
+    original = figures.entropy_figure
+    monkeypatch.setattr(
+        figures, "entropy_figure", lambda *values: drawn.append(values) or original(*values)
+    )
+    soundfile.write(tmp_path / "a.wav", babble(3.0, 0), RATE)
+    write_grid(tmp_path / "a.TextGrid", 3.0, words=[(0.5, 1.5, "hello"), (2.0, 2.5, "there")])
+    picture = tmp_path / "a.png"
+    command = ("plot", tmp_path / "a.wav", "--model", experiment.path, "-o", picture)
+    code, out, _ = run(*command)
+    assert code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert out.startswith(f"{picture}: 3.00 s, ")
+    assert drawn[0][6] == [(0.5, 1.5, "hello"), (2.0, 2.5, "there")]
+    assert run(*command, "--start", 1.8)[0] == 0
+    assert len(drawn[1][0]) == 1.2 * RATE
+    assert drawn[1][6] == [(pytest.approx(0.2), pytest.approx(0.7), "there")]
+
+
+def test_a_picture_has_room_for_a_minute(experiment: Experiment, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(61 * RATE), RATE)
+    code, _, err = run("plot", tmp_path / "a.wav", "--model", experiment.path)
+    assert code == 1
+    assert "a.wav: more than 60 s; choose a part by --start and --end" in err

@@ -1,0 +1,221 @@
+"""The report on recognition, translation and latency, from made-up results of each."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from fake_alignment import run
+from fake_experiment import Fake, make_fake
+
+from entcomp.errors import EntcompError
+from entcomp.experiment import Experiment
+from entcomp.files import Stage, write_json
+from entcomp.report import result_figures
+from entcomp.report.latency import STAGES, describe_latency, latency_table
+from entcomp.report.result_figures import Point
+from entcomp.report.text_scores import read_text_results, score_table, summary_table
+from entcomp.scoring.scores import score_texts
+
+# Of 40 utterances with five words each: in how many is one word wrong?
+STREAMS = {
+    "raw": (41.7, 8),
+    "dedup": (22.6, 10),
+    "fixed2": (20.9, 12),
+    "fixed4": (10.5, 20),
+    "rate15_global": (15.0, 16),
+    "rate7_global": (7.0, 30),
+    "rate7_peak": (7.1, 24),
+}
+WORDS = ["press", "one", "for", "the", "menu"]
+
+
+def write_result(
+    experiment: Experiment,
+    model: str,
+    rate: float,
+    wrong: int,
+    decoded: str = "decode_test",
+    read: str | None = None,
+) -> None:
+    """What training and decoding leave; ``read``: groups at decoding, if not those of training."""
+    task, tag = model.split("/")
+    lang = tag.split("_")[0] if task == "st" else ""
+    segments = tag.removeprefix(f"{lang}_")
+    folder = experiment.path / model
+    target = f"text.{lang}" if lang else "text"
+    write_json(folder / "task.json", {"task": task, "target": target, "segments": segments})
+    references = {f"{one:02d}": " ".join(WORDS) for one in range(40)}
+    hypotheses = {
+        utt_id: text.replace("menu", "venue") if int(utt_id) < wrong else text
+        for utt_id, text in references.items()
+    }
+    metric: Literal["wer", "bleu"] = "bleu" if lang else "wer"
+    scores = score_texts(references, hypotheses, metric, lang=lang or None)
+    stage = Stage(folder / decoded, {"segments": read or segments})
+    stage.start()
+    write_json(folder / decoded / "scores.json", {**scores, "rate": rate})
+    stage.finish({})
+
+
+def fake_latency(models: list[str]) -> dict[str, Any]:
+    """Each stage twice as long as the one before; all of it longer from model to model."""
+    found = {}
+    for number, model in enumerate(models, start=1):
+        medians = {stage: number * 2.0**place for place, stage in enumerate(STAGES)}
+        times = medians | {"total": sum(medians.values())}
+        milliseconds = {name: {"p50": one, "p95": 1.5 * one} for name, one in times.items()}
+        found[model] = {"beam": 4, "rate": 42.0 - number, "milliseconds": milliseconds}
+    return {"device": "a CPU", "utterances": 30, "mean_seconds": 2.5, "models": found}
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Fake:
+    fake = make_fake(tmp_path_factory.mktemp("results"), {"test": 4, "test_other": 4}, length=100)
+    for window in (2, 4):
+        run("segment", "--criterion", "fixed", "--window", window, *fake.arguments)
+    for criterion, rate in (("global", 15), ("global", 7), ("peak", 7)):
+        run("segment", "--criterion", criterion, "--target-rate", rate, *fake.arguments)
+    for stream, (rate, wrong) in STREAMS.items():
+        for model in (f"asr/{stream}", f"st/fr_{stream}", f"st/es_{stream}"):
+            write_result(fake.experiment, model, rate, wrong)
+    latency = fake_latency([f"asr/{stream}" for stream in STREAMS])
+    write_json(fake.experiment.path / "latency.json", latency)
+    return fake
+
+
+@pytest.fixture(scope="module")
+def html(fake: Fake) -> str:
+    code, out, err = run("report", "--set", "test", *fake.arguments)
+    assert code == 0, err
+    return Path(out.strip()).read_text(encoding="utf-8")
+
+
+def test_sections_and_pictures(fake: Fake, html: str) -> None:
+    headings = re.findall("<h2>(.*?)</h2>", html)
+    assert headings[:3] == ["Recognition", "Translation", "Latency"]
+    folder = fake.experiment.path / "report"
+    names = {path.name for path in folder.glob("*.png")}
+    assert {"recognition.png", "translation.png", "latency.png"} <= names
+    # Of 200 words 16 are wrong.
+    assert "<td>rate15_global</td><td>15.0</td><td>8.0</td>" in html
+    assert re.findall("<h3>(.*?)</h3>", html) == ["es", "fr"]
+    assert "normalizer basic" in html and "tok:13a" in html
+
+
+def test_results_as_markdown(fake: Fake, html: str) -> None:
+    """A row a stream, the finest first, with scores of all models that read it."""
+    lines = (fake.experiment.path / "report" / "results.md").read_text().splitlines()
+    header, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    assert header[:5] == ["stream", "Hz", "WER (%)", "95%", "CER (%)"]
+    assert header[5:] == ["BLEU es", "95%", "BLEU fr", "95%", "ms p50", "ms p95"]
+    assert [row[0] for row in rows] == sorted(STREAMS, key=lambda one: -STREAMS[one][0])
+    raw = dict(zip(header, rows[0], strict=True))
+    assert raw["WER (%)"] == "4.0"
+    assert (raw["ms p50"], raw["ms p95"]) == ("31", "46")  # 1 + 2 + 4 + 8 + 16
+    assert all(all(row) for row in rows)
+
+
+def test_kinds_and_intervals(fake: Fake) -> None:
+    results = read_text_results(fake.experiment, "test", "asr")
+    kinds = {one.stream: one.kind for one in results}
+    assert kinds == {
+        "raw": "raw",
+        "dedup": "dedup",
+        "fixed2": "fixed",
+        "fixed4": "fixed",
+        "rate15_global": "global",
+        "rate7_global": "global",
+        "rate7_peak": "peak",
+    }
+    for one in results:
+        low, high = one.interval("wer")
+        assert one.value("wer") == pytest.approx(STREAMS[one.stream][1] / 2)
+        assert low < one.value("wer") < high
+
+
+def test_one_set_only(fake: Fake) -> None:
+    """A result of test_other was taken for one of test, decoded with an option 'other'."""
+    write_result(fake.experiment, "asr/raw", 41.7, 30, "decode_test_other")
+    assert len(read_text_results(fake.experiment, "test", "asr")) == len(STREAMS)
+    (other,) = read_text_results(fake.experiment, "test_other", "asr")
+    assert other.value("wer") == pytest.approx(15)
+
+
+def test_other_decodings_and_one_model_for_all_rates(tmp_path: Path) -> None:
+    experiment = make_fake(tmp_path, {"test": 2}, length=50).experiment
+    write_result(experiment, "asr/raw", 41.7, 8, "decode_test_beam1")
+    write_result(experiment, "asr/global7-24", 7, 8, "decode_test_rate7", read="rate7")
+    raw, random = read_text_results(experiment, "test", "asr")
+    assert (raw.stream, raw.kind) == ("raw beam1", "raw")
+    assert (random.stream, random.kind) == ("global7-24 rate7", "rate7, by global7-24")
+
+
+def test_what_was_not_run_is_blank(fake: Fake) -> None:
+    recognition = read_text_results(fake.experiment, "test", "asr")
+    (row, *_) = summary_table(recognition[:1], [], {}).rows
+    assert row[-2:] == ["", ""] and len(row) == 7
+    french = [one for one in read_text_results(fake.experiment, "test", "st") if one.lang == "fr"]
+    table = summary_table(recognition[:1], french[-1:], {})
+    assert [cell for cell in table.rows[1] if cell] == ["rate7_global", "7.0", *table.rows[1][5:7]]
+
+
+def test_damaged_scores(tmp_path: Path) -> None:
+    experiment = make_fake(tmp_path, {"test": 2}, length=50).experiment
+    write_result(experiment, "asr/raw", 41.7, 8)
+    (experiment.path / "asr/raw/decode_test/scores.json").write_text("{")
+    with pytest.raises(EntcompError, match=r"scores\.json: not JSON"):
+        read_text_results(experiment, "test", "asr")
+
+
+def test_score_table_of_translation(fake: Fake) -> None:
+    results = read_text_results(fake.experiment, "test", "st")
+    assert [one.lang for one in results] == ["es"] * len(STREAMS) + ["fr"] * len(STREAMS)
+    table = score_table(results, "st")
+    assert table.header == ["stream", "Hz", "BLEU", "95%", "chrF", "95%"]
+    assert float(table.rows[0][2]) == pytest.approx(results[0].scores["bleu"]["score"], abs=0.05)
+
+
+def test_latency_table_and_bars() -> None:
+    """The finest stream comes first, whatever the order in the file."""
+    latency = fake_latency(["asr/raw", "asr/rate15_global"])
+    latency["models"] = dict(reversed(latency["models"].items()))
+    (_, row) = latency_table(latency).rows
+    assert row[:5] == ["asr/rate15_global", "40.0", "4", "2.0 / 3.0", "4.0 / 6.0"]
+    assert row[-1] == "62.0 / 93.0"
+    assert "30 utterances of 2.50 s" in describe_latency(latency)
+    (axis,) = result_figures.latency_figure(latency).axes
+    ends = [bar.get_x() + bar.get_width() for bar in axis.patches]
+    assert ends == [1, 2, 3, 6, 7, 14, 15, 30, 31, 62]
+
+
+@pytest.mark.parametrize("panels", [1, 2, 3])
+def test_scores_lie_where_the_numbers_say(panels: int) -> None:
+    points = [Point("global", 15, 30, 25, 36), Point("global", 7, 50, 44, 55)]
+    points += [Point("dedup", 22, 20, 15, 26), Point("of somebody else", 9, 45, 40, 50)]
+    drawn = result_figures.score_figure({f"panel {one}": points for one in range(panels)})
+    assert len(drawn.axes) == panels
+    curve = {one.get_label(): one for one in drawn.axes[-1].containers}["global"]
+    line, _, (bars,) = curve.lines
+    assert np.array_equal(line.get_xydata(), [(7, 50), (15, 30)])
+    assert np.array_equal([one[:, 1] for one in bars.get_segments()], [(44, 55), (25, 36)])
+    (legend,) = drawn.legends
+    assert {text.get_text() for text in legend.texts} == {one.kind for one in points}
+
+
+def test_nothing_is_cut() -> None:
+    names = [f"asr/rate15_bidirectional_peaks_seed{one}" for one in range(8)]
+    bars = result_figures.latency_figure(fake_latency(names))
+    kinds = [*result_figures.STYLES, "rate15_global, by global7-24"]
+    points = [Point(kind, 5.0 + one, 100, 90, 110) for one, kind in enumerate(kinds)]
+    curves = result_figures.score_figure({"WER (%)": points, "CER (%)": points})
+    for drawn in (bars, curves):
+        drawn.draw_without_rendering()
+        texts = [text for axis in drawn.axes for text in (*axis.texts, *axis.get_yticklabels())]
+        for text in texts + list(drawn.legends[0].texts):
+            box = text.get_window_extent()
+            assert drawn.bbox.x0 <= box.x0 and box.x1 <= drawn.bbox.x1, text.get_text()
+            assert drawn.bbox.y0 <= box.y0 and box.y1 <= drawn.bbox.y1, text.get_text()

@@ -1,0 +1,135 @@
+"""A whole pipeline on made-up recordings: MFCC units, random LMs, calibration, a segmentation."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from entcomp.config import save_config
+from entcomp.experiment import Direction, Experiment
+from entcomp.files import sha256_file, write_json
+from entcomp.kaldi.datadir import find_sets
+from entcomp.kaldi.shard import Shard
+from entcomp.lm.calibrate import calibrate
+from entcomp.lm.checkpoint import LMInfo, load_lm
+from entcomp.lm.config import LMConfig, LmUnits
+from entcomp.lm.corpus import UnitSet
+from entcomp.lm.model import UnitLM
+from entcomp.lm.score import Scorer, score_set
+from entcomp.segmentation.request import Request
+from entcomp.segmentation.stage import segment_sets
+from entcomp.training.weights import write_weights
+from entcomp.units.dump import Dumper, read_codebook
+from entcomp.units.extractor import load_extractor
+from entcomp.units.learn import Learning, learn_kmeans
+
+RATE = 16000
+K = 20
+TAG = "rate15_global"
+
+
+def babble(seconds: float, seed: int = 0, rate: int = RATE) -> np.ndarray:
+    """Noise that changes its colour and loudness ten times a second; float32 (samples,)."""
+    generator = np.random.default_rng(seed)
+    noise = generator.standard_normal(round(seconds * rate))
+    step = rate // 10
+    for begin in range(0, len(noise), step):
+        colour = np.ones(generator.integers(1, 12))
+        part = np.convolve(noise[begin : begin + step], colour, mode="same")
+        noise[begin : begin + step] = 0.1 * generator.random() * part[: len(noise) - begin]
+    return noise.clip(-1, 1).astype(np.float32)
+
+
+def make_pipeline(folder: Path, lm_units: LmUnits = "dedup") -> Experiment:
+    """EXP on eight recordings of DATA/train, both in ``folder``."""
+    data, experiment = folder / "data" / "train", Experiment(folder / "exp")
+    data.mkdir(parents=True)
+    for number in range(8):
+        soundfile.write(data / f"utt{number}.wav", babble(2 + 0.3 * number, number), RATE)
+    rows = (f"utt{number} {data / f'utt{number}.wav'}\n" for number in range(8))
+    (data / "wav.scp").write_text("".join(rows))
+    (train,) = find_sets(data)
+    extractor = load_extractor("mfcc")
+    learn_kmeans([train], experiment, extractor, Learning(K, 10_000, 0, False), num_jobs=1)
+    Dumper(experiment, *read_codebook(experiment), extractor, num_jobs=1).dump(train, Shard())
+    for direction in ("forward", "backward"):
+        add_lm(experiment, lm_units, direction)
+    list(segment_sets(experiment, ["train"], Request("global", target_rate=15.0)))
+    return experiment
+
+
+def add_lm(experiment: Experiment, lm_units: LmUnits, direction: Direction) -> None:
+    """A random LM that reads 64 units at once, and the entropies of ``train``."""
+    config = LMConfig(
+        layers=2,
+        dim=32,
+        heads=2,
+        ffn_dim=64,
+        context=64,
+        score_overlap=24,
+        lm_units=lm_units,
+        direction=direction,
+    )
+    torch.manual_seed(len(direction))
+    model = UnitLM(config, K)
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.3)  # entropies that differ from each other
+    folder = experiment.lm(direction)
+    write_weights(folder / "model.safetensors", model.state_dict())
+    save_config(folder / "config.yaml", config)
+    info = LMInfo(
+        lm_sha256=sha256_file(folder / "model.safetensors"),
+        codebook_sha256=experiment.units_info().codebook_sha256,
+        direction=direction,
+        lm_units=lm_units,
+        num_clusters=K,
+        nats_per_unit={"lm": 2.0, "unigram": 3.0, "bigram": 2.5},
+    )
+    info.write(folder)
+    scorer = Scorer(*load_lm(experiment, direction), torch.device("cpu"), 4096, "float64")
+    units = UnitSet.open(experiment, "train", experiment.units_info())
+    score_set(experiment, units, scorer, Shard(), skip_bad=False)
+    calibrate(experiment, ["train"], info)
+
+
+def add_recogniser(experiment: Experiment, task: str, segments: str = TAG) -> None:
+    """A tiny model with random weights, as ``EXP/asr/tiny`` or ``EXP/st/tiny``."""
+    from entcomp.tasks.text.config import TextTaskConfig
+    from entcomp.tasks.text.model import build_model
+    from entcomp.tasks.text.train import TaskInfo
+    from entcomp.tasks.text.vocabulary import Vocabulary
+
+    config = TextTaskConfig.model_validate(
+        {
+            "vocabulary": {"kind": "char", "size": 30},
+            "local": {"layers": 1},
+            "dim": 32,
+            "encoder": {"layers": 1, "feed_forward": 32},
+            "decoder": {"layers": 1, "feed_forward": 32},
+            "decoding": {"beam": 2, "max_tokens": 6},
+        }
+    )
+    units = experiment.units_info()
+    info = TaskInfo(
+        task=task,
+        target="text",
+        segments=segments,
+        train_sets=["train"],
+        dev_sets=["train"],
+        num_clusters=units.num_clusters,
+        frame_shift=units.frame_shift,
+        codebook_sha256=units.codebook_sha256,
+    )
+    vocabulary = Vocabulary.train(["a few words", "and some more of them"], config.vocabulary)
+    torch.manual_seed(0)
+    folder = experiment.task(task, "tiny")
+    model = build_model(config, info.num_clusters, len(vocabulary))
+    write_weights(folder / "model.safetensors", model.state_dict())
+    vocabulary.save(folder / "text.model")
+    save_config(folder / "config.yaml", config)
+    write_json(folder / "task.json", asdict(info))
