@@ -13,6 +13,8 @@ venv=$root/tools/venv
 # shellcheck source=../utils/parse_options.sh
 . "$root/utils/parse_options.sh"
 
+[[ $# -eq 0 ]] || option_error "unexpected argument $1"
+venv=$(realpath -m "$venv")
 python=${PYTHON:-python3}
 stamp=$venv/installed.sha256
 log=$venv.log

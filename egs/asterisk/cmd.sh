@@ -4,7 +4,7 @@
 case ${CMD_BACKEND:-local} in
   local)
     cpu_cmd=()
-    train_cmd=() # train-lm and score-entropy
+    train_cmd=() # whatever trains a model, or reads with one
     ;;
   *)
     echo "cmd.sh: CMD_BACKEND=$CMD_BACKEND: only local is known here" >&2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From the Asterisk prompts to compressed units: two hours of English, Spanish, French, Italian and
-# Russian speech, in one command.
+# From the Asterisk prompts to compressed units, and from these to text: two hours of English,
+# Spanish, French, Italian and Russian speech, in one command.
 #
 #   egs/asterisk/run.sh [options]
 #
@@ -14,6 +14,10 @@
 #   6  segment                groups, by every criterion and baseline  EXP/segments/<tag>/<set>
 #   7  align, align-eval      boundaries against phones and words      EXP/align, EXP/align_eval
 #   8  report                 tables and figures                       EXP/report
+#   9  ASR                    a recogniser for each stream             EXP/asr/<tag>
+#  10  ST                     English to French and Spanish, likewise  EXP/st/<lang>_<tag>
+#  11  latency                from waveform to text, stage by stage    EXP/latency.json
+#  12  results                the report again, and a table            EXP/report/results.md
 #
 # Options:
 #   --stage N, --stop-stage N   first and last stage
@@ -25,37 +29,46 @@
 #   --lm-units raw|dedup        does the LM see repeated units?
 #   --lm-steps N                training steps, instead of the config's
 #   --rates "HZ ..."            groups a second to aim at
+#   --streams "NAME ..."        for ASR and ST: raw, dedup, or tags of stage 6
+#   --asr-config, --st-config FILE   see conf/asr/, conf/st/
+#   --asr-steps N               training steps of ASR and ST
+#   --full                      ASR and ST of all streams there are, as long as the configs say
 #   --dry-run                   print the commands, and run none
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 stage=0
-stop_stage=8
+stop_stage=12
 nj=$(nproc)
 data=$here/data
 exp=$here/exp
 subset=0
 num_clusters=500
 lm_config=$here/conf/lm/small.yaml
-lm_units=dedup
+lm_units=raw
 lm_steps=
 rates="24 15 7"
+streams="raw dedup fixed2 fixed4 rate15_global rate7_global"
+asr_config=$here/conf/asr/tiny.yaml
+st_config=$here/conf/st/tiny.yaml
+asr_steps=300
+full=false
 dry_run=false
 # shellcheck source=utils/parse_options.sh
 . "$here/utils/parse_options.sh"
 [[ $# -eq 0 ]] || option_error "unexpected argument $1"
-[[ $stage -ge 0 && $stage -le $stop_stage && $stop_stage -le 8 ]] \
-  || option_error "stages $stage to $stop_stage: there are 0 to 8"
-data=$(realpath -m "$data")
-exp=$(realpath -m "$exp")
-lm_config=$(realpath -m "$lm_config")
+[[ $stage -ge 0 && $stage -le $stop_stage && $stop_stage -le 12 ]] \
+  || option_error "stages $stage to $stop_stage: there are 0 to 12"
+for name in data exp lm_config asr_config st_config; do
+  printf -v "$name" '%s' "$(realpath -m "${!name}")"
+done
 cd "$here"
 . ./path.sh
 . ./cmd.sh
 
 downloads=downloads
 titles=("set-up and download" "data dirs" learn-kmeans dump-units train-lm score-entropy segment
-  "align and align-eval" report)
+  "align and align-eval" report ASR ST latency results)
 
 # run COMMAND...: print a command, and run it unless this is a dry run.
 run() {
@@ -119,6 +132,7 @@ segment() {
 stage_6() {
   $dry_run || mkdir -p "$exp/log"
   segment --criterion dedup
+  segment --criterion fixed --window 4
   for rate in $rates; do
     for criterion in global relative combined peak bidirectional uniform random; do
       segment --criterion "$criterion" --target-rate "$rate"
@@ -149,6 +163,77 @@ stage_8() {
   run "${cpu_cmd[@]}" entcomp report --set test_en --alignments "$exp/align_mfa" "$data" "$exp"
   $dry_run || printf '%s\n' "$exp"/report/*.png "$exp/align_eval/test_en.md"
 }
+
+# job_array NAME: the commands on standard input, one a line, $nj of them at a time; what each of them
+# printed is in EXP/log.
+job_array() {
+  local list=$exp/log/$1.list
+  if $dry_run; then
+    sed 's/^/+ /'
+    return
+  fi
+  mkdir -p "$exp/log"
+  rm -f "$exp/log/$1".*.log
+  cat > "$list"
+  utils/run.py --max-jobs-run "$nj" "JOB=1:$(wc -l < "$list")" "$exp/log/$1.JOB.log" \
+    sed -n JOBp "$list" \| bash -euo pipefail
+  grep -h -e 'groups a second$' -e ': whole, skipped$' "$exp/log/$1".*.log
+}
+
+# stream_names: one a line; with --full, every segmentation that stage 6 has made.
+stream_names() {
+  local file
+  if ! $full; then
+    xargs -n 1 <<< "$streams"
+    return
+  fi
+  printf '%s\n' raw dedup
+  for file in "$exp"/segments/*/threshold.json; do
+    if [[ -e $file && $file != */dedup/* ]]; then basename "$(dirname "$file")"; fi
+  done
+}
+
+# text_model TASK MODEL OPTIONS...: a line that trains a model and decodes the English test set.
+text_model() {
+  local task=$1 model=$2
+  local train=("${train_cmd[@]}" entcomp "train-$task" --tag "$model" --sets train_en
+    --dev-sets dev_en "${steps[@]}" "${@:3}" "$data" "$exp")
+  local decode=("${train_cmd[@]}" entcomp decode --model "$task/$model" --sets test_en
+    "$data" "$exp")
+  printf '%q ' "${train[@]}"
+  printf '&& '
+  printf '%q ' "${decode[@]}"
+  echo
+}
+
+stage_9() {
+  local stream
+  for stream in $(stream_names); do
+    text_model asr "$stream" --config "$asr_config" --segments "$stream"
+  done | job_array asr
+}
+
+stage_10() {
+  local lang stream
+  for lang in fr es; do
+    for stream in $(stream_names); do
+      text_model st "${lang}_$stream" --lang "$lang" --config "$st_config" --segments "$stream"
+    done
+  done | job_array st
+}
+
+stage_11() {
+  run "${train_cmd[@]}" entcomp bench-latency --sets test_en --utterances 30 \
+    --models "$(stream_names | sed 's|^|asr/|' | paste -sd ,)" "$data" "$exp"
+}
+
+stage_12() {
+  stage_8
+  $dry_run || cat "$exp/report/results.md"
+}
+
+steps=(--max-steps "$asr_steps")
+if $full; then steps=(); fi
 
 for number in $(seq "$stage" "$stop_stage"); do
   echo "stage $number: ${titles[number]}"

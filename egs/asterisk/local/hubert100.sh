@@ -17,7 +17,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 lm_config=$here/conf/lm/hubert100.yaml
 kinds="raw dedup"
-rates="15 12 10 7"
+rates="15 12 10 8.5 7"
 # shellcheck source=../utils/parse_options.sh
 . "$here/utils/parse_options.sh"
 [[ $# -eq 2 ]] || { echo "usage: hubert100.sh [options] SOURCE DIR" >&2; exit 1; }
