@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Groups = Iterator[tuple[str, np.ndarray]]
 
 RANDOM_DRAWS = 5
-OptionalPath = Optional[Path]  # noqa: UP045 - read at run time, on Python 3.10 too
 
 
 def align_eval(
@@ -30,7 +29,7 @@ def align_eval(
         str, typer.Option(metavar="TAGS", help="Segmentations, by commas, or all.")
     ] = "all",
     alignments: Annotated[
-        OptionalPath,
+        Path | None,
         typer.Option(metavar="DIR", help="TextGrids, UTT.TextGrid.", show_default="EXP/align/SET"),
     ] = None,
     sets: Sets = None,
@@ -43,7 +42,7 @@ def align_eval(
     ] = 0.0,
     tiers: Annotated[str, typer.Option(metavar="NAMES", help="By commas.")] = "words,phones",
     output: Annotated[
-        OptionalPath, typer.Option(metavar="DIR", show_default="EXP/align_eval")
+        Path | None, typer.Option(metavar="DIR", show_default="EXP/align_eval")
     ] = None,
     seed: Seed = 0,
 ) -> None:

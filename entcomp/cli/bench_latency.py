@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,7 +32,7 @@ def bench_latency(
     utterances: Annotated[int, typer.Option(min=1, help="The first so many of them.")] = 50,
     warm_up: Annotated[int, typer.Option(min=0, help="Utterances before the clock runs.")] = 5,
     beam: Annotated[
-        Optional[int],  # noqa: UP045 - read at run time, on Python 3.10 too
+        int | None,
         typer.Option(min=1, help="Instead of the model's."),
     ] = None,
     checkpoint: Checkpoint = None,

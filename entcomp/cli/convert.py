@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,11 +11,6 @@ from entcomp.cli.options import AllowPipes, Checkpoint, Seed, Sets, SkipBad
 
 if TYPE_CHECKING:
     from entcomp.experiment import Experiment
-
-OptionalPath = Optional[Path]  # noqa: UP045 - read at run time, on Python 3.10 too
-OptionalInt = Optional[int]  # noqa: UP045
-OptionalFloat = Optional[float]  # noqa: UP045
-OptionalStr = Optional[str]  # noqa: UP045
 
 
 def convert(
@@ -36,20 +31,20 @@ def convert(
         ),
     ],
     output: Annotated[
-        OptionalPath,
+        Path | None,
         typer.Option("--output", "-o", help="A folder of data dirs or, for WAV, a file."),
     ] = None,
     model: Annotated[
-        OptionalStr,
+        str | None,
         typer.Option(metavar="vc/TAG", help="By default the only one in EXP."),
     ] = None,
     vocoder: Annotated[
-        OptionalPath,
+        Path | None,
         typer.Option(help="HiFi-GAN, a file or a folder; without, Griffin-Lim."),
     ] = None,
-    steps: Annotated[OptionalInt, typer.Option(min=1, help="Euler steps.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Euler steps.")] = None,
     guidance: Annotated[
-        OptionalFloat, typer.Option(min=0, help="Classifier-free guidance; 0 is none.")
+        float | None, typer.Option(min=0, help="Classifier-free guidance; 0 is none.")
     ] = None,
     checkpoint: Checkpoint = None,
     sets: Sets = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from entcomp.tasks.text.config import DecodingConfig
     from entcomp.tasks.text.train import TrainedTextModel
 
-OptionalFloat = Optional[float]  # noqa: UP045 - read at run time, on Python 3.10 too
-OptionalInt = Optional[int]  # noqa: UP045
-
 
 def decode(
     data: Data,
@@ -25,17 +22,17 @@ def decode(
     model: Annotated[str, typer.Option(metavar="TASK/TAG", help="As in asr/raw or st/fr_raw.")],
     sets: Annotated[str, typer.Option(metavar="NAMES", help="Sets to decode.")] = "test*",
     segments: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             metavar="raw|dedup|TAG",
             help="Other groups than in training; needed after --random-rates.",
         ),
     ] = None,
-    beam: Annotated[OptionalInt, typer.Option(min=1, help="Hypotheses in the search.")] = None,
+    beam: Annotated[int | None, typer.Option(min=1, help="Hypotheses in the search.")] = None,
     ctc_weight: Annotated[
-        OptionalFloat, typer.Option(min=0, max=1, help="Of CTC against the decoder.")
+        float | None, typer.Option(min=0, max=1, help="Of CTC against the decoder.")
     ] = None,
-    length_bonus: Annotated[OptionalFloat, typer.Option(help="Nats a text piece.")] = None,
+    length_bonus: Annotated[float | None, typer.Option(help="Nats a text piece.")] = None,
 ) -> None:
     """Turn speech units to text, and score it where there is a reference.
 

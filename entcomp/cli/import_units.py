@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -22,11 +22,11 @@ def import_units(
     ] = 0.0,
     sample_rate: Annotated[int, typer.Option(min=1, metavar="HZ", help="Of the audio.")] = 16000,
     tsv: Annotated[
-        Optional[list[Path]],  # noqa: UP045
+        list[Path] | None,
         typer.Option(metavar="FILE", help="The manifest of each .km, in the order of FILE..."),
     ] = None,
     codebook_name: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="NAME", help="Keeps units of different codebooks apart."),
     ] = None,
     skip_bad: SkipBad = False,

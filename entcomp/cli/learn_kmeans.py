@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -28,7 +28,7 @@ def learn_kmeans(
         str, typer.Option(help="moonshine, hubert, hubert_large, wavlm, wavlm_large, mfcc ...")
     ] = "moonshine",
     layer: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="N|last", help="Default: moonshine 3, hubert 9, others the last."),
     ] = None,
     checkpoint: Checkpoint = None,

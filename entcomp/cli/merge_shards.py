@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -30,7 +30,7 @@ def merge_shards(
     exp: Exp,
     shards: Annotated[int, typer.Option(min=2, metavar="N", help="How many there are.")],
     tag: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="Folder in EXP/segments, for groups."),
     ] = None,
     sets: Sets = None,

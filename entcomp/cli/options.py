@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,7 +13,7 @@ Data = Annotated[
 ]
 Exp = Annotated[Path, typer.Argument(metavar="EXP", help="The experiment folder.")]
 Sets = Annotated[
-    Optional[str],  # noqa: UP045 - Typer reads the annotation at run time, on Python 3.10 too
+    str | None,
     typer.Option("--sets", metavar="NAMES", help="Only these sets: names or globs, by commas."),
 ]
 SkipBad = Annotated[
@@ -30,7 +30,7 @@ NumJobs = Annotated[
     int, typer.Option("--nj", min=1, show_default="all cores", help="Utterances at a time.")
 ]
 Checkpoint = Annotated[
-    Optional[Path],  # noqa: UP045
+    Path | None,
     typer.Option("--checkpoint", metavar="FILE", help="The extractor's weights, on disk."),
 ]
 Device = Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -23,7 +23,7 @@ def pack(
         list[str], typer.Option(metavar="TAG", help="Thresholds likewise; those of models are.")
     ] = [],  # noqa: B006
     notes: Annotated[
-        Optional[Path],  # noqa: UP045 - read at run time, on Python 3.10 too
+        Path | None,
         typer.Option(metavar="FILE", help="Data, licence, commands: opens the model card."),
     ] = None,
 ) -> None:

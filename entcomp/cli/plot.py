@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,6 @@ from entcomp.cli.recordings import Criterion, Model, Segments, TargetRate, choos
 if TYPE_CHECKING:
     from entcomp.report.figures import Span
 
-OptionalPath = Optional[Path]  # noqa: UP045 - read at run time, on Python 3.10 too
 LONGEST = 60.0  # seconds in one picture
 
 
@@ -21,15 +20,15 @@ def plot(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
     model: Model = None,
     output: Annotated[
-        OptionalPath,
+        Path | None,
         typer.Option("--output", "-o", metavar="PNG", show_default="FILE's name, here"),
     ] = None,
     textgrid: Annotated[
-        OptionalPath, typer.Option(metavar="FILE", show_default="the one beside FILE")
+        Path | None, typer.Option(metavar="FILE", show_default="the one beside FILE")
     ] = None,
     start: Annotated[float, typer.Option(min=0, metavar="SECONDS")] = 0.0,
     end: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option(metavar="SECONDS", show_default="the end"),
     ] = None,
     target_rate: TargetRate = 15.0,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,7 +22,7 @@ Files = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Recordings of any format and rate.")
 ]
 Model = Annotated[
-    Optional[str],  # noqa: UP045 - read at run time, on Python 3.10 too
+    str | None,
     typer.Option(
         metavar="NAME|EXP|TAR", help="By default the one that comes with entcomp; see also pack."
     ),
@@ -30,12 +30,12 @@ Model = Annotated[
 TargetRate = Annotated[float, typer.Option(metavar="HZ", help="Groups a second to aim at.")]
 Criterion = Annotated[str, typer.Option(metavar="NAME", help="See segment.")]
 Segments = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option(
         metavar="raw|dedup|TAG", help="Thresholds of the model, instead of a rate and a criterion."
     ),
 ]
-Output = Annotated[Optional[Path], typer.Option("--output", "-o", metavar="OUT")]  # noqa: UP045
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="OUT")]
 
 
 class Recordings:

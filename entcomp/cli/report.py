@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from entcomp.report.figures import Span
     from entcomp.report.sections import Example
 
-OptionalStr = Optional[str]  # noqa: UP045 - read at run time, on Python 3.10 too
-OptionalPath = Optional[Path]  # noqa: UP045
 SAMPLE_RATE = 16_000
 # What is shown unless asked otherwise: a rate in the middle of the paper's, and an utterance that
 # fits on a page.
@@ -31,23 +29,23 @@ def report(
     data: Data,
     exp: Exp,
     set_name: Annotated[
-        OptionalStr,
+        str | None,
         typer.Option("--set", metavar="NAME", show_default="the first that was aligned"),
     ] = None,
     utterance: Annotated[
-        OptionalStr, typer.Option(metavar="ID", help="To show.", show_default="a short one")
+        str | None, typer.Option(metavar="ID", help="To show.", show_default="a short one")
     ] = None,
     segments: Annotated[
-        OptionalStr, typer.Option(metavar="TAG", help="To show.", show_default="the nearest 15 Hz")
+        str | None, typer.Option(metavar="TAG", help="To show.", show_default="the nearest 15 Hz")
     ] = None,
     alignments: Annotated[
-        OptionalPath, typer.Option(metavar="DIR", show_default="EXP/align/SET")
+        Path | None, typer.Option(metavar="DIR", show_default="EXP/align/SET")
     ] = None,
     scores: Annotated[
-        OptionalPath,
+        Path | None,
         typer.Option(metavar="DIR", help="Of align-eval.", show_default="EXP/align_eval"),
     ] = None,
-    output: Annotated[OptionalPath, typer.Option(metavar="DIR", show_default="EXP/report")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="DIR", show_default="EXP/report")] = None,
     allow_pipes: AllowPipes = False,
 ) -> None:
     """Tables and figures as one page, EXP/report/index.html, and as PNGs beside it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -18,11 +18,11 @@ def score(
         str, typer.Option(metavar="basic|none", help="For wer: fold case, drop punctuation.")
     ] = "basic",
     lang: Annotated[
-        Optional[str],  # noqa: UP045 - read at run time, on Python 3.10 too
+        str | None,
         typer.Option(help="For bleu: language of the texts; zh is tokenised as such."),
     ] = None,
     output: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(metavar="JSON", help="Write the scores there, too."),
     ] = None,
 ) -> None:

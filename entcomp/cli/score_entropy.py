@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,11 +36,11 @@ def score_entropy(
         DirectionOption, typer.Option(help="Of the LM: EXP/lm or EXP/lm_backward.")
     ] = DirectionOption.forward,
     calibration_sets: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="NAMES", help="By default train*, or all sets where there is none."),
     ] = None,
     batch_tokens: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(min=1, help="Units at once; by default what suits the device."),
     ] = None,
     precision: Annotated[

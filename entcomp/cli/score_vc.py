@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,15 +13,12 @@ if TYPE_CHECKING:
     from entcomp.experiment import Experiment
     from entcomp.scoring.conversion import Recogniser
 
-OptionalPath = Optional[Path]  # noqa: UP045 - read at run time, on Python 3.10 too
-OptionalPaths = Optional[list[Path]]  # noqa: UP045
-
 
 def score_vc(
     data: Data,
     exp: Exp,
     converted: Annotated[
-        OptionalPaths,
+        list[Path] | None,
         typer.Option(help="Output of convert; may be repeated. By default all in EXP/vc."),
     ] = None,
     asr: Annotated[
@@ -29,12 +26,12 @@ def score_vc(
         typer.Option(metavar="moonshine|asr/TAG|none", help="May be repeated."),
     ] = ["moonshine"],  # noqa: B006 - Typer's
     vocoder: Annotated[
-        OptionalPath, typer.Option(help="The one that convert was given, to resynthesise.")
+        Path | None, typer.Option(help="The one that convert was given, to resynthesise.")
     ] = None,
     moonshine: Annotated[
-        OptionalPath, typer.Option(metavar="DIR", help="Where its files are.")
+        Path | None, typer.Option(metavar="DIR", help="Where its files are.")
     ] = None,
-    utmos: Annotated[OptionalPath, typer.Option(metavar="FILE", help="UTMOS: utmos.jit.")] = None,
+    utmos: Annotated[Path | None, typer.Option(metavar="FILE", help="UTMOS: utmos.jit.")] = None,
     checkpoint: Checkpoint = None,
     sets: Sets = None,
     allow_pipes: AllowPipes = False,

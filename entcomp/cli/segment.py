@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from entcomp.cli.options import Data, Exp, Seed, Sets, ShardOption, SkipBad
-
-OptionalFloat = Optional[float]  # noqa: UP045 - read at run time, on Python 3.10 too
-OptionalInt = Optional[int]  # noqa: UP045
-OptionalStr = Optional[str]  # noqa: UP045
 
 
 def segment(
     data: Data,
     exp: Exp,
     target_rate: Annotated[
-        OptionalFloat, typer.Option(metavar="HZ", help="Groups a second to aim at.")
+        float | None, typer.Option(metavar="HZ", help="Groups a second to aim at.")
     ] = None,
     criterion: Annotated[
-        OptionalStr,
+        str | None,
         typer.Option(
             metavar="NAME",
             help="global, relative, combined, peak, bidirectional, or a baseline: dedup, fixed, "
             "uniform, random. The default is what the other options imply, else global.",
         ),
     ] = None,
-    theta_g: Annotated[OptionalFloat, typer.Option(help="Threshold on entropy.")] = None,
-    theta_r: Annotated[OptionalFloat, typer.Option(help="Threshold on its rise.")] = None,
+    theta_g: Annotated[float | None, typer.Option(help="Threshold on entropy.")] = None,
+    theta_r: Annotated[float | None, typer.Option(help="Threshold on its rise.")] = None,
     theta_unit: Annotated[
         str,
         typer.Option(
@@ -40,19 +36,19 @@ def segment(
         bool, typer.Option("--peaks", help="Only at peaks of the bidirectional score.")
     ] = False,
     window: Annotated[
-        OptionalInt, typer.Option(metavar="FRAMES", help="Group length of fixed.")
+        int | None, typer.Option(metavar="FRAMES", help="Group length of fixed.")
     ] = None,
     min_length: Annotated[
         int, typer.Option(metavar="FRAMES", help="No shorter groups but an utterance's last.")
     ] = 1,
     max_length: Annotated[
-        OptionalInt, typer.Option(metavar="FRAMES", help="Cut longer groups.")
+        int | None, typer.Option(metavar="FRAMES", help="Cut longer groups.")
     ] = None,
     tag: Annotated[
-        OptionalStr, typer.Option(help="Folder in EXP/segments; names itself by default.")
+        str | None, typer.Option(help="Folder in EXP/segments; names itself by default.")
     ] = None,
     frame_shift: Annotated[
-        OptionalFloat,
+        float | None,
         typer.Option(metavar="SECONDS", help="Where there is no EXP/units/units.json."),
     ] = None,
     sets: Sets = None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,7 +27,7 @@ TaskModel = Annotated[
     typer.Option("--model", metavar="EXP/asr/TAG|TAR", help="An experiment's model, or a pack."),
 ]
 OtherRate = Annotated[
-    Optional[float],  # noqa: UP045 - read at run time, on Python 3.10 too
+    float | None,
     typer.Option("--target-rate", metavar="HZ", help="Other groups than in training."),
 ]
 Longest = Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,41 +20,41 @@ if TYPE_CHECKING:
     from entcomp.tasks.text.corpus import Corpus, Stream
 
 Segments = Annotated[
-    Optional[str],  # noqa: UP045 - read at run time, on Python 3.10 too
+    str | None,
     typer.Option(metavar="raw|dedup|TAG", help="The stream: plain units, or groups in EXP."),
 ]
 Pooling = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option(
         metavar="cale|max|average|attention",
         help="How a group becomes a vector; by default as in the config, for raw and dedup max.",
     ),
 ]
 MergeRuns = Annotated[
-    Optional[bool],  # noqa: UP045
+    bool | None,
     typer.Option(help="Merge equal units within a group into one token with a duration."),
 ]
 ConfigFile = Annotated[
-    Optional[Path],  # noqa: UP045
+    Path | None,
     typer.Option("--config", metavar="YAML", help="See conf/; by default the small model."),
 ]
 Tag = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option(help="Name of the model; it names itself by default."),
 ]
 RandomRates = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option(metavar="LOW-HIGH", help="Draw each utterance's rate in Hz anew, as in 7-24."),
 ]
 Criterion = Annotated[str, typer.Option(help="What groups --random-rates draws; see segment.")]
 TrainSets = Annotated[str, typer.Option("--sets", metavar="NAMES", help="Sets to train on.")]
 DevSets = Annotated[str, typer.Option(metavar="NAMES", help="Sets that decide what is kept.")]
 MaxSteps = Annotated[
-    Optional[int],  # noqa: UP045
+    int | None,
     typer.Option(help="Steps to train; by default as in the config."),
 ]
 TrainSeed = Annotated[
-    Optional[int],  # noqa: UP045
+    int | None,
     typer.Option("--seed", help="Seed of weights and batches; by default as in the config."),
 ]
 

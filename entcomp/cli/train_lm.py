@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,33 +12,29 @@ from entcomp.cli.options import Data, Exp, SkipBad
 if TYPE_CHECKING:
     from entcomp.lm.config import LMConfig
 
-OptionalInt = Optional[int]  # noqa: UP045 - read at run time, on Python 3.10 too
-OptionalPath = Optional[Path]  # noqa: UP045
-OptionalStr = Optional[str]  # noqa: UP045
-
 
 def train_lm(
     data: Data,
     exp: Exp,
     config: Annotated[
-        OptionalPath,
+        Path | None,
         typer.Option(metavar="YAML", help="See conf/lm/; by default the small model."),
     ] = None,
     direction: Annotated[
-        OptionalStr,
+        str | None,
         typer.Option(metavar="forward|backward", help="Backward: trained on reversed units."),
     ] = None,
     lm_units: Annotated[
-        OptionalStr, typer.Option(metavar="raw|dedup", help="Dedup: repeats are collapsed.")
+        str | None, typer.Option(metavar="raw|dedup", help="Dedup: repeats are collapsed.")
     ] = None,
     sets: Annotated[str, typer.Option(metavar="NAMES", help="Sets to train on.")] = "train*",
     dev_sets: Annotated[
         str, typer.Option(metavar="NAMES", help="Sets that decide what is kept.")
     ] = "dev*",
     max_steps: Annotated[
-        OptionalInt, typer.Option(help="Instead of the config's; more than before: go on.")
+        int | None, typer.Option(help="Instead of the config's; more than before: go on.")
     ] = None,
-    seed: Annotated[OptionalInt, typer.Option(help="Instead of the config's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the config's.")] = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Train the entropy LM on units: EXP/lm, or EXP/lm_backward."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from entcomp.tasks.vc.config import VcConfig
     from entcomp.tasks.vc.corpus import VcUtterance
 
-OptionalStr = Optional[str]  # noqa: UP045 - read at run time, on Python 3.10 too
-
 
 def train_vc(
     data: Data,
@@ -38,7 +36,7 @@ def train_vc(
     pooling: Pooling = None,
     merge_runs: MergeRuns = None,
     layout: Annotated[
-        OptionalStr,
+        str | None,
         typer.Option(metavar="zero_insert|repeat", help="How groups are laid on mel frames."),
     ] = None,
     config: ConfigFile = None,
