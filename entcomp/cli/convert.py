@@ -46,6 +46,9 @@ def convert(
     guidance: Annotated[
         float | None, typer.Option(min=0, help="Classifier-free guidance; 0 is none.")
     ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, help="Of the noise that a mel is drawn from.")
+    ] = None,
     checkpoint: Checkpoint = None,
     sets: Sets = None,
     seed: Seed = 0,
@@ -63,7 +66,7 @@ def convert(
 
     experiment = Experiment(exp)
     folder = _model_folder(experiment, model)
-    sampler = {"steps": steps, "guidance": guidance}
+    sampler = {"steps": steps, "guidance": guidance, "temperature": temperature}
     room = Room.open(experiment, folder, vocoder, sampler, seed, checkpoint)
     if source.is_file():
         if output is None:
