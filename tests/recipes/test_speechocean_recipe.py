@@ -66,7 +66,7 @@ def test_too_few_speakers(corpus: Path, tmp_path: Path) -> None:
 def test_dry_run_prints_every_stage(corpus: Path) -> None:
     command = [RECIPE / "run.sh", "--corpus", corpus, "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    for stage in range(1, 8):
+    for stage in range(1, 10):
         assert f"stage {stage}: " in done.stdout
     assert done.stdout.count("entcomp train-asr") == 8 * 3
     assert done.stdout.count("entcomp decode") == 8 * 3
