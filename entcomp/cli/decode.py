@@ -108,10 +108,13 @@ def _transcribe(
 
     search = TextSearch(trained.model, trained.vocabulary, config)
     streams = list(read_streams(experiment, set_name, segments))
-    hypotheses = {
-        utt_id: search.transcribe(group_tokens(units, groups, trained.config.merge_runs))
-        for utt_id, units, groups in track(streams, f"decode {set_name}")
-    }
+    merge_runs = trained.config.merge_runs
+    tokens = [group_tokens(units, groups, merge_runs) for _, units, groups in streams]
+    texts = [""] * len(streams)
+    for batch in track(search.batches(tokens), f"decode {set_name}"):
+        for one, text in zip(batch, search.transcribe([tokens[one] for one in batch]), strict=True):
+            texts[one] = text
+    hypotheses = {utt_id: text for (utt_id, *_), text in zip(streams, texts, strict=True)}
     seconds = sum(len(units) for _, units, _ in streams) * trained.info.frame_shift
     return hypotheses, sum(len(groups) for *_, groups in streams) / max(seconds, 1e-9)
 

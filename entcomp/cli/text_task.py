@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from entcomp.cli.options import given
 from entcomp.cli.random_rates import random_streams
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class TrainingOptions:
     criterion: str
     max_steps: int | None
     seed: int | None
+    devices: int | None
+    num_nodes: int | None
     skip_bad: bool
 
     @property
@@ -106,8 +109,12 @@ class TrainingOptions:
         values["local"] |= {"pooling": pooling} if pooling else {}
         values["merge_runs"] |= self.segments == "dedup"
         values |= {"merge_runs": self.merge_runs} if self.merge_runs is not None else {}
-        values["training"] |= {"max_steps": self.max_steps} if self.max_steps else {}
-        values["training"] |= {"seed": self.seed} if self.seed is not None else {}
+        values["training"] |= given(
+            max_steps=self.max_steps,
+            seed=self.seed,
+            devices=self.devices,
+            num_nodes=self.num_nodes,
+        )
         return make_config(TextTaskConfig, values, source=str(self.config or "options"))
 
 
@@ -117,10 +124,13 @@ def train(data: Path, exp: Path, options: TrainingOptions) -> None:
     from entcomp.experiment import Experiment
     from entcomp.kaldi.datadir import find_sets
     from entcomp.tasks.text.train import TaskInfo, train_text_model
+    from entcomp.training.ranks import is_first_rank, meet
+    from entcomp.units.codebook import Codebook
 
     if (options.segments is None) == (options.random_rates is None):
         raise EntcompError("give either --segments raw|dedup|TAG or --random-rates LOW-HIGH")
     experiment, config = Experiment(exp), options.model_config()
+    meet(config.training)
     units = experiment.units_info()
     sets = find_sets(data, options.sets), find_sets(data, options.dev_sets)
     info = TaskInfo(
@@ -134,10 +144,13 @@ def train(data: Path, exp: Path, options: TrainingOptions) -> None:
         codebook_sha256=units.codebook_sha256,
     )
     skipped = SkippedUtterances(options.skip_bad)
-    corpora = [_read_corpus(experiment, part, options, config, skipped) for part in sets]
+    train, dev = (_read_corpus(experiment, part, options, config, skipped) for part in sets)
     folder = experiment.task(options.task, options.name)
-    result = train_text_model(folder, info, config, *corpora)
-    skipped.write(folder / "skipped.txt")
+    from_codebook = config.local.embedding == "codebook"
+    centroids = Codebook.read(experiment.codebook).centroids if from_codebook else None
+    result = train_text_model(folder, info, config, train, dev, centroids)
+    if is_first_rank():
+        skipped.write(folder / "skipped.txt")
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     print(f"{folder}: step {result.step}, dev {metrics}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from entcomp.cli import text_task
-from entcomp.cli.options import Data, Exp, SkipBad
+from entcomp.cli.options import Data, Devices, Exp, NumNodes, SkipBad
 
 
 def train_asr(
@@ -20,6 +20,8 @@ def train_asr(
     dev_sets: text_task.DevSets = "dev*",
     max_steps: text_task.MaxSteps = None,
     seed: text_task.TrainSeed = None,
+    devices: Devices = None,
+    num_nodes: NumNodes = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Train a recogniser of units or groups: EXP/asr/TAG."""
@@ -37,6 +39,8 @@ def train_asr(
         criterion=criterion,
         max_steps=max_steps,
         seed=seed,
+        devices=devices,
+        num_nodes=num_nodes,
         skip_bad=skip_bad,
     )
     text_task.train(data, exp, options)

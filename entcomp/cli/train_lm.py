@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entcomp.cli.options import Data, Exp, SkipBad
+from entcomp.cli.options import Data, Devices, Exp, NumNodes, SkipBad, given
 
 if TYPE_CHECKING:
     from entcomp.lm.config import LMConfig
@@ -35,6 +35,8 @@ def train_lm(
         int | None, typer.Option(help="Instead of the config's; more than before: go on.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the config's.")] = None,
+    devices: Devices = None,
+    num_nodes: NumNodes = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Train the entropy LM on units: EXP/lm, or EXP/lm_backward."""
@@ -45,8 +47,8 @@ def train_lm(
     experiment = Experiment(exp)
     resolved = _resolve(
         config,
-        {"direction": direction, "lm_units": lm_units},
-        {"max_steps": max_steps, "seed": seed},
+        given(direction=direction, lm_units=lm_units),
+        given(max_steps=max_steps, seed=seed, devices=devices, num_nodes=num_nodes),
     )
     names = [[one.name for one in find_sets(data, patterns)] for patterns in (sets, dev_sets)]
     folder = experiment.lm(resolved.direction)
@@ -66,6 +68,6 @@ def _resolve(path: Path | None, values: dict[str, Any], training: dict[str, Any]
     from entcomp.lm.config import LMConfig
 
     base = load_config(LMConfig, path) if path else LMConfig()
-    merged = base.model_dump() | {key: one for key, one in values.items() if one is not None}
-    merged["training"] |= {key: one for key, one in training.items() if one is not None}
+    merged = base.model_dump() | values
+    merged["training"] |= training
     return make_config(LMConfig, merged, source=str(path or "train-lm"))

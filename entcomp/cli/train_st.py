@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from entcomp.cli import text_task
-from entcomp.cli.options import Data, Exp, SkipBad
+from entcomp.cli.options import Data, Devices, Exp, NumNodes, SkipBad
 
 
 def train_st(
@@ -25,6 +25,8 @@ def train_st(
     dev_sets: text_task.DevSets = "dev*",
     max_steps: text_task.MaxSteps = None,
     seed: text_task.TrainSeed = None,
+    devices: Devices = None,
+    num_nodes: NumNodes = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Train a translator of speech, from units or groups to text: EXP/st/TAG."""
@@ -42,6 +44,8 @@ def train_st(
         criterion=criterion,
         max_steps=max_steps,
         seed=seed,
+        devices=devices,
+        num_nodes=num_nodes,
         skip_bad=skip_bad,
     )
     text_task.train(data, exp, options)

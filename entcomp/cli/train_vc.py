@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entcomp.cli.options import AllowPipes, Data, Exp
+from entcomp.cli.options import AllowPipes, Data, Devices, Exp, NumNodes, given
 from entcomp.cli.text_task import (
     ConfigFile,
     DevSets,
@@ -40,11 +40,17 @@ def train_vc(
         typer.Option(metavar="zero_insert|repeat", help="How groups are laid on mel frames."),
     ] = None,
     config: ConfigFile = None,
+    init: Annotated[
+        str | None,
+        typer.Option(metavar="vc/TAG", help="Start from the weights of a converter of that size."),
+    ] = None,
     tag: Tag = None,
     sets: TrainSets = "train*",
     dev_sets: DevSets = "dev*",
     max_steps: MaxSteps = None,
     seed: TrainSeed = None,
+    devices: Devices = None,
+    num_nodes: NumNodes = None,
     allow_pipes: AllowPipes = False,
 ) -> None:
     """Train a voice converter of compressed units: EXP/vc/TAG."""
@@ -52,16 +58,20 @@ def train_vc(
     from entcomp.experiment import Experiment
     from entcomp.kaldi.datadir import find_sets
     from entcomp.tasks.vc.train import VcInfo, train_voice_converter
+    from entcomp.training.ranks import first_rank_first, meet
 
     experiment = Experiment(exp)
     units = experiment.units_info()
     check_segments(experiment, segments)
     chosen = find_sets(data, sets), find_sets(data, dev_sets)
-    resolved = _resolve(segments, config, pooling, merge_runs, layout, max_steps, seed)
-    train, dev = (
-        [one for data_set in group for one in _read(experiment, data_set, segments, allow_pipes)]
-        for group in chosen
-    )
+    training = given(max_steps=max_steps, seed=seed, devices=devices, num_nodes=num_nodes)
+    resolved = _resolve(segments, config, pooling, merge_runs, layout, training)
+    meet(resolved.training)
+    with first_rank_first():
+        train, dev = (
+            [one for part in group for one in _read(experiment, part, segments, allow_pipes)]
+            for group in chosen
+        )
     info = VcInfo(
         segments=segments,
         train_sets=[one.name for one in chosen[0]],
@@ -71,9 +81,9 @@ def train_vc(
     )
     parts = [segments, pooling, layout, f"seed{seed}" if seed else None]
     folder = experiment.task("vc", tag or "_".join(part for part in parts if part))
-    result = train_voice_converter(
-        folder, info, resolved, units, train, dev, _hashes(experiment, chosen, segments), print
-    )
+    start = experiment.task("vc", init.removeprefix("vc/")) if init else None
+    hashes = _hashes(experiment, chosen, segments)
+    result = train_voice_converter(folder, info, resolved, units, train, dev, hashes, start, print)
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     print(f"{folder}: step {result.step}, dev {metrics}")
 
@@ -84,8 +94,7 @@ def _resolve(
     pooling: str | None,
     merge_runs: bool | None,
     layout: str | None,
-    max_steps: int | None,
-    seed: int | None,
+    training: dict[str, Any],
 ) -> VcConfig:
     """The YAML file, and over it what the command line says."""
     from entcomp.config import load_config, make_config
@@ -96,14 +105,10 @@ def _resolve(
     # A group of plain units is one token: there is nothing to pool.
     pooling = pooling or ("max" if segments in PLAIN_STREAMS else None)
     merge_runs = True if merge_runs is None and segments == "dedup" else merge_runs
-    values |= _given(merge_runs=merge_runs, layout=layout)
-    values["local"] |= _given(pooling=pooling)
-    values["training"] |= _given(max_steps=max_steps, seed=seed)
+    values |= given(merge_runs=merge_runs, layout=layout)
+    values["local"] |= given(pooling=pooling)
+    values["training"] |= training
     return make_config(VcConfig, values, source=str(path or "train-vc"))
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _read(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from entcomp.cli.options import AllowPipes, Data, Exp
+from entcomp.cli.options import AllowPipes, Data, Devices, Exp, NumNodes, given
 from entcomp.cli.text_task import ConfigFile, DevSets, MaxSteps, Tag, TrainSeed, TrainSets
 
 
@@ -15,6 +15,8 @@ def train_vocoder(
     dev_sets: DevSets = "dev*",
     max_steps: MaxSteps = None,
     seed: TrainSeed = None,
+    devices: Devices = None,
+    num_nodes: NumNodes = None,
     allow_pipes: AllowPipes = False,
 ) -> None:
     """Train a HiFi-GAN vocoder on recordings: EXP/vocoder/TAG."""
@@ -22,12 +24,15 @@ def train_vocoder(
     from entcomp.experiment import Experiment
     from entcomp.kaldi.datadir import find_sets
     from entcomp.tasks.vc.vocoder_training import VocoderTrainingConfig, train_hifigan
+    from entcomp.training.ranks import meet
 
     base = load_config(VocoderTrainingConfig, config) if config else VocoderTrainingConfig()
     values = base.model_dump()
-    values["training"] |= {"max_steps": max_steps} if max_steps is not None else {}
-    values["training"] |= {"seed": seed} if seed is not None else {}
+    values["training"] |= given(
+        max_steps=max_steps, seed=seed, devices=devices, num_nodes=num_nodes
+    )
     resolved = make_config(VocoderTrainingConfig, values, source=str(config or "train-vocoder"))
+    meet(resolved.training)
     name = tag or "_".join(["hifigan", *([f"seed{seed}"] if seed else [])])
     folder = Experiment(exp).task("vocoder", name)
     chosen = find_sets(data, sets), find_sets(data, dev_sets)

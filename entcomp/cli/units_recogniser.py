@@ -67,4 +67,5 @@ class UnitsRecogniser:
         from entcomp.encoder.packed import group_tokens
 
         tokens = group_tokens(found.units, found.groups, self.merge_runs)
-        return self.search.transcribe(tokens)
+        (text,) = self.search.transcribe([tokens])
+        return text

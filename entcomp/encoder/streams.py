@@ -23,9 +23,10 @@ def check_segments(experiment: Experiment, segments: str) -> None:
     folder = experiment.segments(segments)
     if not folder.is_dir():
         there = sorted(path.name for path in folder.parent.glob("*") if path.is_dir())
+        names = dict.fromkeys([*PLAIN_STREAMS, *there])
         raise EntcompError(
-            f"{folder}: no such segmentation; "
-            f"there are: {', '.join([*PLAIN_STREAMS, *there])}; or run segment --tag {segments}"
+            f"{folder}: no such segmentation; there are: {', '.join(names)}; "
+            f"give one of them as --segments, or run segment --tag {segments}"
         )
     threshold = folder / "threshold.json"
     if threshold.exists():
@@ -69,6 +70,15 @@ def stream_sha256(experiment: Experiment, set_name: str, segments: str) -> list[
     if segments in PLAIN_STREAMS:
         return [units, segments]
     return [units, archive_sha256(experiment.segments(segments) / set_name, "groups")]
+
+
+def stream_rate(experiment: Experiment, set_name: str, segments: str) -> float:
+    """Groups a second of audio in a set; the errors are those of `read_streams`."""
+    frames = count = 0
+    for _, units, groups in read_streams(experiment, set_name, segments):
+        frames += len(units)
+        count += len(groups)
+    return count / max(frames * experiment.units_info().frame_shift, 1e-9)
 
 
 def plain_groups(units: np.ndarray, stream: str) -> np.ndarray:

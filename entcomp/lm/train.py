@@ -15,7 +15,8 @@ from entcomp.lm.config import LMConfig
 from entcomp.lm.corpus import MAX_CLUSTERS, Corpus, UnitSet, pack_corpus
 from entcomp.lm.model import UnitLM
 from entcomp.lm.ngram import ngram_nats
-from entcomp.training.loop import fit, is_first_rank, training_stage
+from entcomp.training.loop import fit, training_stage
+from entcomp.training.ranks import first_rank_first, is_first_rank, meet
 
 
 def train_lm(
@@ -33,16 +34,18 @@ def train_lm(
     if info.num_clusters > MAX_CLUSTERS:
         raise EntcompError(f"{experiment.units_json}: at most {MAX_CLUSTERS} clusters")
     folder = experiment.lm(config.direction)
-    train, dev = (
-        pack_corpus(
-            [UnitSet.open(experiment, set_name, info) for set_name in sets],
-            config.lm_units,
-            folder / "packed",
-            name,
-            skip_bad,
+    meet(config.training)
+    with first_rank_first():
+        train, dev = (
+            pack_corpus(
+                [UnitSet.open(experiment, set_name, info) for set_name in sets],
+                config.lm_units,
+                folder / "packed",
+                name,
+                skip_bad,
+            )
+            for name, sets in (("train", train_sets), ("dev", dev_sets))
         )
-        for name, sets in (("train", train_sets), ("dev", dev_sets))
-    )
     inputs = {
         "codebook_sha256": info.codebook_sha256,
         "train_sha256": train.sha256,
@@ -52,7 +55,8 @@ def train_lm(
     }
     whole = training_stage(folder, config.training, inputs).is_whole()
     if whole and (folder / "lm.json").exists():
-        save_config(folder / "config.yaml", config)
+        if is_first_rank():
+            save_config(folder / "config.yaml", config)
         return None
     ngrams = ngram_nats(train, dev, info.num_clusters, config.direction)
     _announce(train, dev, ngrams)

@@ -21,8 +21,9 @@ def latency_table(latency: Mapping[str, Any]) -> Table:
     for model, found in models_by_rate(latency):
         times = (found["milliseconds"][name] for name in (*STAGES, "total"))
         cells = [f"{one['p50']:.1f} / {one['p95']:.1f}" for one in times]
-        rows.append([model, f"{found['rate']:.1f}", str(found["beam"]), *cells])
-    return Table(("model", "Hz", "beam", *STAGES, "total"), rows)
+        size = [f"{found['rate']:.1f}", str(found["beam"]), f"{found['pieces']:.1f}"]
+        rows.append([model, *size, *cells])
+    return Table(("model", "Hz", "beam", "pieces", *STAGES, "total"), rows)
 
 
 def describe_latency(latency: Mapping[str, Any]) -> str:
@@ -30,5 +31,7 @@ def describe_latency(latency: Mapping[str, Any]) -> str:
     return (
         "Milliseconds an utterance, median / 95th percentile: "
         f"{latency['utterances']} utterances of {latency['mean_seconds']:.2f} s in the mean, one "
-        f"at a time, on {latency['device']}."
+        f"at a time, {latency['clock']} on {latency['device']}. Each model decodes as many text "
+        "pieces as the reference has, with CTC at most as many as there are groups; 'pieces' is "
+        "their mean."
     )

@@ -16,7 +16,10 @@ FREE_KEYS = MACHINE_KEYS | {"max_steps", "patience"}
 
 
 class TrainingConfig(Config):
-    """Steps are optimiser steps. ``bfloat16`` and ``compile`` take effect on a GPU only."""
+    """Steps are optimiser steps.
+
+    ``compile`` takes effect on a GPU only, ``bfloat16`` also on a CPU that has instructions for it.
+    """
 
     seed: int = 0
     max_steps: Annotated[int, Gt(0)] = 10_000

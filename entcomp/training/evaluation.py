@@ -24,10 +24,17 @@ def training_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def in_bfloat16(device: torch.device, config: TrainingConfig) -> bool:
+    """Whether the config asks for bfloat16 and the device, a GPU or a late CPU, computes in it."""
+    if config.precision != "bfloat16":
+        return False
+    able = torch.cpu.get_capabilities()
+    return device.type == "cuda" or bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+
+
 def autocast(device: torch.device, config: TrainingConfig) -> torch.autocast:
-    """bfloat16 arithmetic, if the config asks for it and the device is a GPU."""
-    enabled = config.precision == "bfloat16" and device.type == "cuda"
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+    """bfloat16 arithmetic where `in_bfloat16`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16(device, config))
 
 
 @torch.no_grad()

@@ -30,7 +30,6 @@ from typing import Any, Protocol
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -38,12 +37,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from entcomp.errors import EntcompError
 from entcomp.files import Stage, read_json, read_stage, sha256_file, write_json
 from entcomp.training.config import FREE_KEYS, MACHINE_KEYS, TrainingConfig
-from entcomp.training.evaluation import DevBatches, evaluate, training_device
+from entcomp.training.evaluation import DevBatches, autocast, evaluate, in_bfloat16, training_device
 from entcomp.training.keeper import Keeper
 from entcomp.training.log import RunLog
+from entcomp.training.ranks import cluster_environment, is_first_rank, wait_for_all
 from entcomp.training.weights import load_weights, write_mean
 
-__all__ = ["Batches", "FitResult", "TrainingConfig", "fit", "is_first_rank", "training_stage"]
+__all__ = ["Batches", "FitResult", "TrainingConfig", "fit", "training_stage"]
 
 
 class Batches(Protocol):
@@ -89,7 +89,9 @@ def fit(
     """
     weights = folder / "model.safetensors"
     stage = training_stage(folder, config, inputs)
-    if not stage.is_whole():
+    whole = stage.is_whole()
+    wait_for_all()  # the first rank may be about to make it whole
+    if not whole:
         log = RunLog(folder, config)
         keeper = Keeper(folder / "checkpoints", dev, config, log)
         _check_same_run(keeper.last, {**inputs, **config.without(FREE_KEYS)})
@@ -103,15 +105,9 @@ def fit(
             metrics = evaluate(model.to(device), dev, config, device)
             outputs = {"sha256": sha256_file(weights), "step": keeper.step, "metrics": metrics}
             stage.finish(outputs)
-        if torch.distributed.is_initialized():
-            torch.distributed.barrier()
+        wait_for_all()
     load_weights(model, weights)
     return FitResult(weights, **read_stage(folder, "training")["outputs"])
-
-
-def is_first_rank() -> bool:
-    """True in the process that writes files, of those that train together."""
-    return rank_zero_only.rank == 0  # type: ignore[attr-defined]
 
 
 def _check_same_run(last: Path, run: dict[str, Any]) -> None:
@@ -132,12 +128,16 @@ def _check_same_run(last: Path, run: dict[str, Any]) -> None:
 def _train(module: _Module, callbacks: list[pl.Callback], last: Path) -> None:
     """Run Lightning's loop from ``last.ckpt``, if there is one, to the end."""
     config = module.config
-    on_gpu = training_device().type == "cuda"
-    if on_gpu and config.compile:
+    device = training_device()
+    on_gpu = device.type == "cuda"
+    if config.compile and on_gpu:
         module.model.compile()
-    if not on_gpu and (config.compile or config.precision != "float32"):
-        print(f"{last.parents[1]}: no GPU: training in float32, not compiled", file=sys.stderr)
-    distributed = config.devices * config.num_nodes > 1
+    elif config.compile:
+        print(f"{last.parents[1]}: no GPU: not compiled", file=sys.stderr)
+    if config.precision == "bfloat16" and not in_bfloat16(device, config):
+        print(f"{last.parents[1]}: no bfloat16 on this CPU: float32 instead", file=sys.stderr)
+    # Unused in some steps, on some ranks: CTC's head, or what a VC model drops to learn guidance.
+    distributed = "ddp_find_unused_parameters_true"
     with _quiet_lightning():
         trainer = pl.Trainer(
             max_steps=config.max_steps,
@@ -145,8 +145,8 @@ def _train(module: _Module, callbacks: list[pl.Callback], last: Path) -> None:
             accelerator="gpu" if on_gpu else "cpu",
             devices=config.devices,
             num_nodes=config.num_nodes,
-            strategy="ddp" if distributed else "auto",
-            precision="bf16-mixed" if on_gpu and config.precision == "bfloat16" else "32-true",
+            strategy=distributed if config.devices * config.num_nodes > 1 else "auto",
+            plugins=[cluster_environment(config)],
             accumulate_grad_batches=config.accumulate,
             gradient_clip_val=config.clip_norm,
             use_distributed_sampler=False,
@@ -194,7 +194,9 @@ class _Module(pl.LightningModule):
             group["lr"] = self.config.learning_rate * factor
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        values = self.model.loss(batch)  # type: ignore[operator]
+        # Lightning's own mixed precision refuses to clip the gradients of a fused optimiser.
+        with autocast(self.device, self.config):
+            values = self.model.loss(batch)  # type: ignore[operator]
         return {name: v if name == "loss" else v.detach() for name, v in values.items()}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from entcomp.encoder.local import CrossAttention, LocalEncoder, LocalEncoderConfig
+from entcomp.encoder.mixer import attend
 from entcomp.encoder.packed import PackedTokens, group_tokens, length_mask, pad, unpad
 
 SIZES = [[1, 200, 3, 1, 17], [2], [40, 1, 1, 1, 60, 9, 9, 33]]  # groups of three utterances
@@ -205,3 +206,27 @@ def test_half_precision_sums_are_float32() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         rough = model(batch)
     torch.testing.assert_close(rough.float(), model(batch), atol=0.1, rtol=0.05)
+
+
+def test_attention_in_bfloat16_is_that_of_float32() -> None:
+    torch.manual_seed(0)
+    q, k, v = torch.randn(3, 2, 4, 9, 8)
+    mask_B11T = length_mask(torch.tensor([9, 5]))[:, None, None]
+    rough = attend(q.bfloat16(), k.bfloat16(), v.bfloat16(), mask_B11T)
+    torch.testing.assert_close(rough.float(), attend(q, k, v, mask_B11T), atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("dim", [8, 32])  # fewer and more than the centroids have
+def test_embeddings_from_a_codebook_keep_its_distances(dim: int) -> None:
+    torch.manual_seed(0)
+    sources = torch.randn(4, 16)  # five variations of each of four sounds
+    centroids = (sources[:, None] + 0.01 * torch.randn(4, 5, 16)).flatten(0, 1)
+    model = LocalEncoder(LocalEncoderConfig(embedding="codebook"), num_tokens=21, dim=dim)
+    mask = model.embedding.weight[20].clone()
+    model.start_from_codebook(centroids)
+    e_KD = model.embedding.weight[:20].detach()
+    assert float(e_KD.std()) == pytest.approx(1.0)
+    assert torch.equal(model.embedding.weight[20], mask)
+    distances = torch.cdist(e_KD, e_KD)
+    alike = torch.block_diag(*[torch.ones(5, 5)] * 4).bool()
+    assert float(distances[alike].max()) < 0.1 * float(distances[~alike].min())

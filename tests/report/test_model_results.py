@@ -68,8 +68,10 @@ def fake_latency(models: list[str]) -> dict[str, Any]:
         medians = {stage: number * 2.0**place for place, stage in enumerate(STAGES)}
         times = medians | {"total": sum(medians.values())}
         milliseconds = {name: {"p50": one, "p95": 1.5 * one} for name, one in times.items()}
-        found[model] = {"beam": 4, "rate": 42.0 - number, "milliseconds": milliseconds}
-    return {"device": "a CPU", "utterances": 30, "mean_seconds": 2.5, "models": found}
+        size = {"beam": 4, "pieces": 9.5, "rate": 42.0 - number}
+        found[model] = size | {"milliseconds": milliseconds}
+    about = {"device": "a CPU", "clock": "wall clock", "utterances": 30, "mean_seconds": 2.5}
+    return about | {"models": found}
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +186,7 @@ def test_latency_table_and_bars() -> None:
     latency = fake_latency(["asr/raw", "asr/rate15_global"])
     latency["models"] = dict(reversed(latency["models"].items()))
     (_, row) = latency_table(latency).rows
-    assert row[:5] == ["asr/rate15_global", "40.0", "4", "2.0 / 3.0", "4.0 / 6.0"]
+    assert row[:6] == ["asr/rate15_global", "40.0", "4", "9.5", "2.0 / 3.0", "4.0 / 6.0"]
     assert row[-1] == "62.0 / 93.0"
     assert "30 utterances of 2.50 s" in describe_latency(latency)
     (axis,) = result_figures.latency_figure(latency).axes

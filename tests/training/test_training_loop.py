@@ -188,11 +188,18 @@ def test_two_processes_train_on_the_same_global_batches(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_what_needs_a_gpu_is_said_to_be_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("able", [True, False])
+def test_what_the_machine_cannot_do_is_said_to_be_left_out(
+    able: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_toy(tmp_path, max_steps=2, precision="bfloat16", compile=True)
-    assert "no GPU: training in float32, not compiled" in capsys.readouterr().err
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able})
+    run_toy(tmp_path / "rough", max_steps=2, precision="bfloat16", compile=True, clip_norm=1.0)
+    said = capsys.readouterr().err
+    assert "no GPU: not compiled" in said
+    assert ("no bfloat16 on this CPU: float32 instead" in said) != able
+    run_toy(tmp_path / "exact", max_steps=2, clip_norm=1.0)
+    rough, exact = (log_lines(tmp_path / name)[-1]["loss"] for name in ("rough", "exact"))
+    assert (rough != exact) == able and rough == pytest.approx(exact, rel=0.02)
 
 
 def test_progress_and_advice_stay_off_standard_output(

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from entcomp.encoder.packed import length_mask
+from entcomp.tasks.text.attention import RelativeAttention
 from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.espnet_parts import ConformerEncoder
 
@@ -37,6 +38,10 @@ class Encoder(nn.Module):
             use_cnn_module=conformer,
             cnn_module_kernel=config.encoder.kernel,
         )
+        # Made for embeddings that are small at first, it would drown what the blocks add to ours.
+        self.blocks.embed[0].xscale = 1.0
+        for block in self.blocks.encoders:
+            block.self_attn.__class__ = RelativeAttention  # other arithmetic, same parameters
         for block in self.blocks.encoders if conformer else ():
             block.conv_module.norm = _ChannelNorm(config.dim)
             block.conv_module.depthwise_conv.register_forward_pre_hook(self._zero_padding)

@@ -58,6 +58,8 @@ class TextModel(nn.Module):
             dropout_rate=config.dropout,
             positional_dropout_rate=config.dropout,
         )
+        # ESPnet multiplies by sqrt(dim), so that ones as large as torch makes them drown positions.
+        nn.init.normal_(self.decoder.embed[0].weight, std=config.dim**-0.5)
         self.ctc = CTC(vocabulary_size, config.dim)
 
     def encode(self, source: PackedTokens) -> tuple[Tensor, Tensor]:
@@ -72,9 +74,7 @@ class TextModel(nn.Module):
         losses = self._attention_loss(states_BMD, lengths_B, batch, pieces)
         weight = self.config.ctc_weight
         if weight > 0:
-            # ESPnet's is a mean over utterances of sums; where CTC cannot be, it is zero.
-            targets = batch.target_BL, batch.target_lengths_B
-            losses["ctc"] = self.ctc(states_BMD, lengths_B, *targets) * len(lengths_B) / pieces
+            losses["ctc"] = self._ctc_loss(states_BMD, lengths_B, batch) / pieces
         else:
             losses["ctc"] = losses["attention"].new_zeros(())
         losses["loss"] = (1 - weight) * losses["attention"] + weight * losses["ctc"]
@@ -86,6 +86,12 @@ class TextModel(nn.Module):
         ``accuracy`` is that of the decoder given the true previous pieces.
         """
         return self(batch)
+
+    def _ctc_loss(self, states_BMD: Tensor, lengths_B: Tensor, batch: TextBatch) -> Tensor:
+        """The sum over utterances, in float32; an utterance too short for CTC counts as zero."""
+        with torch.autocast(states_BMD.device.type, enabled=False):  # sums of many logarithms
+            mean = self.ctc(states_BMD.float(), lengths_B, batch.target_BL, batch.target_lengths_B)
+        return mean * len(lengths_B)
 
     def _attention_loss(
         self, states_BMD: Tensor, lengths_B: Tensor, batch: TextBatch, pieces: Tensor

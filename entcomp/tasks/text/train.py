@@ -6,6 +6,9 @@ import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from entcomp.config import load_config, save_config
 from entcomp.errors import EntcompError
 from entcomp.experiment import UnitsInfo, check_same
@@ -16,7 +19,8 @@ from entcomp.tasks.text.data import TextBatches
 from entcomp.tasks.text.model import TextModel, build_model
 from entcomp.tasks.text.vocabulary import Vocabulary
 from entcomp.training.evaluation import training_device
-from entcomp.training.loop import FitResult, fit, is_first_rank
+from entcomp.training.loop import FitResult, fit
+from entcomp.training.ranks import is_first_rank
 from entcomp.training.weights import load_weights
 
 
@@ -44,16 +48,24 @@ class TaskInfo:
 
 
 def train_text_model(
-    folder: Path, info: TaskInfo, config: TextTaskConfig, train: Corpus, dev: Corpus
+    folder: Path,
+    info: TaskInfo,
+    config: TextTaskConfig,
+    train: Corpus,
+    dev: Corpus,
+    centroids_KF: np.ndarray | None = None,
 ) -> FitResult:
     """Train in ``folder``, or go on where a killed run stopped; prints what it found.
 
+    ``centroids_KF`` are the codebook's, where the embeddings are to begin from them.
     Raises EntcompError if no stream is long enough for CTC, and for what `fit` does.
     """
     vocabulary = Vocabulary.train(train.texts, config.vocabulary)
     if config.ctc_weight > 0:
         _check_ctc(train, vocabulary)
     model = build_model(config, info.num_clusters, len(vocabulary))
+    if centroids_KF is not None:
+        model.local.start_from_codebook(torch.from_numpy(centroids_KF))
     size = sum(one.numel() for one in model.parameters())
     print(f"{folder}: {size / 1e6:.2f} M parameters, {len(vocabulary)} text pieces")
     batches, dev_batches = (

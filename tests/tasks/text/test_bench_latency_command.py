@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
 from typer.testing import CliRunner
 
@@ -72,6 +74,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_stages_and_their_sum(paths: tuple[Path, Path]) -> None:
     data, exp = paths
     options = ("--models", "asr/raw, asr/rate15_global", "--utterances", 3, "--warm-up", 1)
+    options += ("--repeats", 2)
     output = run("bench-latency", data, exp, *options)
     report = read_json(exp / "latency.json")
     assert report["utterances"] == 3 and report["mean_seconds"] == pytest.approx(1.25)
@@ -85,10 +88,37 @@ def test_stages_and_their_sum(paths: tuple[Path, Path]) -> None:
             assert 0 < times[name]["p50"] < times["total"]["p50"]
     assert groups["milliseconds"]["lm"]["p50"] > 10 * raw["milliseconds"]["lm"]["p50"]
     assert groups["rate"] < 0.5 * raw["rate"]
+    assert raw["pieces"] == groups["pieces"] == 3  # of "ab", and the space before it
     rows = (exp / "latency.md").read_text().splitlines()
     assert len([row for row in rows if row.startswith("| asr/")]) == 2
+
+
+def test_cpu_time_is_that_of_one_thread(
+    paths: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--models", "asr/raw", "--utterances", 1, "--warm-up", 0, "--cpu-time")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    with pytest.raises(EntcompError, match="--cpu-time: is a latency on one thread only"):
+        run("bench-latency", *paths, *options)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    before = time.process_time()
+    assert "CPU time" in run("bench-latency", *paths, *options)
+    total = read_json(paths[1] / "latency.json")["models"]["asr/raw"]["milliseconds"]["total"]
+    assert 0 < total["p50"] < 1000 * (time.process_time() - before)
 
 
 def test_model_that_is_not_there(paths: tuple[Path, Path]) -> None:
     with pytest.raises(EntcompError, match="asr/no: no such model; there are: rate15_global, raw"):
         run("bench-latency", *paths, "--models", "asr/no")
+
+
+def test_utterance_without_reference(paths: tuple[Path, Path]) -> None:
+    """Models that were hardly trained decoded texts of any length, and none was comparable."""
+    text = paths[0] / "test" / "text"
+    rest = text.read_text()
+    text.write_text("".join(rest.splitlines(keepends=True)[1:]))
+    try:
+        with pytest.raises(EntcompError, match="test0: no reference in text, and as many"):
+            run("bench-latency", *paths, "--models", "asr/raw")
+    finally:
+        text.write_text(rest)

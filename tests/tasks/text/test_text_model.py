@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from espnet.nets.batch_beam_search import BatchBeamSearch, BatchHypothesis
+from espnet.nets.scorers.ctc import CTCPrefixScorer
+from espnet.nets.scorers.length_bonus import LengthBonus
 
 from entcomp.config import load_config
 from entcomp.encoder.local import LocalEncoderConfig
-from entcomp.encoder.packed import PackedTokens, group_tokens
+from entcomp.encoder.packed import PackedTokens, group_tokens, length_mask
 from entcomp.errors import EntcompError
+from entcomp.tasks.text.attention import RelativeAttention
 from entcomp.tasks.text.config import DecodingConfig, EncoderConfig, TextTaskConfig, default_config
 from entcomp.tasks.text.corpus import ctc_length
+from entcomp.tasks.text.decoder_steps import DecoderSteps
+from entcomp.tasks.text.espnet_parts import RelPositionMultiHeadedAttention, end_detect
 from entcomp.tasks.text.model import IGNORED, TextBatch, TextModel, build_model, match_parameters
 from entcomp.tasks.text.search import TextSearch
 from entcomp.tasks.text.vocabulary import Vocabulary
@@ -49,6 +56,23 @@ def test_states_do_not_depend_on_padding(kind: str, training: bool) -> None:
         alone = PackedTokens.pack([group_tokens(one.numpy(), np.full(length, 2), False)])
         expected, _ = model.encode(alone)
         torch.testing.assert_close(row[:length], expected[0], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 9])
+def test_relative_attention_is_espnets(groups: int) -> None:
+    torch.manual_seed(0)
+    theirs, ours = RelPositionMultiHeadedAttention(2, 8, 0.0), RelativeAttention(2, 8, 0.0)
+    ours.load_state_dict(theirs.state_dict())
+    places_1RD = torch.randn(1, 2 * groups - 1, 8)
+    mask_B1T = length_mask(torch.tensor([groups, (groups + 1) // 2]))[:, None]
+    x_BTD, gradient_BTD = torch.randn(2, 2, groups, 8)
+    found = []
+    for attention in (theirs, ours):
+        leaf = x_BTD.clone().requires_grad_()
+        y_BTD = attention(leaf, leaf, leaf, places_1RD, mask_B1T)
+        y_BTD.backward(gradient_BTD)
+        found.append([y_BTD, leaf.grad, *(one.grad for one in attention.parameters())])
+    torch.testing.assert_close(*found, atol=1e-5, rtol=1e-5)
 
 
 def test_loss_is_a_mean_over_pieces_whatever_the_batch() -> None:
@@ -149,34 +173,39 @@ def test_vocabulary_too_small_is_an_error() -> None:
         Vocabulary.train(["abcdefgh ijklmnop"], config)
 
 
-def test_search_ends_beyond_the_number_of_groups(vocabulary: Vocabulary) -> None:
+def test_search_ends_beyond_the_number_of_groups(
+    vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """ESPnet bounds a text by the stream's length: a text of 7 pieces from 2 groups was cut."""
     model = build_model(TINY, UNITS, len(vocabulary)).eval()
     text = vocabulary.encode("bad cab")
 
-    def forced(tgt: torch.Tensor, *_: object, **__: object) -> tuple[torch.Tensor, list]:
-        ends = [*text, Vocabulary.eos][min(tgt.shape[1] - 1, len(text))]
-        logits = torch.full((len(tgt), len(vocabulary)), -20.0)
+    def forced(_: DecoderSteps, pieces_NL: torch.Tensor) -> torch.Tensor:
+        ends = [*text, Vocabulary.eos][min(pieces_NL.shape[1] - 1, len(text))]
+        logits = torch.full((len(pieces_NL), len(vocabulary)), -20.0)
         logits[:, ends] = 0.0
-        return logits, [torch.zeros(len(tgt), 1)] * len(model.decoder.decoders)
+        return logits
 
-    model.decoder.forward_one_step = forced  # type: ignore[method-assign]
+    monkeypatch.setattr(DecoderSteps, "__call__", forced)
     for ctc_weight, groups in ((0.0, 2), (0.01, 20)):
         search = TextSearch(model, vocabulary, DecodingConfig(beam=2, ctc_weight=ctc_weight))
-        assert vocabulary.decode(search.best(torch.zeros(groups, TINY.dim))) == "bad cab"
+        (found,) = search.best(torch.zeros(1, groups, TINY.dim), torch.tensor([groups]))
+        assert vocabulary.decode(found) == "bad cab"
 
 
 @pytest.mark.parametrize("ctc_weight", [0.3, 1.0])
-@pytest.mark.parametrize("groups", [1, 2, 9])
 def test_search_with_ctc_of_streams_shorter_than_their_text(
-    vocabulary: Vocabulary, groups: int, ctc_weight: float
+    vocabulary: Vocabulary, ctc_weight: float
 ) -> None:
     """ESPnet's CTC prefix scores crashed on the first piece beyond the last group."""
     model = build_model(TINY, UNITS, len(vocabulary)).eval()
     with torch.no_grad():
         model.decoder.output_layer.bias[Vocabulary.eos] = -1e4
     search = TextSearch(model, vocabulary, DecodingConfig(beam=2, ctc_weight=ctc_weight))
-    assert len(search.best(torch.randn(groups, TINY.dim))) <= groups
+    for groups in ([1], [2], [9], [9, 1, 2]):
+        states_BMD = torch.randn(len(groups), max(groups), TINY.dim)
+        found = search.best(states_BMD, torch.tensor(groups))
+        assert all(len(one) <= most for one, most in zip(found, groups, strict=True))
 
 
 def test_search_stops_at_max_tokens(vocabulary: Vocabulary) -> None:
@@ -184,5 +213,73 @@ def test_search_stops_at_max_tokens(vocabulary: Vocabulary) -> None:
     with torch.no_grad():
         model.decoder.output_layer.bias[Vocabulary.eos] = -1e4  # never ends by itself
     config = DecodingConfig(beam=2, ctc_weight=0.0, max_tokens=9)
-    found = TextSearch(model, vocabulary, config).best(torch.randn(4, TINY.dim))
+    search = TextSearch(model, vocabulary, config)
+    (found,) = search.best(torch.randn(1, 4, TINY.dim), torch.tensor([4]))
     assert len(found) == 9
+
+
+@pytest.mark.parametrize("ctc_weight", [0.0, 0.3])
+def test_search_of_a_given_number_of_pieces(vocabulary: Vocabulary, ctc_weight: float) -> None:
+    model = build_model(TINY, UNITS, len(vocabulary)).eval()
+    search = TextSearch(model, vocabulary, DecodingConfig(ctc_weight=ctc_weight, max_tokens=3))
+    found = search.best(torch.randn(2, 9, TINY.dim), torch.tensor([9, 4]), exactly=6)
+    assert [len(one) for one in found] == [6, 4 if ctc_weight else 6]
+    assert Vocabulary.eos not in found[0] + found[1]
+
+
+class EspnetSearch(BatchBeamSearch):
+    """ESPnet's search of one utterance, which ends as ours does."""
+
+    def post_process(self, i: int, *arguments: Any) -> BatchHypothesis:
+        running, ended = super().post_process(i, *arguments), arguments[-1]
+        over = end_detect([one.asdict() for one in ended], i)
+        return BatchHypothesis() if over else running
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ctc_weight": 0.3},
+        {"ctc_weight": 0.3, "length_bonus": 1.5},
+        {"ctc_weight": 0.0, "max_tokens": 12},
+        {"ctc_weight": 1.0, "beam": 2},
+        {"ctc_weight": 0.5, "beam": 1},
+    ],
+)
+def test_search_finds_what_espnet_finds_one_by_one(
+    vocabulary: Vocabulary, changes: dict[str, Any]
+) -> None:
+    config = DecodingConfig(**{"beam": 4, **changes})
+    model = build_model(TINY, UNITS, len(vocabulary)).eval()
+    torch.nn.init.normal_(model.decoder.output_layer.weight)  # else all texts are as likely
+    torch.nn.init.normal_(model.ctc.ctc_lo.weight)
+    torch.nn.init.constant_(model.decoder.output_layer.bias[Vocabulary.eos], -3)  # longer texts
+    espnet = EspnetSearch(
+        scorers={
+            "decoder": model.decoder,
+            "ctc": CTCPrefixScorer(model.ctc, Vocabulary.eos),
+            "length_bonus": LengthBonus(len(vocabulary)),
+        },
+        weights={
+            "decoder": 1 - config.ctc_weight,
+            "ctc": config.ctc_weight,
+            "length_bonus": config.length_bonus,
+        },
+        beam_size=config.beam,
+        vocab_size=len(vocabulary),
+        sos=Vocabulary.eos,
+        eos=Vocabulary.eos,
+        pre_beam_score_key="full" if config.ctc_weight < 1 else None,
+    )
+    lengths_B = torch.tensor([7, 25, 12, 1, 25])
+    states_BMD = torch.randn(5, 25, TINY.dim)
+    found = TextSearch(model, vocabulary, config).best(states_BMD, lengths_B)
+    lengths = set()
+    for pieces, states_MD, length in zip(found, states_BMD, lengths_B.tolist(), strict=True):
+        longest = min(length, config.max_tokens) if config.ctc_weight else config.max_tokens
+        with torch.inference_mode():
+            expected = espnet(states_MD[:length], maxlenratio=-float(longest))
+        # At its last step, it adds another end to a text that has ended.
+        assert pieces == [one for one in expected[0].yseq.tolist() if one != Vocabulary.eos]
+        lengths.add(len(pieces))
+    assert len(lengths) > 1  # they ended at different steps
