@@ -49,7 +49,8 @@ free_ports() {
 }
 
 write_config() {
-    local ports
+    local ports processors
+    processors=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc) # which obeys these two
     read -r -a ports < <(free_ports)
     cat >"$dir/slurm.conf" <<CONF
 ClusterName=local
@@ -59,7 +60,7 @@ SlurmdPort=${ports[1]}
 SlurmUser=$(id -un)
 SlurmdUser=$(id -un)
 AuthType=auth/munge
-AuthInfo=socket=$dir/munge.socket
+AuthInfo=socket=$dir/munge.socket,cred_expire=5
 CryptoType=crypto/munge
 CredType=cred/munge
 StateSaveLocation=$dir/state
@@ -79,7 +80,7 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 KillWait=5
 MailProg=/bin/true
-NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$memory State=UNKNOWN
+NodeName=$(hostname -s) NodeAddr=127.0.0.1 CPUs=$processors RealMemory=$memory State=UNKNOWN
 PartitionName=local Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
 }

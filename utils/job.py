@@ -27,6 +27,7 @@ from typing import NoReturn
 
 USAGE = """usage: {program} [options] [JOB=1:N] LOG COMMAND...
   --gpu N  --mem 8G  --num-threads N  --time D-HH:MM:SS   what one job needs
+  --num-nodes N  --num-tasks N                            nodes, and processes on each of them
   --max-jobs-run N                                        at most N jobs at a time
   --retries N                                             start failed jobs again, N times
 """
@@ -110,15 +111,20 @@ def parse(arguments: list[str]) -> Jobs:
 
 
 class RunningJob:
-    """A job that was started: its log has a head, its command a process group of its own."""
+    """A job that was started: its log has a head, its command a process group of its own.
 
-    def __init__(self, jobs: Jobs, number: int, environment: dict[str, str]) -> None:
+    ``again``: the same start once more, so that the log is continued.
+    """
+
+    def __init__(
+        self, jobs: Jobs, number: int, environment: dict[str, str], again: bool = False
+    ) -> None:
         self.log = jobs.log_of(number)
         self.threads = jobs.integer("num_threads", 1)
         self.begin = time.monotonic()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         command = jobs.command_of(number)
-        with open(self.log, "w", encoding="utf-8") as stream:
+        with open(self.log, "a" if again else "w", encoding="utf-8") as stream:
             stream.write(f"# {command}\n# Running on {socket.gethostname()}\n")
             stream.write(f"# Started at {_now()}\n#\n")
             stream.flush()
@@ -222,7 +228,8 @@ def run_for_slurm(path: Path, number: int) -> int:
     exit_file = path.parent / f"{number}.exit"
     # SLURM may have stopped this job to start it here again.
     exit_file.unlink(missing_ok=True)
-    job = RunningJob(load(path), number, environment={})
+    again = "SLURM_RESTART_COUNT" in os.environ
+    job = RunningJob(load(path), number, environment={}, again=again)
     signal.signal(signal.SIGTERM, lambda *_: job.signal(signal.SIGTERM))
     code = job.wait()
     temporary = exit_file.with_suffix(".tmp")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Run jobs on this machine, in the place of Kaldi's run.pl; see job.py for the call.
 
-As many jobs run at a time as there are processors (for `--num-threads`) or GPUs (for `--gpu`);
-each job with GPUs sees its own in CUDA_VISIBLE_DEVICES. `--mem`, `--time` and what else a cluster
-would want to know are read and not used.
+As many jobs run at a time as there are processors (for `--num-threads` of `--num-tasks`) or GPUs
+(for `--gpu`); each job with GPUs sees its own in CUDA_VISIBLE_DEVICES. `--mem`, `--time` and what
+else a cluster would want to know are read and not used.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ def gpus_here() -> list[str]:
 
 def slots(jobs: Jobs) -> list[dict[str, str]]:
     """One environment for each job that may run at a time; it names the job's own GPUs."""
+    if jobs.integer("num_nodes", 1) > 1:
+        raise UsageError("--num-nodes: this is one machine; take slurm.py, or 1")
     wanted = jobs.integer("gpu", 0)
     if wanted:
         gpus = gpus_here()
@@ -46,7 +48,8 @@ def slots(jobs: Jobs) -> list[dict[str, str]]:
         limit = jobs.integer("max_jobs_run", len(groups))
         return [{"CUDA_VISIBLE_DEVICES": ",".join(group)} for group in groups[:limit]]
     processors = len(os.sched_getaffinity(0))
-    fitting = processors // max(1, jobs.integer("num_threads", 1))
+    wanted = jobs.integer("num_threads", 1) * jobs.integer("num_tasks", 1)
+    fitting = processors // max(1, wanted)
     return [{} for _ in range(jobs.integer("max_jobs_run", max(1, fitting)))]
 
 

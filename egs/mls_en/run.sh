@@ -22,8 +22,10 @@
 # Options:
 #   --stage N, --stop-stage N   first and last stage
 #   --nj N                      jobs that share a stage's utterances
-#   --ngpu N                    GPUs of a job that can use them; 0 works, slowly
-#   --threads N                 processors of a job that reads audio
+#   --ngpu N                    GPUs of a job that can use one; 0 works, slowly
+#   --devices N                 GPUs of a node to train on (processes, with --ngpu 0)
+#   --num-nodes N               nodes to train on, under SLURM
+#   --threads N                 processors of a job that reads audio, and of a device that trains
 #   --data DIR, --exp DIR       where data dirs and results go (default: beside this script)
 #   --subset NAME               of MLS: 9hr, 1hr, 10hr (its limited supervision) or all
 #   --hours N                   of MLS, instead: so much of it, drawn by --seed
@@ -37,7 +39,9 @@
 #   --rates "HZ ..."            groups a second to aim at
 #   --backward                  train an LM of reversed units too, for the criterion bidirectional
 #   --asr-config, --st-config, --vc-config FILE   see conf/asr/, conf/st/, conf/vc/
+#   --exp-k2000 DIR             an experiment with --num-clusters 2000, for table 10
 #   --full                      train every model of the paper's tables, not the main ones alone
+#   --models "NAME ..."         train these of them only, such as "raw fixed2_max rate15_global"
 #   --seed N                    of the subset and the codebook
 #   --dry-run                   print the commands, and run none
 set -euo pipefail
@@ -47,6 +51,8 @@ stage=1
 stop_stage=12
 nj=$(nproc)
 ngpu=1
+devices=1
+num_nodes=1
 threads=4
 data=$here/data
 exp=$here/exp
@@ -67,12 +73,15 @@ backward=false
 asr_config=$here/../../conf/asr/paper.yaml
 st_config=$here/../../conf/st/paper.yaml
 vc_config=$here/../../conf/vc/paper.yaml
+exp_k2000=
 full=false
+models=
 dry_run=false
 # shellcheck source=../../utils/parse_options.sh
 . "$here/utils/parse_options.sh"
 [[ $# -eq 0 ]] || { echo "run.sh: unexpected argument $1; see $0 --help" >&2; exit 1; }
-for name in data exp lm_config asr_config st_config vc_config ${checkpoint:+checkpoint}; do
+for name in data exp lm_config asr_config st_config vc_config ${checkpoint:+checkpoint} \
+  ${exp_k2000:+exp_k2000}; do
   printf -v "$name" '%s' "$(realpath -m "${!name}")"
 done
 cd "$here"
@@ -104,6 +113,7 @@ job() {
 job_array() {
   local list=$log/$1.list commands
   commands=$(cat)
+  [[ -n $commands ]] || { echo "run.sh: no model '$models'; see --models in --help" >&2; exit 1; }
   if $dry_run; then
     echo "$commands"
   else
@@ -195,9 +205,9 @@ stage_3() {
 stage_4() {
   local cmd=("${train_cmd[@]}") direction
   for direction in $directions; do
-    job "train-lm_$direction" entcomp train-lm --config "$lm_config" --lm-units "$lm_units" \
-      --direction "$direction" ${lm_steps:+--max-steps "$lm_steps"} --sets train_mls \
-      --dev-sets dev_clean "$data" "$exp"
+    job "train-lm_$direction" "${train[@]}" train-lm --config "$lm_config" \
+      --lm-units "$lm_units" --direction "$direction" ${lm_steps:+--max-steps "$lm_steps"} \
+      "${machine[@]}" --sets train_mls --dev-sets dev_clean "$data" "$exp"
   done
 }
 
@@ -271,11 +281,21 @@ streams() {
     "rate$1_global "{max,average,attention} fixed{2,4}' '{average,attention}
 }
 
+# wanted: of the streams on standard input, those that --models names.
+wanted() {
+  local segments pooling
+  while read -r segments pooling; do
+    if [[ -z $models || " $models " == *" $segments${pooling:+_$pooling} "* ]]; then
+      echo "$segments $pooling"
+    fi
+  done
+}
+
 # text_model TASK NAME TEST_SET OPTIONS...: a command line that trains and decodes with one model.
 text_model() {
   local task=$1 name=$2 test_set=$3
   shift 3
-  printf '%s && ' "$(command_line entcomp "train-$task" --tag "$name" "$@")"
+  printf '%s && ' "$(command_line "${train[@]}" "train-$task" --tag "$name" "${machine[@]}" "$@")"
   command_line entcomp decode --model "$task/$name" --sets "$test_set"
 }
 
@@ -284,7 +304,7 @@ stage_7() {
   while read -r segments pooling; do
     text_model asr "$segments${pooling:+_$pooling}" test_clean --config "$asr_config" \
       --segments "$segments" ${pooling:+--pooling "$pooling"} --sets train_mls --dev-sets dev_clean
-  done < <(streams 15) | job_array train-asr
+  done < <(streams 15 | wanted) | job_array train-asr
 }
 
 stage_8() {
@@ -299,7 +319,7 @@ stage_8() {
         --lang "${corpus#*_}" --config "$st_config" --segments "$segments" \
         ${pooling:+--pooling "$pooling"} --sets "train_$corpus" --dev-sets "dev_$corpus"
     done
-  done < <(streams 15) | job_array train-st
+  done < <(streams 15 | wanted) | job_array train-st
 }
 
 stage_9() {
@@ -308,7 +328,7 @@ stage_9() {
   while read -r segments pooling; do
     voice_model "$segments${pooling:+_$pooling}" --config "$vc_config" --segments "$segments" \
       ${pooling:+--pooling "$pooling"} --sets train_mls --dev-sets dev_clean
-  done < <(streams 24) | job_array train-vc
+  done < <(streams 24 | wanted) | job_array train-vc
   cmd=("${gpu_cmd[@]}")
   job score-vc entcomp score-vc --sets test_clean "$data" "$exp"
 }
@@ -317,7 +337,7 @@ stage_9() {
 voice_model() {
   local name=$1
   shift
-  printf '%s && ' "$(command_line entcomp train-vc --tag "$name" "$@")"
+  printf '%s && ' "$(command_line "${train[@]}" train-vc --tag "$name" "${machine[@]}" "$@")"
   command_line entcomp convert --model "vc/$name" --sets test_clean --reference "$references" \
     ${checkpoint:+--checkpoint "$checkpoint"}
 }
@@ -327,17 +347,25 @@ stage_10() {
   job align-eval entcomp align-eval --sets test_clean "$data" "$exp"
 }
 
+# The streams of table 6.
 stage_11() {
-  local cmd=("${gpu_cmd[@]}")
+  local cmd=("${gpu_cmd[@]}") list
+  list=$(printf '%s\n' raw dedup 'fixed2 max' rate15_global rate7_global | wanted |
+    sed 's,^,asr/,; s, $,,; s, ,_,' | paste -sd,)
+  if [[ -z $list ]]; then
+    echo "run.sh: none of --models is in table 6"
+    return
+  fi
   job bench-latency entcomp bench-latency --sets test_clean \
-    ${checkpoint:+--checkpoint "$checkpoint"} \
-    --models asr/raw,asr/dedup,asr/fixed2_max,asr/rate15_global,asr/rate7_global "$data" "$exp"
+    ${checkpoint:+--checkpoint "$checkpoint"} --models "$list" "$data" "$exp"
 }
 
 stage_12() {
-  run local/tables.py "$exp"
+  run local/tables.py ${exp_k2000:+--exp-k2000 "$exp_k2000"} "$exp"
 }
 
+train=("${launch[@]}" entcomp)
+machine=(--devices "$devices" --num-nodes "$num_nodes")
 directions=forward
 backward_criterion=
 if $backward; then directions="forward backward" backward_criterion=bidirectional; fi

@@ -15,7 +15,7 @@ from entcomp.errors import EntcompError, SkippedUtterances
 from entcomp.files import Stage, sha256_file
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.shard import Shard
-from entcomp.kaldi.table import read_table
+from entcomp.kaldi.table import iter_table
 from entcomp.kaldi.wav import read_utterance
 from entcomp.progress import track
 
@@ -35,7 +35,7 @@ def align_set(
 
     ``aligner`` is what names the aligner and its settings. Returns counts of ``aligned`` and
     ``unaligned`` utterances, or None if the folder was whole. Raises EntcompError if there is no
-    text, and if nothing at all could be aligned.
+    text, and if nothing at all could be aligned of a set that is no shard.
     """
     text = data_set.path / "text"
     inputs = {
@@ -61,7 +61,7 @@ def align_set(
             aligned += 1
     listed = folder / f"unaligned{shard.suffix}.txt"
     unaligned.write(listed)
-    if not aligned and unaligned:
+    if not aligned and unaligned and shard.count == 1:
         raise EntcompError(f"{listed}: no utterance could be aligned; the reasons stand there")
     counts = {"aligned": aligned, "unaligned": len(unaligned)}
     stage.finish(counts)
@@ -72,11 +72,13 @@ def _transcripts(
     data_set: DataDir, shard: Shard, unaligned: SkippedUtterances, allow_pipes: bool
 ) -> Iterator[Transcript]:
     """The shard's utterances that have a text; the others go to ``unaligned``."""
-    texts = read_table(data_set.path / "text", empty_values=True)
+    total = sum(1 for _ in data_set.ids())
+    utterances = list(shard.take(data_set.utterances(), total))
+    ids = {utterance.utt_id for utterance in utterances}
+    texts = _of(ids, data_set.path / "text")
     utt2spk = data_set.path / "utt2spk"
-    speakers = read_table(utt2spk) if utt2spk.exists() else {}
-    utterances = list(data_set.utterances())
-    for utterance in shard.take(utterances, len(utterances)):
+    speakers = _of(ids, utt2spk) if utt2spk.exists() else {}
+    for utterance in utterances:
         utt_id = utterance.utt_id
         if "/" in utt_id:
             raise EntcompError(f"{data_set.path}: {utt_id} cannot name a file; rename it")
@@ -86,6 +88,11 @@ def _transcripts(
             yield Transcript(utt_id, speaker, texts[utt_id], read)
         else:
             unaligned.reasons[utt_id] = "no text"
+
+
+def _of(ids: set[str], path: Path) -> dict[str, str]:
+    """The part of a table that a shard needs."""
+    return {key: value for key, value in iter_table(path, empty_values=True) if key in ids}
 
 
 def _read(

@@ -22,6 +22,7 @@ class Output(str, Enum):
     entropy = "entropy"
     entropy_backward = "entropy_backward"
     groups = "groups"
+    align = "align"
 
 
 def merge_shards(
@@ -46,6 +47,11 @@ def merge_shards(
         raise EntcompError("merge-shards groups needs --tag, and nothing else does")
     mark = "stage_backward" if output is Output.entropy_backward else "stage"
     for data_set in find_sets(data, sets):
+        if output is Output.align:
+            folder, ids = experiment.alignments(data_set.name), data_set.ids()
+            outputs = shard.merge_file_shards(folder, ".TextGrid", shards, ids, "unaligned")
+            print(f"{data_set.name}: {outputs['aligned']} alignments of {shards} shards merged")
+            continue
         folder = {
             Output.units: experiment.units(data_set.name),
             Output.groups: experiment.segments(tag or "") / data_set.name,
@@ -64,7 +70,7 @@ def _upstream_ids(
     from entcomp.segmentation.source import Source
 
     if output is Output.units:
-        return (utterance.utt_id for utterance in data_set.utterances())
+        return data_set.ids()
     scp = experiment.units(data_set.name) / "units.scp"
     if tag is not None:
         criterion = read_json(experiment.segments(tag) / "threshold.json")["criterion"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -52,14 +53,17 @@ class DataDir:
                 )
             yield Utterance(utt_id, self._resolve(recordings[recording]), start, end)
 
+    def ids(self) -> Iterator[str]:
+        """Ids in order; unlike `utterances`, this looks for no recording on the disk."""
+        source = "segments" if (self.path / "segments").exists() else "wav.scp"
+        return (utt_id for utt_id, _ in iter_table(self.path / source))
+
     def ids_without_audio(self) -> list[str]:
         """Utterances that stand in ``text`` only; empty where there is no ``text``."""
         if not (self.path / "text").exists():
             return []
-        source = "segments" if (self.path / "segments").exists() else "wav.scp"
-        audio = (utt_id for utt_id, _ in iter_table(self.path / source))
         text = (utt_id for utt_id, _ in iter_table(self.path / "text", empty_values=True))
-        return list(_missing(text, audio))
+        return list(_missing(text, self.ids()))
 
     def audio_sha256(self) -> str:
         """What names the recordings and their segments: SHA-256 of ``wav.scp``, ``segments``."""
@@ -68,7 +72,7 @@ class DataDir:
 
     def _resolve(self, wav: str) -> str:
         """Kaldi's paths are relative to the working directory; else try the data dir itself."""
-        if wav.endswith("|") or Path(wav).exists():
+        if wav.endswith("|") or os.path.isabs(wav) or os.path.exists(wav):
             return wav
         beside = self.path / wav
         return str(beside) if beside.exists() else wav

@@ -82,7 +82,40 @@ def merge_shards(
     archives one behind the other, which is the archive of a single run. Returns its outputs.
     Raises EntcompError if a shard is not there, is unlike the first, or has not its utterances.
     """
-    suffixes = [Shard(index, count).suffix for index in range(1, count + 1)]
+    suffixes = _suffixes(count)
+    combined, outputs, skipped = _join(folder, mark, mark.replace("stage", "skipped"), suffixes)
+    merge_scps(folder, name, count, (utt_id for utt_id in upstream if utt_id not in skipped))
+    outputs["sha256"] = sha256_files(folder / f"{name}{suffix}.ark" for suffix in suffixes)
+    combined.finish(outputs)
+    return outputs
+
+
+def merge_file_shards(
+    folder: Path, extension: str, count: int, upstream: Iterable[str], listing: str
+) -> dict[str, Any]:
+    """As `merge_shards`, for a stage that writes ``<utt_id><extension>``, all shards to one folder.
+
+    ``listing`` names the lists of those that it could do nothing with, as in ``unaligned``.
+    """
+    combined, outputs, left_out = _join(folder, "stage", listing, _suffixes(count))
+    for utt_id in upstream:
+        path = folder / f"{utt_id}{extension}"
+        if utt_id not in left_out and not path.exists():
+            raise EntcompError(
+                f"{path}: no such file, nor a reason in {listing}.txt; rerun a shard"
+            )
+    combined.finish(outputs)
+    return outputs
+
+
+def _suffixes(count: int) -> list[str]:
+    return [Shard(index, count).suffix for index in range(1, count + 1)]
+
+
+def _join(
+    folder: Path, mark: str, listing: str, suffixes: list[str]
+) -> tuple[Stage, dict[str, Any], dict[str, str]]:
+    """The stage of the whole, begun; what its mark will hold; why utterances were left out."""
     stages = [_read_shard(folder, f"{mark}{suffix}") for suffix in suffixes]
     for suffix, stage in zip(suffixes, stages, strict=True):
         if stage["inputs"] != stages[0]["inputs"]:
@@ -92,12 +125,8 @@ def merge_shards(
             )
     combined = Stage(folder, stages[0]["inputs"], mark)
     combined.start()
-    skipped = _merge_skipped(folder, mark.replace("stage", "skipped"), suffixes)
-    merge_scps(folder, name, count, (utt_id for utt_id in upstream if utt_id not in skipped))
-    outputs = _sums([stage["outputs"] for stage in stages])
-    outputs["sha256"] = sha256_files(folder / f"{name}{suffix}.ark" for suffix in suffixes)
-    combined.finish(outputs)
-    return outputs
+    left_out = _merge_skipped(folder, listing, suffixes)
+    return combined, _sums([stage["outputs"] for stage in stages]), left_out
 
 
 def _read_shard(folder: Path, name: str) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +137,7 @@ def _write(
     skipped: SkippedUtterances,
 ) -> dict[str, Any]:
     digest = hashlib.sha256()
-    offsets = [0]
+    offsets = array("q", [0])
     with (
         atomic_path(folder / f"{name}.units") as units_path,
         atomic_path(folder / f"{name}.offsets") as offsets_path,

@@ -38,7 +38,7 @@ class Dumper:
 
         Raises EntcompError for a bad utterance unless they are skipped.
         """
-        total = sum(1 for _ in data_set.utterances())
+        total = sum(1 for _ in data_set.ids())
         if total == 0:
             raise EntcompError(f"{data_set.path}: no utterances")
         stage = self._stage(data_set, shard)

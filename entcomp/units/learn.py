@@ -47,7 +47,7 @@ def learn_kmeans(
     skipped = SkippedUtterances(learning.skip_bad)
     sample = FrameSample(learning.max_frames, learning.seed)
     for data_set in sets:
-        total = sum(1 for _ in data_set.utterances())
+        total = sum(1 for _ in data_set.ids())
         found = iter_features(data_set.utterances(), extractor, skipped, num_jobs, allow_pipes)
         for features in track(found, f"{data_set.name}: features", total):
             sample.add(f"{data_set.name}/{features.utt_id}", features.values)

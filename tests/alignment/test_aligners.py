@@ -229,6 +229,26 @@ def test_shards_share_a_folder(tmp_path: Path, fake_mfa: Path) -> None:
     }
 
 
+def test_merged_shards_are_what_one_run_leaves(tmp_path: Path, fake_mfa: Path) -> None:
+    """The first shard aligns nothing, which is an error of a whole set only."""
+    data = make_data(tmp_path, {"a1": "mumble", "a2": None, "b1": "bye", "b2": "so"})
+    options = ["--nj", 2, "--mfa-dictionary", "my_dict"]
+    assert run("align", *options, data, tmp_path / "one")[0] == 0
+    for part in ("1/2", "2/2"):
+        code, _, err = run("align", *options, "--shard", part, data, tmp_path / "parts")
+        assert code == 0, err
+    merge = ["merge-shards", "align", "--shards", 2, data, tmp_path / "parts"]
+    assert run(*merge)[:2] == (0, "test: 2 alignments of 2 shards merged\n")
+    one, parts = (tmp_path / name / "align" / "test" for name in ("one", "parts"))
+    for path in one.iterdir():
+        assert (parts / path.name).read_bytes() == path.read_bytes(), path.name
+    assert run("align", *options, data, tmp_path / "parts")[1] == "test: whole, skipped\n"
+    (parts / "b2.TextGrid").unlink()
+    code, _, err = run(*merge)
+    assert code == 1 and "b2.TextGrid: no such file, nor a reason in unaligned.txt" in err
+    assert not (parts / "stage.json").exists()
+
+
 def test_what_fails_now_leaves_no_older_grid(tmp_path: Path, fake_mfa: Path) -> None:
     data = make_data(tmp_path, {"a1": "hello", "a2": "bye"})
     options = ["--nj", 2, "--mfa-dictionary", "my_dict", data, tmp_path / "exp"]

@@ -6,12 +6,14 @@ As a program: `make_tiny_mls.py DATA_DIR FOLDER` makes `FOLDER/mls_english` and
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 from entcomp.kaldi.datadir import DataDir
@@ -49,18 +51,35 @@ def made_recordings(readers: Iterable[int] = (61, 610, 4800), books: int = 2) ->
     ]
 
 
-def real_recordings(data_dir: Path, count: int = 12, seconds: float = 4.0) -> list[Recording]:
-    """The first ``count`` utterances no longer than ``seconds``; a reader for each two of them."""
+def real_recordings(
+    data_dir: Path,
+    count: int = 12,
+    longest: float = 4.0,
+    shortest: float = 0.0,
+    first_reader: int = 1000,
+) -> list[Recording]:
+    """The first ``count`` utterances of such lengths (s); a reader for each two of them."""
     texts = read_table(data_dir / "text")
     found: list[Recording] = []
     for utterance in DataDir(data_dir.name, data_dir).utterances():
         samples = read_utterance(utterance, SAMPLE_RATE)
-        if len(samples) <= seconds * SAMPLE_RATE:
-            reader = 1000 + len(found) // 2
+        if shortest <= len(samples) / SAMPLE_RATE <= longest:
+            reader = first_reader + len(found) // 2
             found.append(Recording(reader, 7, texts[utterance.utt_id].lower(), samples))
         if len(found) == count:
             break
     return found
+
+
+def prompts(repository: Path, folder: Path) -> Path:
+    """Some English prompts as a Kaldi data dir; a test is skipped where there are none."""
+    downloads = repository / "egs/asterisk/downloads/prompts"
+    if not downloads.is_dir():
+        pytest.skip("no prompts here; egs/asterisk/run.sh --stop-stage 0 downloads them")
+    prepare = repository / "egs/asterisk/local/prepare_data.py"
+    command = [sys.executable, prepare, "--subset", "60", downloads, folder / "flac", folder]
+    subprocess.run(command, check=True)
+    return folder / "train_en"
 
 
 def write_audio(path: Path, samples: np.ndarray) -> None:
@@ -118,11 +137,35 @@ COMMON_VOICE_HEADER = "client_id\tpath\tsentence\tup_votes\tdown_votes\tage\tgen
 
 def make_common_voice(root: Path, language: str, sentences: dict[str, str]) -> list[str]:
     """``validated.tsv`` of Common Voice 4.0, a client for each two clips; the clips' names."""
-    append(root / "validated.tsv", COMMON_VOICE_HEADER)
+    if not (root / "validated.tsv").exists():
+        append(root / "validated.tsv", COMMON_VOICE_HEADER)
     for position, (clip, sentence) in enumerate(sentences.items()):
         client = f"{position // 2:x}" * 128
         append(root / "validated.tsv", f"{client[:128]}\t{clip}\t{sentence}\t2\t0\t\t\t")
     return list(sentences)
+
+
+def make_cvss(
+    archive: Path, root: Path, language: str, split: str, recordings: Iterable[Recording]
+) -> None:
+    """Add English recordings to a split of CVSS-C, and what they translate to Common Voice."""
+    for one in recordings:
+        clip = f"common_voice_{language}_{one.reader}{one.book}{len(one.samples)}.mp3"
+        make_common_voice(root, language, {clip: f"« {one.text} »"})
+        append(archive / f"{split}.tsv", f"{clip}\t{one.text}")
+        write_audio(archive / split / f"{clip}.wav", one.samples)
+
+
+def make_covost(table: Path, root: Path, split: str, recordings: Iterable[Recording]) -> None:
+    """Add clips to Common Voice in English, and translations of a split to CoVoST 2."""
+    if not table.exists():
+        append(table, "path\ttranslation\tsplit")
+    for one in recordings:
+        clip = f"common_voice_en_{one.reader}{one.book}{len(one.samples)}.mp3"
+        make_common_voice(root, "en", {clip: one.text})
+        append(table, f"{clip}\t{one.text[::-1]}\t{split}")
+        write_audio(root / "clips" / f"{clip}.wav", one.samples)
+        (root / "clips" / f"{clip}.wav").rename(root / "clips" / clip)
 
 
 def main() -> None:

@@ -286,6 +286,18 @@ def test_covost_from_english(tmp_path: Path) -> None:
     assert list(read_table(tmp_path / "test/text.zh").values()) == ["三百"]
 
 
+def test_covost_quotes_are_not_escaped(tmp_path: Path) -> None:
+    """Its tables have a backslash before each quote."""
+    voice, covost = tmp_path / "en", tmp_path / "covost_v2.en_zh-CN.tsv"
+    (name,) = make_common_voice(voice, "en", {"common_voice_en_5.mp3": "He said no."})
+    write_audio(voice / "clips/common_voice_en_5.wav", made_recordings()[0].samples)
+    (voice / "clips/common_voice_en_5.wav").rename(voice / "clips" / name)
+    append(covost, "path\ttranslation\tsplit")
+    append(covost, name + '\t他说\\"不\\"。\ttrain')
+    prepared("covost", covost, voice, tmp_path / "train", "--lang", "zh")
+    assert list(read_table(tmp_path / "train/text.zh").values()) == ['他说"不"。']
+
+
 def test_a_column_that_is_not_there(tmp_path: Path) -> None:
     append(tmp_path / "covost.tsv", "path\tsplit")
     append(tmp_path / "en/validated.tsv", "client_id\tpath\tsentence")

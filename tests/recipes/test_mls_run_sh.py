@@ -99,6 +99,32 @@ def test_many_jobs_share_a_stage_and_are_merged() -> None:
     assert "--shard" not in alone
 
 
+@pytest.mark.parametrize(("stage", "models"), [(4, 1), (7, 6), (8, 6), (9, 6)])
+def test_trainings_on_many_gpus_are_started_by_srun(stage: int, models: int) -> None:
+    words = ["--stage", str(stage), "--stop-stage", str(stage), "--threads", "8"]
+    many = [*words, "--devices", "4", "--num-nodes", "2"]
+    corpora = {"COVOST": "/covost", "COMMON_VOICE": "/cv"}
+    output = dry(*many, CMD_BACKEND="slurm", **corpora)
+    assert (
+        output.count("srun --kill-on-bad-exit=1 --input=none --cpus-per-task=8 entcomp") == models
+    )
+    assert output.count("--devices 4 --num-nodes 2") == models
+    assert "--gpu 4 --num-nodes 2 --num-tasks 4 --num-threads 8" in output
+    assert "srun" not in dry(*many, **corpora)
+    assert "srun" not in dry(*words, CMD_BACKEND="slurm", **corpora)
+    on_processors = dry(*many, "--ngpu", "0", CMD_BACKEND="slurm", **corpora)
+    assert "--gpu 0 --num-nodes 2 --num-tasks 4" in on_processors
+
+
+def test_some_models_of_the_tables() -> None:
+    output = dry("--stage", "7", "--stop-stage", "11", "--models", "raw fixed4_max")
+    assert output.count("train-asr --tag") == output.count("train-vc --tag") == 2
+    assert "--models asr/raw " in output, "of those whose latency is in the tables"
+    result = run("--dry-run", "--stage", "7", "--stop-stage", "7", "--models", "rate9_global")
+    assert result.returncode == 1
+    assert "no model 'rate9_global'; see --models in --help" in result.stderr
+
+
 def test_no_translation_without_its_corpora() -> None:
     assert "cvss" not in dry("--stop-stage", "3")
     assert "no corpus for translation in db.sh" in dry("--stage", "8", "--stop-stage", "8")

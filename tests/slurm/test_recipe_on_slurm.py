@@ -11,7 +11,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "recipes"))
 
-from make_tiny_mls import make_librispeech, make_mls, real_recordings
+from make_tiny_mls import make_librispeech, make_mls, prompts, real_recordings
 
 LM = """
 layers: 1
@@ -38,13 +38,7 @@ OPTIONS = {
 @pytest.fixture
 def corpora(tmp_path: Path, repository: Path) -> Path:
     """A dozen prompts in the layouts of MLS and LibriSpeech."""
-    prompts = repository / "egs/asterisk/downloads/prompts"
-    if not prompts.is_dir():
-        pytest.skip("no prompts here; egs/asterisk/run.sh --stop-stage 0 downloads them")
-    prepare = repository / "egs/asterisk/local/prepare_data.py"
-    folders = [prompts, tmp_path / "flac", tmp_path / "prompts"]
-    subprocess.run([sys.executable, prepare, "--subset", "60", *folders], check=True)
-    recordings = real_recordings(tmp_path / "prompts" / "train_en")
+    recordings = real_recordings(prompts(repository, tmp_path / "prompts"))
     make_mls(tmp_path / "mls_english", recordings[:8])
     make_librispeech(tmp_path / "LibriSpeech/dev-clean", recordings[8:10])
     make_librispeech(tmp_path / "LibriSpeech/test-clean", recordings[10:12])

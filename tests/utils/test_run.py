@@ -174,3 +174,17 @@ def _until(condition: object, seconds: float = 10.0) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.05)
+
+
+def test_more_nodes_than_this_one(tmp_path: Path) -> None:
+    result = run(tmp_path, "--num-nodes", "2", "log", "true")
+    assert result.returncode == 1
+    assert "--num-nodes: this is one machine; take slurm.py, or 1" in result.stderr
+
+
+def test_processors_are_counted_for_each_task(tmp_path: Path) -> None:
+    """A job of as many tasks as there are processors runs alone."""
+    tasks = str(len(os.sched_getaffinity(0)))
+    script = "mkdir busy; sleep 0.2; rmdir busy"
+    words = ["--num-tasks", tasks, "JOB=1:3", "l.JOB", "bash", "-ec", script]
+    assert run(tmp_path, *words).returncode == 0

@@ -97,6 +97,17 @@ def test_only_failed_jobs_are_submitted_again(cluster: Path) -> None:
     assert "job 2 failed (exit code 1); l.2 ends:" in errors
 
 
+def test_a_job_that_slurm_starts_again_goes_on_with_its_log(cluster: Path) -> None:
+    sbatch = SBATCH.replace("SLURM_ARRAY", "SLURM_RESTART_COUNT=1 SLURM_ARRAY")
+    command(cluster, "sbatch", sbatch)
+    (cluster / "log").write_text("said before\n")
+    assert slurm(cluster, "log", "echo", "said again")[0] == 0
+    assert [line for line in (cluster / "log").read_text().splitlines() if line[0] != "#"] == [
+        "said before",
+        "said again",
+    ]
+
+
 def test_a_job_that_vanishes_is_failed_after_the_grace(cluster: Path) -> None:
     (cluster / "lost").write_text("2\n")
     code, errors = slurm(cluster, "JOB=1:2", "l.JOB", "true")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def main() -> None:
         pairs = paired(arguments.covost, clips, SPLITS[arguments.split], dropped)
         for utt_id, clip, sentence, target in corpus.sort_rows(pairs):
             audio = arguments.common_voice / "clips" / clip
-            texts = {"": corpus.english(sentence), arguments.lang: corpus.translation(target)}
+            translated = corpus.translation(unescape(target))
+            texts = {"": corpus.english(sentence), arguments.lang: translated}
             if not audio.exists():
                 dropped.add(clip, "no audio")
             elif not all(texts.values()):
@@ -70,6 +72,11 @@ def paired(
             continue
         _, sentence, client = row
         yield f"{client[:SPEAKER_DIGITS]}-{Path(clip).stem}", clip, sentence, target
+
+
+def unescape(text: str) -> str:
+    """CoVoST was written without quoting, a backslash before each quote in the text."""
+    return re.sub(r"\\(.)", r"\1", text)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,150 @@
+"""Time and peak memory of what grows with the corpus, on made-up files of its size.
+
+    python tests/bench/simulated_load.py FOLDER [--utterances 11000000] [--hours 500]
+
+FOLDER receives about 4 GB, which stay there for another run. Each line of the table is a process of
+its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from fake_experiment import Fake, write_calibration
+
+from entcomp.experiment import Experiment, UnitsInfo
+from entcomp.files import Stage
+from entcomp.kaldi.ark import ArkWriter
+from entcomp.kaldi.shard import Shard
+
+SHARDS = 8
+SECONDS = 14.8  # of an utterance of MLS English
+FRAME_RATE = 50
+BLOCK = 2_000  # utterances made at once
+CODE = {
+    "wav.scp, one after the other": "from entcomp.kaldi.datadir import find_sets\n"
+    "print(sum(1 for _ in find_sets(data / 'many')[0].utterances()))",
+    "wav.scp as a dict": "from entcomp.kaldi.table import read_table\n"
+    "print(len(read_table(data / 'many/wav.scp')))",
+    "units.scp and its archives": "from entcomp.kaldi.ark import iter_vectors\n"
+    "print(sum(1 for _ in iter_vectors(exp / 'units/many/units.scp')))",
+    "packing units for the LM": "from entcomp.experiment import Experiment\n"
+    "from entcomp.lm.corpus import UnitSet, pack_corpus\n"
+    "units = UnitSet.open(Experiment(exp), 'many', Experiment(exp).units_info())\n"
+    "print(len(pack_corpus([units], 'raw', exp / 'packed', 'train', False)))",
+}
+
+
+def utt_id_of(number: int) -> str:
+    """As long as those of MLS."""
+    return f"{number // 500:06d}_{number // 100:06d}_{number:09d}"
+
+
+def make_many(data: Path, experiment: Experiment, utterances: int) -> None:
+    """``wav.scp`` of so many utterances, and the shards of their units, two for each.
+
+    One after the other: what this process holds would count as its children's memory.
+    """
+    (data / "many").mkdir(parents=True)
+    with open(data / "many/wav.scp", "w", encoding="utf-8") as stream:
+        for utt_id in map(utt_id_of, range(utterances)):
+            reader, book, _ = utt_id.split("_")
+            path = f"/corpora/mls_english_opus/train/audio/{reader}/{book}/{utt_id}.opus"
+            stream.write(f"{utt_id} {path}\n")
+    units = np.array([3, 7], np.int32)
+    folder = experiment.units("many")
+    for index in range(1, SHARDS + 1):
+        shard = Shard(index, SHARDS)
+        with ArkWriter(folder, f"units{shard.suffix}") as ark:
+            for number in range(*shard.bounds(utterances)):
+                ark.write(utt_id_of(number), units)
+        Stage(folder, {"codebook_sha256": "c0de"}, f"stage{shard.suffix}").finish(ark.summary)
+
+
+def entropies(hours: float) -> Iterator[tuple[str, np.ndarray]]:
+    """Utterances of 14.8 s; a long tail, below ln 500."""
+    generator = np.random.default_rng(0)
+    length = round(SECONDS * FRAME_RATE)
+    for first in range(0, round(hours * 3600 / SECONDS), BLOCK):
+        block = np.minimum(generator.gamma(2.0, 0.7, (BLOCK, length)), 6.2).astype(np.float32)
+        for number, row in enumerate(block, start=first):
+            yield f"utt{number:09d}", row
+
+
+def make_long(fake: Fake, hours: float) -> None:
+    """Entropies of so many hours, and their calibration, on a part of them."""
+    folder = fake.experiment.entropy("long")
+    (fake.data / "long").mkdir()
+    (fake.data / "long/text").write_text("utt x\n")
+    stage = Stage(folder, {"codebook_sha256": "c0de", "lm_sha256": "lm_forward"})
+    stage.start()
+    part = {}
+    with ArkWriter(folder, "entropy") as ark:
+        for utt_id, row in entropies(hours):
+            ark.write(utt_id, row)
+            if len(part) < BLOCK:
+                part[utt_id] = row
+    stage.finish(ark.summary)
+    fake.entropies["forward"]["long"] = part
+    write_calibration(fake, "long", "forward")
+
+
+def measure(what: str, command: list[str]) -> None:
+    """Run a command; a row of the table of its time and peak memory."""
+    begin = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    said = process.stderr.read().decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{what}: {said}")
+    seconds = time.monotonic() - begin
+    print(
+        f"| {what} | {seconds:.0f} s | {usage.ru_utime + usage.ru_stime:.0f} s "
+        f"| {usage.ru_maxrss / 2**20:.2f} GB |",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--utterances", type=int, default=11_000_000)
+    parser.add_argument("--hours", type=float, default=500)
+    arguments = parser.parse_args()
+    fake = Fake(
+        arguments.folder / "data",
+        Experiment(arguments.folder / "exp"),
+        {},
+        {"forward": {}, "backward": {}},
+    )
+    if not arguments.folder.exists():
+        UnitsInfo("imported", 0, 500, 16000, 320, 0, "c0de").write(fake.experiment.units_json)
+        make_many(fake.data, fake.experiment, arguments.utterances)
+        make_long(fake, arguments.hours)
+    print("| what | wall | processor | peak memory |\n|---|---:|---:|---:|")
+    entcomp = str(Path(sys.executable).with_name("entcomp"))
+    places = [str(fake.data), str(fake.experiment.path)]
+    merge = ["merge-shards", "units", "--shards", str(SHARDS), "--sets", "many"]
+    many, long = f"{arguments.utterances:,} utterances", f"{arguments.hours:g} h"
+    measure(f"merge-shards units, {many}", [entcomp, *merge, *places])
+    for what, code in CODE.items():
+        start = "import sys; from pathlib import Path\ndata, exp = map(Path, sys.argv[1:])\n"
+        measure(f"{what}, {many}", [sys.executable, "-c", start + code, *places])
+    for criterion in ("global", "peak"):
+        options = ["--criterion", criterion, "--target-rate", "10", "--sets", "long"]
+        measure(f"segment, {criterion}, {long}", [entcomp, "segment", *options, *places])
+
+
+if __name__ == "__main__":
+    main()
