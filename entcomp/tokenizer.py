@@ -120,9 +120,17 @@ class Tokenizer:
     def rule(self, target_rate: float = 15.0, criterion: str = "global") -> Rule:
         """Thresholds that give ``target_rate`` groups a second on the calibration set.
 
-        Raises EntcompError for a rate out of reach, and for an experiment without calibration.
+        Raises EntcompError as `resolve` does.
         """
-        request = Request(criterion, target_rate=None if criterion == "dedup" else target_rate)
+        rate = None if criterion == "dedup" else target_rate
+        return self.resolve(Request(criterion, target_rate=rate))
+
+    def resolve(self, request: Request) -> Rule:
+        """The rule that a request means, such as ``Request("fixed", window=4)``.
+
+        Raises EntcompError for options that do not go together, a threshold or rate out of reach,
+        and where the experiment has no calibration and one is needed.
+        """
         request.check()
         return resolve(request, self.experiment, self.info.frame_shift)
 
@@ -193,7 +201,7 @@ class Tokenizer:
         entropies = [self._entropy(units, direction) for direction in rule.directions]
         backward = entropies[1] if len(entropies) > 1 else None
         values = entropies[0] if entropies else units
-        rows = Rows.join([(recording.name, values, backward)])
+        rows = Rows.join([(recording.utt_id, values, backward)])  # which seeds random ones
         ((_, groups),) = rows.split(group_starts(rows, rule))
         return Tokenized(
             units=units,

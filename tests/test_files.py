@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 
 import pytest
 
@@ -10,6 +11,7 @@ from entcomp.errors import EntcompError, SkippedUtterances
 from entcomp.files import (
     Stage,
     atomic_path,
+    locked,
     read_json,
     read_stage,
     sha256_file,
@@ -44,6 +46,32 @@ def test_full_disk_names_the_file_and_leaves_nothing(tmp_path):
         write_json(tmp_path / "a.json", {"a": 1})
     assert caught.value.filename == str(tmp_path / "a.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_comes_second_waits(tmp_path):
+    seen = []
+    inside, leave = threading.Event(), threading.Event()
+
+    def first():
+        with locked(tmp_path / "new"):
+            inside.set()
+            leave.wait(10)
+            seen.append("first")
+
+    def second():
+        with locked(tmp_path / "new"):
+            seen.append("second")
+
+    threads = [threading.Thread(target=one) for one in (first, second)]
+    threads[0].start()
+    inside.wait(10)
+    threads[1].start()
+    threads[1].join(0.2)
+    assert threads[1].is_alive() and not seen
+    leave.set()
+    for one in threads:
+        one.join(10)
+    assert seen == ["first", "second"]
 
 
 def test_hashes(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -44,13 +45,18 @@ def babble(seconds: float, seed: int = 0, rate: int = RATE) -> np.ndarray:
     return noise.clip(-1, 1).astype(np.float32)
 
 
-def make_pipeline(folder: Path, lm_units: LmUnits = "dedup") -> Experiment:
-    """EXP on eight recordings of DATA/train, both in ``folder``."""
+def make_pipeline(
+    folder: Path,
+    lm_units: LmUnits = "dedup",
+    waveforms: Mapping[str, np.ndarray] | None = None,
+) -> Experiment:
+    """EXP on the recordings of DATA/train, both in ``folder``; by default eight of `babble`."""
     data, experiment = folder / "data" / "train", Experiment(folder / "exp")
     data.mkdir(parents=True)
-    for number in range(8):
-        soundfile.write(data / f"utt{number}.wav", babble(2 + 0.3 * number, number), RATE)
-    rows = (f"utt{number} {data / f'utt{number}.wav'}\n" for number in range(8))
+    waveforms = waveforms or {f"utt{one}": babble(2 + 0.3 * one, one) for one in range(8)}
+    for utt_id, waveform in waveforms.items():
+        soundfile.write(data / f"{utt_id}.wav", waveform, RATE)
+    rows = (f"{utt_id} {data / f'{utt_id}.wav'}\n" for utt_id in sorted(waveforms))
     (data / "wav.scp").write_text("".join(rows))
     (train,) = find_sets(data)
     extractor = load_extractor("mfcc")

@@ -18,6 +18,7 @@
 #   7  align-eval      boundaries against the prompts' alignments by MFA
 #   8  pack            the model that comes with entcomp        entcomp/pretrained/moonshine-l3-k500
 #   9  ASR             a recogniser for each stream and seed, decoded on unseen speakers and prompts
+#  10  results         error rates of all streams and seeds, with intervals, on standard output
 #
 # Options:
 #   --stage N, --stop-stage N
@@ -36,7 +37,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 corpus=
 prompts=$here/../asterisk/data
 stage=1
-stop_stage=9
+stop_stage=10
 data=$here/data
 exp=$here/exp
 pretrained=$here/../../entcomp/pretrained
@@ -55,7 +56,7 @@ dry_run=false
 [[ $# -eq 0 ]] || option_error "unexpected argument $1"
 [[ -n $corpus || $stage -gt 1 ]] || option_error "--corpus is needed for stage 1"
 for name in corpus prompts data exp pretrained lm_config asr_config; do
-  printf -v "$name" '%s' "$(realpath -m "${!name}")"
+  [[ -z ${!name} ]] || printf -v "$name" '%s' "$(realpath -m "${!name}")"
 done
 cd "$here"
 . ./path.sh
@@ -64,7 +65,7 @@ cd "$here"
 # Seconds, chosen on dev_en by egs/asterisk: Moonshine's units turn so much before the middle of what
 # they cover.
 unit_shift=-0.016
-titles=("" "data dirs" learn-kmeans dump-units train-lm score-entropy segment align-eval pack ASR)
+titles=("" "data dirs" learn-kmeans dump-units train-lm score-entropy segment align-eval pack ASR results)
 
 run() {
   printf '+'
@@ -145,7 +146,7 @@ recognisers() {
 }
 
 stage_9() {
-  local list=$exp/log/asr.list
+  local list=$exp/log/asr.list threads=$(($(nproc) / nj))
   if $dry_run; then
     recognisers | sed 's/^/+ /'
     return
@@ -153,8 +154,16 @@ stage_9() {
   mkdir -p "$exp/log"
   rm -f "$exp"/log/asr.*.log
   recognisers > "$list"
-  utils/run.py --max-jobs-run "$nj" "JOB=1:$(wc -l < "$list")" "$exp/log/asr.JOB.log" \
+  # The processors are shared out: threads that wait for each other take ten times as long.
+  OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 0 ? threads : 1))} \
+    utils/run.py --max-jobs-run "$nj" "JOB=1:$(wc -l < "$list")" "$exp/log/asr.JOB.log" \
     sed -n JOBp "$list" \| bash -euo pipefail
+}
+
+stage_10() {
+  for set in test test_en; do
+    run local/error_table.py "$data" "$exp" "$set"
+  done
 }
 
 for number in $(seq "$stage" "$stop_stage"); do

@@ -36,6 +36,9 @@ from entcomp.cli import (
 )
 from entcomp.errors import EntcompError
 
+# What a user can mend: space, rights, and a file where a folder is wanted.
+USERS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+
 app = typer.Typer(
     name="entcomp",
     help="Entropy-based compression of speech units (arXiv 2509.00503).",
@@ -90,7 +93,7 @@ def main() -> None:
     except EntcompError as error:
         _fail(str(error), debug)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in USERS:
             raise
         remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
         _fail(f"{error.filename or 'output'}: {error.strerror}; {remedy} and run again", debug)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from entcomp.cli.options import Checkpoint
-from entcomp.cli.recordings import Criterion, Model, Segments, TargetRate, choose_rule
+from entcomp.cli.grouping import Grouping, Segments
+from entcomp.cli.options import Checkpoint, spread
+from entcomp.cli.recordings import Model, check_output
 
 if TYPE_CHECKING:
     from entcomp.report.figures import Span
@@ -16,9 +17,12 @@ if TYPE_CHECKING:
 LONGEST = 60.0  # seconds in one picture
 
 
+@spread
 def plot(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
+    *,
     model: Model = None,
+    grouping: Grouping,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="PNG", show_default="FILE's name, here"),
@@ -31,8 +35,6 @@ def plot(
         float | None,
         typer.Option(metavar="SECONDS", show_default="the end"),
     ] = None,
-    target_rate: TargetRate = 15.0,
-    criterion: Criterion = "global",
     segments: Segments = None,
     checkpoint: Checkpoint = None,
 ) -> None:
@@ -43,12 +45,14 @@ def plot(
     from entcomp.report.figures import entropy_figure, png
     from entcomp.tokenizer import Tokenizer
 
+    output = output or Path(file.with_suffix(".png").name)
+    check_output(output)
     tokenizer = Tokenizer.from_pretrained(model, checkpoint)
     rate = tokenizer.info.sample_rate
     waveform = read_wav(file, rate, start, end)
     if len(waveform) > LONGEST * rate:
         raise EntcompError(f"{file}: more than {LONGEST:g} s; choose a part by --start and --end")
-    rule = choose_rule(tokenizer, segments, target_rate, criterion)
+    rule = grouping.rule(tokenizer, segments)
     found = tokenizer.encode(waveform, rate, rule=rule, name=str(file))
     if found.entropies is None:
         raise EntcompError(f"--criterion {rule.criterion}: reads no entropy that could be drawn")
@@ -63,8 +67,8 @@ def plot(
         found.info.receptive_offset,
         words,
         phones,
+        rule.theta_g,
     )
-    output = output or Path(file.with_suffix(".png").name)
     with atomic_path(output) as temporary:
         temporary.write_bytes(png(figure))
     print(f"{output}: {found.duration:.2f} s, {len(found.groups)} groups, {found.rate:.2f} Hz")

@@ -15,11 +15,11 @@ from entcomp.errors import EntcompError
 if TYPE_CHECKING:
     import numpy as np
 
-    from entcomp.segmentation.rule import Rule
-    from entcomp.tokenizer import Tokenizer
-
 Files = Annotated[
-    list[Path], typer.Argument(metavar="FILE...", help="Recordings of any format and rate.")
+    list[Path],
+    typer.Argument(
+        metavar="FILE...", help="Recordings of any format and rate; - is the standard input."
+    ),
 ]
 Model = Annotated[
     str | None,
@@ -27,15 +27,21 @@ Model = Annotated[
         metavar="NAME|EXP|TAR", help="By default the one that comes with entcomp; see also pack."
     ),
 ]
-TargetRate = Annotated[float, typer.Option(metavar="HZ", help="Groups a second to aim at.")]
-Criterion = Annotated[str, typer.Option(metavar="NAME", help="See segment.")]
-Segments = Annotated[
-    str | None,
-    typer.Option(
-        metavar="raw|dedup|TAG", help="Thresholds of the model, instead of a rate and a criterion."
-    ),
-]
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="OUT")]
+
+
+def check_output(output: Path | None, folder: bool = False) -> None:
+    """Raises EntcompError, before any work, for a folder in the place of a file or vice versa.
+
+    Also for devices, such as /dev/null, whose place the file would take.
+    """
+    if output is None or not output.exists():
+        return
+    if output.is_dir() != folder:
+        found, wanted = ("file", "folder") if folder else ("folder", "file")
+        raise EntcompError(f"--output {output}: is a {found}; name a {wanted}")
+    if output.is_relative_to("/dev") or not (output.is_dir() or output.is_file()):
+        raise EntcompError(f"--output {output}: no place for a file; leave it out, and redirect")
 
 
 class Recordings:
@@ -83,19 +89,11 @@ class Recordings:
 Reader = Callable[[str], Iterator["np.ndarray"]]
 
 
-def choose_rule(
-    tokenizer: Tokenizer, segments: str | None, target_rate: float, criterion: str
-) -> Rule:
-    """The thresholds asked for."""
-    if segments is not None:
-        return tokenizer.stored_rule(segments)
-    return tokenizer.rule(target_rate, criterion)
-
-
 def _by_id(files: list[Path]) -> dict[str, Path]:
     """An id for each file: its name without ending or spaces; the second of a name has ``-2``."""
     named: dict[str, Path] = {}
     for path in files:
+        path = Path("/dev/stdin") if str(path) == "-" else path
         stem = "_".join(path.stem.split()) or "recording"
         utt_id, count = stem, 1
         while utt_id in named:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entcomp.cli.recordings import Recordings, choose_rule
+from entcomp.cli.grouping import Grouping, Segments
+from entcomp.cli.options import Checkpoint, NumJobs
+from entcomp.cli.recordings import Output, Recordings
 from entcomp.cli.token_files import open_lines
 
 if TYPE_CHECKING:
@@ -22,17 +25,7 @@ if TYPE_CHECKING:
     from entcomp.tokenizer import Tokenizer
     from entcomp.units.stream import Recording
 
-TaskModel = Annotated[
-    str,
-    typer.Option("--model", metavar="EXP/asr/TAG|TAR", help="An experiment's model, or a pack."),
-]
-OtherRate = Annotated[
-    float | None,
-    typer.Option("--target-rate", metavar="HZ", help="Other groups than in training."),
-]
-Longest = Annotated[
-    float, typer.Option(min=2, metavar="SECONDS", help="Longer recordings are split at silences.")
-]
+VERBS = {"asr": "transcribe", "st": "translate"}
 
 
 class TextFormat(str, Enum):
@@ -42,32 +35,35 @@ class TextFormat(str, Enum):
     json = "json"
 
 
-Format = Annotated[TextFormat, typer.Option("--format", help="json: with the times of pieces.")]
-
-
 @dataclass(frozen=True)
 class TextOptions:
-    """The command line of transcribe and translate; ``kind`` is ``asr`` or ``st``."""
+    """The options of transcribe and translate, but for the groups."""
 
-    kind: str
-    verb: str
-    model: str
-    segments: str | None
-    target_rate: float | None
-    criterion: str
-    longest: float
-    form: TextFormat
-    output: Path | None
-    checkpoint: Path | None
-    num_jobs: int
+    model: Annotated[
+        str, typer.Option(metavar="EXP/asr/TAG|TAR", help="An experiment's model, or a pack.")
+    ]
+    segments: Segments = None
+    longest: Annotated[
+        float,
+        typer.Option(min=2, metavar="SECONDS", help="Longer recordings are split at silences."),
+    ] = 20.0
+    form: Annotated[
+        TextFormat, typer.Option("--format", help="json: with the times of pieces.")
+    ] = TextFormat.text
+    output: Output = None
+    checkpoint: Checkpoint = None
+    num_jobs: NumJobs = os.cpu_count() or 1
 
 
-def write_texts(files: list[Path], options: TextOptions) -> None:
-    """Write the text of each recording that is not broken."""
-    recogniser = _open_recogniser(options)
+def write_texts(files: list[Path], kind: str, options: TextOptions, grouping: Grouping) -> None:
+    """Write the text of each recording that is not broken; ``kind`` is ``asr`` or ``st``.
+
+    Groups are those that the model was trained on, unless others are asked for.
+    """
+    recogniser = _open_recogniser(kind, options, grouping)
     recordings = Recordings(files)
     rate = recogniser.tokenizer.info.sample_rate
-    with recordings.progress(options.verb, rate) as read, open_lines(options.output) as stream:
+    with recordings.progress(VERBS[kind], rate) as read, open_lines(options.output) as stream:
         pieces = _pieces(recordings, read, rate, options.longest)
         for utt_id, rows in groupby(_texts(recogniser, pieces, recordings, options), _first):
             found = [piece for _, piece in rows]
@@ -76,25 +72,24 @@ def write_texts(files: list[Path], options: TextOptions) -> None:
                 print(line, file=stream, flush=True)
 
 
-def _open_recogniser(options: TextOptions) -> UnitsRecogniser:
+def _open_recogniser(kind: str, options: TextOptions, grouping: Grouping) -> UnitsRecogniser:
     """Raises EntcompError for a model of the other task, or where it is not said which."""
     from entcomp.cli.units_recogniser import UnitsRecogniser
     from entcomp.errors import EntcompError
     from entcomp.packing import open_model, trained_tasks
 
     def choose(tokenizer: Tokenizer) -> Rule:
-        rate = options.target_rate or 0.0
-        return choose_rule(tokenizer, options.segments, rate, options.criterion)
+        return grouping.rule(tokenizer, options.segments)
 
     model = open_model(options.model)
-    there = [one for one in trained_tasks(model.experiment) if one.startswith(f"{options.kind}/")]
+    there = [one for one in trained_tasks(model.experiment) if one.startswith(f"{kind}/")]
     task = model.task or (there[0] if len(there) == 1 else None)
     if task is None or task not in there:
         known = ", ".join(there) or "none"
         raise EntcompError(
-            f"--model {options.model}: give one with /{options.kind}/TAG behind; there are: {known}"
+            f"--model {options.model}: give one with /{kind}/TAG behind; there are: {known}"
         )
-    given = options.segments is not None or options.target_rate is not None
+    given = options.segments is not None or grouping.is_given
     return UnitsRecogniser.open(
         model.experiment, task, options.checkpoint, choose if given else None
     )

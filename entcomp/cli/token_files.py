@@ -13,6 +13,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from entcomp.cli.recordings import check_output
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -44,6 +46,7 @@ def open_writer(kind: TokenFormat, output: Path | None) -> Iterator[Write]:
         return
     if output is None:
         raise EntcompError(f"--format {kind.value}: give a folder to write, by -o OUT")
+    check_output(output, folder=True)
     output.mkdir(parents=True, exist_ok=True)
     if kind == TokenFormat.textgrid:
         yield partial(_write_textgrid, output)
@@ -60,6 +63,7 @@ def open_lines(output: Path | None) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
+    check_output(output)
     with atomic_path(output) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         yield stream
 
@@ -87,6 +91,7 @@ def _json(utt_id: str, path: Path, found: Tokenized) -> Iterator[str]:
         "duration": found.duration,
         "frame_shift": found.info.frame_shift,
         "receptive_offset": found.info.receptive_offset,
+        "rate": round(found.rate, 4),
         "units": found.units.tolist(),
         "entropies": entropies,
         "groups": found.groups.tolist(),

@@ -7,25 +7,18 @@ from typing import Annotated
 
 import typer
 
-from entcomp.cli.options import Checkpoint, NumJobs
-from entcomp.cli.recordings import (
-    Criterion,
-    Files,
-    Model,
-    Output,
-    Recordings,
-    Segments,
-    TargetRate,
-    choose_rule,
-)
+from entcomp.cli.grouping import Grouping, Segments
+from entcomp.cli.options import Checkpoint, NumJobs, spread
+from entcomp.cli.recordings import Files, Model, Output, Recordings
 from entcomp.cli.token_files import TokenFormat, open_writer
 
 
+@spread
 def tokenize(
     files: Files,
+    *,
     model: Model = None,
-    target_rate: TargetRate = 15.0,
-    criterion: Criterion = "global",
+    grouping: Grouping,
     segments: Segments = None,
     kind: Annotated[
         TokenFormat,
@@ -37,13 +30,16 @@ def tokenize(
     checkpoint: Checkpoint = None,
     num_jobs: NumJobs = os.cpu_count() or 1,
 ) -> None:
-    """Turn recordings into units, entropies and groups, with their times."""
+    """Turn recordings into units, entropies and groups, with their times.
+
+    By default 15 groups a second. An id is the file's name; a second file of that name gets -2.
+    """
     from entcomp.errors import EntcompError
     from entcomp.tokenizer import Tokenizer
     from entcomp.units.stream import Recording
 
     tokenizer = Tokenizer.from_pretrained(model, checkpoint)
-    rule = choose_rule(tokenizer, segments, target_rate, criterion)
+    rule = grouping.rule(tokenizer, segments)
     recordings = Recordings(files)
     ids = sorted(recordings.paths) if kind == TokenFormat.kaldi else list(recordings.paths)
     with (

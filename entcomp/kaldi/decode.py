@@ -22,33 +22,49 @@ def open_audio(
 ) -> tuple[int, Blocks]:
     """Sample rate in Hz, and float32 (samples,) blocks from ``start`` to ``end`` (seconds).
 
-    Channels are averaged. Raises EntcompError for a file that neither library reads, and for one
-    that ends before ``start``.
+    Channels are averaged. A named pipe is read to its end first, as formats need to seek. Raises
+    EntcompError for a file that neither library reads, and for one that ends before ``start``.
     """
-    import soundfile
-
+    if isinstance(source, Path) and source.is_fifo():
+        source = io.BytesIO(source.read_bytes())
     try:
-        stream = soundfile.SoundFile(source)
-    except (soundfile.SoundFileError, OSError) as error:
+        stream = _open_sndfile(source)
+    except OSError as error:
         opened = _open_av(source, name)
         if opened is None:
-            raise EntcompError(f"{name}: unreadable audio ({error})") from None
+            raise _unreadable(name, _reason(source, error)) from None
         rate, blocks = opened
         return rate, _cut(blocks, start, end, rate, name)
-    first, last = _bounds(start, end, stream.samplerate)
+    rate = stream.samplerate
+    if not stream.seekable():  # such as GSM
+        return rate, _cut(_read(stream, 0, stream.frames, name), start, end, rate, name)
+    first, last = _bounds(start, end, rate)
     if first >= stream.frames > 0:
         raise _ends_before(name, start)
-    return stream.samplerate, _read(stream, first, last, name)
+    return rate, _read(stream, first, stream.frames if last is None else last, name)
 
 
 def audio_seconds(source: Path) -> float:
     """The duration that a file's header tells; 0 where it cannot be known without decoding."""
+    if not source.is_file():  # what is in a pipe can be read but once
+        return 0.0
+    try:
+        with _open_sndfile(source) as stream:
+            return stream.frames / stream.samplerate
+    except OSError:
+        return 0.0
+
+
+def _open_sndfile(source: Source) -> Any:
+    """Raises OSError for what libsndfile does not read."""
     import soundfile
 
     try:
-        return float(soundfile.info(source).duration)
-    except (soundfile.SoundFileError, OSError):
-        return 0.0
+        return soundfile.SoundFile(source)
+    except soundfile.LibsndfileError as error:
+        raise OSError(error.error_string) from None
+    except TypeError:  # as soundfile goes by the ending
+        raise OSError(".raw has no header") from None
 
 
 def _bounds(start: float | None, end: float | None, rate: int) -> tuple[int, int | None]:
@@ -59,13 +75,25 @@ def _ends_before(name: str, start: float | None) -> EntcompError:
     return EntcompError(f"{name}: starts at {start} s, but the recording ends before")
 
 
-def _read(stream: Any, first: int, last: int | None, name: str) -> Blocks:
+def _unreadable(name: str, reason: object) -> EntcompError:
+    return EntcompError(f"{name}: unreadable audio ({reason}); convert it to wav or flac")
+
+
+def _reason(source: Source, error: OSError) -> object:
+    if isinstance(source, Path) and source.is_dir():
+        return "a folder"
+    empty = not source.stat().st_size if isinstance(source, Path) else not source.getvalue()
+    return "an empty file" if empty else error
+
+
+def _read(stream: Any, first: int, last: int, name: str) -> Blocks:
     import soundfile
 
-    left = stream.frames - first if last is None else last - first
+    left = last - first
     with stream:
         try:
-            stream.seek(first)
+            if first:
+                stream.seek(first)
             while left > 0:
                 wanted = min(left, BLOCK_SECONDS * stream.samplerate)
                 block = stream.read(wanted, dtype="float32", always_2d=True)
@@ -74,7 +102,7 @@ def _read(stream: Any, first: int, last: int | None, name: str) -> Blocks:
                 yield block.mean(axis=1)
                 left -= len(block)
         except (soundfile.SoundFileError, OSError) as error:
-            raise EntcompError(f"{name}: unreadable audio ({error})") from None
+            raise _unreadable(name, error) from None
 
 
 def _open_av(source: Source, name: str) -> tuple[int, Blocks] | None:
@@ -107,7 +135,7 @@ def _decode_av(container: Any, stream: Any, name: str) -> Blocks:
                     yield np.concatenate(held)
                     held = []
     except av.FFmpegError as error:
-        raise EntcompError(f"{name}: unreadable audio ({error})") from None
+        raise _unreadable(name, error) from None
     if held:
         yield np.concatenate(held)
 

@@ -24,6 +24,7 @@ from entcomp.lm.config import LMConfig
 from entcomp.lm.corpus import UnitSet, run_starts
 from entcomp.lm.model import UnitLM, entropies
 from entcomp.lm.packed import Packed
+from entcomp.lm.streaming import MARGIN, one_by_one
 from entcomp.progress import track
 
 Precision = Literal["float32", "bfloat16", "float64"]
@@ -63,7 +64,7 @@ class Scorer:
 
     ``bfloat16`` is for GPUs: attention without padding, compiled. Raises EntcompError for it on a
     CPU. ``float64`` is computed twice as precisely as it is kept, so that the order of summation
-    does not show, and streaming decides as this does (see `entcomp.lm.streaming`).
+    does not show, and streaming has the same bits (see `entcomp.lm.streaming`).
     """
 
     def __init__(
@@ -126,9 +127,27 @@ class Scorer:
         for batch, entropy_T in _one_behind(launched):
             lengths = [span.stop - span.start for span in batch]
             for span, entropy in zip(batch, entropy_T.cpu().split(lengths), strict=True):
-                kept = positions[span.utterance][span.keep_from : span.stop]
+                where = positions[span.utterance]
+                if self.precision == "float64":
+                    entropy = self._settled(entropy, span, vectors[span.utterance][where])
+                kept = where[span.keep_from : span.stop]
                 results[span.utterance][kept] = entropy[span.keep_from - span.start :].numpy()
         return results
+
+    def _settled(self, entropy_T: Tensor, span: Span, ordered: np.ndarray) -> Tensor:
+        """Entropies of a span, streamed where their float32 hangs on the order of summation."""
+        doubtful = (entropy_T - MARGIN).float() != (entropy_T + MARGIN).float()
+        repeated = span.keep_from - span.start
+        doubtful[:repeated] = False
+        if not doubtful.any():
+            return entropy_T
+        last = int(doubtful.nonzero()[-1]) + 1
+        bos, context = self.model.num_clusters, self.config.context
+        tokens, _ = read_and_predict(ordered, bos, span.start, span.start + last)
+        streamed = one_by_one(self.model, context, tokens, repeated + 1)
+        settled = entropy_T.clone()
+        settled[:last] = torch.where(doubtful[:last], streamed, entropy_T[:last])
+        return settled
 
     def _positions(self, units: np.ndarray) -> np.ndarray:
         """The frames that the LM predicts, in the order of reading."""

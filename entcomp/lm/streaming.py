@@ -2,11 +2,11 @@
 
 What is guaranteed: the same spans are read as in `entcomp.lm.score`, with the same weights, but by
 other kernels, which add up in another order. In float64 (`Scorer`'s ``float64``, and all that
-`entcomp.Tokenizer` does) the two agree to about 1e-13 nats before they are rounded to float32. So
-the float32 entropies are equal but for a last bit in some ten million, and groups are equal unless
-an entropy or a rise lies within 1e-13 nats of its threshold. Against entropies that were scored in
-float32, which are good to about 1e-6 nats, one decision in a million may differ. Equality without
-any "unless" would take offline scoring one unit at a time.
+`entcomp.Tokenizer` does) that moves an entropy by some 1e-14 nats. Where so little could decide on
+which float32 an entropy is rounded to, offline scoring reads the span again as it is streamed
+(`one_by_one`). So both have the same float32 entropies, bit for bit, and the same groups, as long
+as they differ by less than `MARGIN` before rounding. Against entropies that were scored in float32,
+which are good to about 1e-6 nats, one decision in a million may differ.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from torch import Tensor
 from entcomp.errors import EntcompError
 from entcomp.lm.config import LMConfig
 from entcomp.lm.model import UnitLM, entropies
+
+MARGIN = 1e-12  # nats; one entropy in a hundred thousand is that near to where rounding turns
 
 
 class StreamingScorer:
@@ -39,7 +41,7 @@ class StreamingScorer:
         self._previous: int | None = None
         self._recent: deque[int] = deque([model.num_clusters], maxlen=config.score_overlap + 1)
         self._span = CachedSpan(model, config.context)
-        self._upcoming = self._read([model.num_clusters])
+        self._upcoming = self._span.read([model.num_clusters])
 
     def push(self, units: Iterable[int]) -> np.ndarray:
         """Entropies of the next units, float32 (len(units),), in nats.
@@ -58,22 +60,30 @@ class StreamingScorer:
         self._previous = unit
         self._recent.append(unit)
         if self._span.length < self.config.context:
-            self._upcoming = self._read([unit])
+            self._upcoming = self._span.read([unit])
         else:
             self._span.length = 0
-            self._upcoming = self._read(self._recent)
+            self._upcoming = self._span.read(self._recent)
         return entropy
 
-    @torch.inference_mode()
-    def _read(self, tokens: Iterable[int]) -> float:
-        """Go on with tokens; the entropy of what comes behind them."""
-        return entropies(self.model(self._span.going_on_with(tokens))[-1:]).item()
+
+def one_by_one(model: UnitLM, context: int, tokens_T: np.ndarray, together: int) -> Tensor:
+    """Entropies (T,) of what comes behind each token of a span, as `StreamingScorer` reads it.
+
+    The first ``together`` tokens are read at once; those before the last of them have NaN.
+    """
+    span = CachedSpan(model, context)
+    first = span.read(tokens_T[:together])
+    others = [span.read([token]) for token in tokens_T[together:]]
+    found = [float("nan")] * (together - 1) + [first, *others]
+    return torch.tensor(found, dtype=torch.float64)
 
 
 class CachedSpan:
     """`Sequences` of one: new tokens, which attend to all that ``length`` tokens left behind."""
 
     def __init__(self, model: UnitLM, context: int) -> None:
+        self.model = model
         weight = model.embedding.weight
         heads = model.embedding.embedding_dim // model.head_dim
         shape = (len(model.blocks), 2, heads, context, model.head_dim)
@@ -82,15 +92,19 @@ class CachedSpan:
         self._cache = torch.zeros(shape, dtype=weight.dtype, device=weight.device)
         self._layer = 0
 
-    def going_on_with(self, tokens: Iterable[int]) -> CachedSpan:
-        """The span with more tokens, to be read by the model once."""
+    @torch.inference_mode()
+    def read(self, tokens: Iterable[int]) -> float:
+        """Go on with tokens; the entropy of what comes behind them."""
+        self._go_on_with(tokens)
+        return entropies(self.model(self)[-1:]).item()
+
+    def _go_on_with(self, tokens: Iterable[int]) -> None:
         device = self.inputs_T.device
         self.inputs_T = torch.tensor(list(tokens), device=device)
         end = self.length + len(self.inputs_T)
         self.positions_T = torch.arange(self.length, end, device=device)
         self.length = end
         self._layer = 0
-        return self
 
     def attend(self, q_THE: Tensor, k_THE: Tensor, v_THE: Tensor) -> Tensor:
         """Attention to all keys so far, which a layer's call adds to; (T, H, E) each."""

@@ -23,10 +23,12 @@ Span = tuple[float, float, str]  # start and end in seconds, label
 WIDTH = 10.0  # inches, shown at the width of a page
 SECONDS_A_ROW = 3.0
 BLUE, VERMILLION, BLACK, GREY = "#0072B2", "#D55E00", "#000000", "#777777"
+TINTS = "#f6c9a8", "#fdf0e6"
+GREEN = "#009E73"
 STYLES = {
     "global": (BLUE, "o"),
     "relative": ("#E69F00", "s"),
-    "combined": ("#009E73", "^"),
+    "combined": (GREEN, "^"),
     "peak": (VERMILLION, "D"),
     "bidirectional": ("#CC79A7", "v"),
     "bidirectional peaks": ("#56B4E9", "P"),
@@ -68,41 +70,39 @@ def entropy_figure(
     offset: float,
     words: Sequence[Span] = (),
     phones: Sequence[Span] = (),
+    threshold: float | None = None,
 ) -> Figure:
-    """Entropy over a spectrogram, with the starts of groups, words and phones of an utterance.
+    """Entropy over a spectrogram, with the groups, words and phones of an utterance below.
 
     ``waveform``: (samples,); ``entropies``: (frames,) in nats, NaN where there is no prediction;
-    ``group_lengths``: (groups,) in frames; ``frame_shift`` and ``offset`` in seconds. Long
-    utterances go over several rows.
+    ``group_lengths``: (groups,) in frames; ``frame_shift`` and ``offset`` in seconds;
+    ``threshold`` in nats. Long utterances go over several rows.
     """
     from matplotlib.figure import Figure
 
     duration = len(waveform) / sample_rate
     rows = ceil(duration / SECONDS_A_ROW)
-    figure = Figure(figsize=(WIDTH, 0.5 + 2.9 * rows), layout="constrained")
+    below = 0.25 * (1 + bool(words) + 2 * bool(phones))  # inches
+    figure = Figure(figsize=(WIDTH, 0.5 + (2.6 + below) * rows), layout="constrained")
     axes = figure.subplots(
-        2 * rows, 1, squeeze=False, gridspec_kw={"height_ratios": [3.2, 1] * rows}
+        2 * rows, 1, squeeze=False, gridspec_kw={"height_ratios": [2.3, below] * rows}
     )[:, 0]
-    times = offset + np.arange(len(entropies)) * frame_shift
+    times = offset + np.arange(len(entropies) + 1) * frame_shift
     starts = times[np.cumsum(group_lengths) - group_lengths]
+    groups = [(*edges, "") for edges in zip(starts, [*starts[1:], times[-1]], strict=True)]
     spectrogram = _spectrogram(waveform, sample_rate)
     for row in range(rows):
         upper, lower = axes[2 * row], axes[2 * row + 1]
         _draw_spectrogram(upper, spectrogram, duration, sample_rate)
-        curve, edges = _draw_entropy(upper, times, entropies, starts)
+        right = _draw_entropy(upper, times[:-1], entropies, starts, threshold)
         limits = row * duration / rows, (row + 1) * duration / rows
-        _draw_labels(lower, words, phones, limits)
+        _draw_labels(lower, groups, words, phones, limits)
         for axis in (upper, lower):
             axis.set_xlim(*limits)
         lower.set_xlabel("seconds" if row == rows - 1 else "")
         upper.tick_params(labelbottom=False)
-    figure.legend(
-        [curve, edges],
-        ["entropy of each unit given those before it", "a group starts"],
-        loc="outside upper center",
-        ncols=2,
-        frameon=False,
-    )
+    handles, labels = right.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     return figure
 
 
@@ -127,6 +127,28 @@ def histogram_figure(
     return figure
 
 
+def comparison_figure(columns: Mapping[str, Mapping[str, np.ndarray]], sample_rate: int) -> Figure:
+    """Spectrograms of ``{utterance: {system: waveform (samples,)}}``: a column an utterance.
+
+    All utterances have the same systems, a row each.
+    """
+    from matplotlib.figure import Figure
+
+    systems = list(next(iter(columns.values())))
+    figure = Figure(figsize=(WIDTH, 0.8 + 1.15 * len(systems)), layout="constrained")
+    axes = figure.subplots(len(systems), len(columns), squeeze=False)
+    for column, (title, waveforms) in enumerate(columns.items()):
+        for row, system in enumerate(systems):
+            axis, waveform = axes[row, column], waveforms[system]
+            spectrogram = _spectrogram(waveform, sample_rate)
+            _draw_spectrogram(axis, spectrogram, len(waveform) / sample_rate, sample_rate)
+            axis.set_ylabel(system if column == 0 else "")
+            axis.tick_params(labelleft=False, labelsize=7)
+        axes[0, column].set_title(title, fontsize=9)
+        axes[-1, column].set_xlabel("seconds")
+    return figure
+
+
 def _spectrogram(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     """Decibels below the loudest, (frequencies, frames): 25 ms Hann windows every 4 ms."""
     size, hop = int(0.025 * sample_rate), int(0.004 * sample_rate)
@@ -147,12 +169,22 @@ def _draw_spectrogram(axis: Axes, decibels: np.ndarray, duration: float, sample_
 
 
 def _draw_entropy(
-    axis: Axes, times: np.ndarray, entropies: np.ndarray, starts: np.ndarray
-) -> tuple[Any, Any]:
+    axis: Axes,
+    times: np.ndarray,
+    entropies: np.ndarray,
+    starts: np.ndarray,
+    threshold: float | None,
+) -> Axes:
+    """The axis of the entropies, whose lines have the labels of a legend."""
     right = axis.twinx()
+    for number, time in enumerate(starts):
+        label = "" if number else "a group starts"
+        right.axvline(time, color=VERMILLION, linewidth=1, label=label)
+    if threshold is not None:
+        style = (0, (4, 3))
+        right.axhline(threshold, color=BLUE, linewidth=1, linestyle=style, label="threshold")
     there = ~np.isnan(entropies)
-    edges = [right.axvline(time, color=VERMILLION, linewidth=1.2) for time in starts]
-    (curve,) = right.plot(
+    right.plot(
         times[there],
         entropies[there],
         color=BLUE,
@@ -160,33 +192,47 @@ def _draw_entropy(
         marker="o",
         markersize=2.5,
         path_effects=_outline(3),
+        label="entropy of each unit given those before it",
     )
     right.set_ylabel("nats", color=BLUE)
     right.tick_params(axis="y", colors=BLUE)
     right.set_ylim(0, 1.08 * max(np.nanmax(entropies), 1e-3))
-    return curve, edges[0]
+    return right
 
 
 def _draw_labels(
-    axis: Axes, words: Sequence[Span], phones: Sequence[Span], limits: tuple[float, float]
+    axis: Axes,
+    groups: Sequence[Span],
+    words: Sequence[Span],
+    phones: Sequence[Span],
+    limits: tuple[float, float],
 ) -> None:
-    """Words above phones; phones in two staggered lines, as short ones leave no room for text.
+    """Groups as a band of two tints; below them what is known of words and phones.
 
-    A label stands in the middle of what lies within ``limits``, if that is most of its span.
+    Phones stand in two staggered lines, as short ones leave no room for text. A label stands in
+    the middle of what lies within ``limits``, if that is most of its span.
     """
-    axis.set_ylim(0, 3)
-    axis.set_yticks([2.5, 1.0], ["words", "phones"])
-    axis.tick_params(axis="y", length=0)
-    axis.axhline(2, color=BLACK, linewidth=0.6)
-    for spans, low, high in ((words, 2, 3), (phones, 0, 2)):
-        axis.vlines([edge for span in spans for edge in span[:2]], low, high, BLACK, linewidth=0.6)
+    top, ticks = 0.0, {}
+    for name, spans, lines in (("groups", groups, 1), ("words", words, 1), ("phones", phones, 2)):
+        if not spans:
+            continue
+        ticks[name] = top - lines / 2
+        axis.vlines([edge for span in spans for edge in span[:2]], top - lines, top, BLACK, lw=0.6)
+        axis.axhline(top, color=BLACK, linewidth=0.6)
         for number, (start, end, label) in enumerate(spans):
-            if limits[0] <= (start + end) / 2 < limits[1]:
+            if name == "groups":
+                tint = TINTS[number % 2]
+                axis.fill_between([start, end], top - 1, top, color=tint, linewidth=0)
+            elif limits[0] <= (start + end) / 2 < limits[1]:
                 middle = (max(start, limits[0]) + min(end, limits[1])) / 2
-                height = 2.5 if low else (1.45 if number % 2 else 0.5)
+                height = top - (0.5 if number % 2 or lines == 1 else 1.5)
                 style: dict[str, Any] = {"ha": "center", "va": "center_baseline"}
-                size = 9 if low else 8
+                size = 9 if lines == 1 else 8
                 axis.text(middle, height, label, size=size, path_effects=_outline(2), **style)
+        top -= lines
+    axis.set_ylim(top, 0)
+    axis.set_yticks(list(ticks.values()), list(ticks))
+    axis.tick_params(axis="y", length=0)
 
 
 def _draw_thresholds(axis: Axes, thresholds: Sequence[Threshold]) -> None:

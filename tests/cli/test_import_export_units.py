@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
+import kaldiio
 import numpy as np
 import pytest
 import soundfile
@@ -92,6 +94,44 @@ def test_fairseq_there_and_back(
     assert archives[0].read_bytes() == archives[1].read_bytes()
     code, _, err = run(capsys, *call, data, tmp_path / "third")
     assert code == 1 and "1 .km files and 0 --tsv; give one for each" in err
+
+
+def test_espnet_labels_as_its_recipe_makes_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Text archives of several jobs, without their brackets, sorted: pseudo_labels_kmK.txt."""
+    jobs = [{"spk-2": [7, 7, 0], "spk-1": [3]}, {"Spk-3": [99, 5]}]
+    lines: list[str] = []
+    for number, units in enumerate(jobs):
+        path = tmp_path / f"job.{number}.txt"
+        with kaldiio.WriteHelper(f"ark,t:{path}") as writer:
+            for utt_id, values in units.items():
+                writer(utt_id, np.array(values, np.int32))
+        lines += path.read_text().splitlines(keepends=True)
+    labels = tmp_path / "pseudo_labels_km100.txt"
+    labels.write_text("".join(sorted(re.sub(r" \[ | \]", "", line) for line in lines)))
+    data, exp = tmp_path / "train", tmp_path / "exp"
+    call = ["import-units", "--format", "text", *OPTIONS, labels, data, exp]
+    assert run(capsys, *call)[1] == "train: 3 utterances, 6 units, 0 utterances skipped\n"
+    run(capsys, "export-units", "--format", "text", data, exp, tmp_path)
+    assert (tmp_path / "train.txt").read_text() == "Spk-3 99 5\nspk-1 3\nspk-2 7 7 0\n"
+
+
+def test_s3tokenizer_there_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The parts of two ranks, whose sampler repeats an utterance so that both have as many."""
+    parts = [tmp_path / "part_1_of_2", tmp_path / "part_2_of_2"]
+    for path, units in zip(
+        parts, ({"b": [6560, 0], "ä": [1]}, {"c": [2], "b": [6560, 0]}), strict=True
+    ):
+        rows = ({"key": key, "code": code} for key, code in units.items())
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    call = ["import-units", "--format", "jsonl", "--num-clusters", "6561", "--frame-shift", "0.04"]
+    data, first, second = tmp_path / "train", tmp_path / "first", tmp_path / "second"
+    assert run(capsys, *call, *parts, data, first)[1].startswith("train: 3 utterances, 4 units")
+    run(capsys, "export-units", "--format", "jsonl", data, first, tmp_path)
+    assert run(capsys, *call, tmp_path / "train.jsonl", data, second)[0] == 0
+    archives = [path / "units" / "train" / "units.ark" for path in (first, second)]
+    assert archives[0].read_bytes() == archives[1].read_bytes()
 
 
 def test_units_of_one_experiment_are_of_one_kind(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -172,11 +175,98 @@ def test_a_folder_is_needed(experiment: Experiment, two: list[Path], kind: str) 
     assert f"--format {kind}: give a folder to write, by -o OUT" in err
 
 
+@pytest.mark.parametrize("command", ["tokenize", "plot", "transcribe"])
+def test_an_output_of_the_wrong_kind_is_told_before_any_work(
+    experiment: Experiment, two: list[Path], tmp_path: Path, command: str
+) -> None:
+    """Not when the temporary file takes its final name, at the end."""
+    (tmp_path / "folder").mkdir()
+    model = (
+        "--model",
+        experiment.path / "asr" / "tiny" if command == "transcribe" else experiment.path,
+    )
+    code, _, err = run(command, two[0], *model, "-o", tmp_path / "folder")
+    assert code == 1
+    assert err.endswith(f"--output {tmp_path / 'folder'}: is a folder; name a file\n")
+    code, _, err = run(command, two[0], *model, "-o", two[1] / "below")
+    assert code == 1
+    assert f"{two[1]}: File exists; mend that and run again" in err
+    os.mkfifo(tmp_path / "pipe")  # as /dev/null, whose place a file would take
+    code, _, err = run(command, two[0], *model, "-o", tmp_path / "pipe")
+    assert code == 1
+    assert "pipe: no place for a file; leave it out, and redirect" in err
+    if command == "tokenize":
+        code, _, err = run(command, two[0], *model, "--format", "kaldi", "-o", two[1])
+        assert code == 1
+        assert err.endswith(f"--output {two[1]}: is a file; name a folder\n")
+
+
 def test_thresholds_of_a_tag(experiment: Experiment, two: list[Path]) -> None:
     by_rate = run("tokenize", *two, "--model", experiment.path, "--target-rate", 15)
     by_tag = run("tokenize", *two, "--model", experiment.path, "--segments", TAG)
     assert by_rate[:2] == by_tag[:2]
     assert by_rate[0] == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--theta-g", "2", "--theta-unit", "nats"),
+        ("--theta-r", "0.1", "--theta-unit", "quantile"),
+        ("--criterion", "bidirectional", "--peaks", "--target-rate", "6"),
+        ("--window", "4"),
+        ("--criterion", "dedup", "--max-length", "3"),
+        ("--criterion", "random", "--target-rate", "9", "--seed", "5"),
+        ("--target-rate", "12", "--min-length", "2"),
+    ],
+    ids=" ".join,
+)
+def test_groups_are_those_of_segment(experiment: Experiment, options: tuple[str, ...]) -> None:
+    """With every option that `segment` has for them."""
+    data = experiment.path.parent / "data" / "train"
+    assert run("segment", *options, "--tag", "same", data, experiment.path)[0] == 0
+    stored = dict(iter_vectors(experiment.segments("same") / "train" / "groups.scp"))
+    code, out, _ = run("tokenize", data / "utt3.wav", "--model", experiment.path, *options)
+    assert code == 0
+    assert objects(out)["utt3"]["groups"] == stored["utt3"].tolist()
+    tagged = run("tokenize", data / "utt3.wav", "--model", experiment.path, "--segments", "same")
+    assert tagged[:2] == (0, out)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--criterion", "fixed"), "--criterion fixed needs --window, got none"),
+        (("--criterion", "dedup", "--target-rate", "9"), "--criterion dedup needs no threshold"),
+        (("--window", "2", "--target-rate", "9"), "fixed needs --window, got --target-rate"),
+        (("--segments", TAG, "--target-rate", "9"), "says all; leave out rate and criterion"),
+        (("--criterion", "best"), "--criterion best: one of global"),
+        (("--target-rate", "80"), "a rate of 80 Hz is out of reach"),
+        (("--target-rate", "0"), "--target-rate 0: has to be positive"),
+    ],
+)
+def test_options_that_make_no_groups(
+    experiment: Experiment, two: list[Path], options: tuple[str, ...], message: str
+) -> None:
+    for command in ("tokenize", "plot", "transcribe"):
+        files = two[:1] if command == "plot" else two
+        model = experiment.path / "asr" / "tiny" if command == "transcribe" else experiment.path
+        code, out, err = run(command, *files, "--model", model, *options)
+        assert (code, out) == (1, "")
+        assert message in err
+
+
+def test_the_standard_input(experiment: Experiment, two: list[Path]) -> None:
+    """As a pipe and as a file, under the name of a dash."""
+    model = ("--model", experiment.path)
+    expected = objects(run("tokenize", two[0], *model)[1])["b"]
+    script = "from entcomp.cli.app import main; main()"
+    command = [sys.executable, "-c", script, "tokenize", "-", *map(str, model)]
+    with open(two[0], "rb") as stream:
+        for source in ({"input": two[0].read_bytes()}, {"stdin": stream}):
+            done = subprocess.run(command, capture_output=True, check=True, **source)
+            found = json.loads(done.stdout)
+            assert found == expected | {"utt_id": "stdin", "path": "/dev/stdin"}
 
 
 def test_no_model(two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from threading import Thread
 
 import av
 import numpy as np
@@ -118,7 +120,7 @@ def broken(path: Path, kind: str) -> Path:
     ("kind", "message"),
     [
         ("missing", "no such file"),
-        ("empty file", "unreadable audio"),
+        ("empty file", r"unreadable audio \(an empty file\); convert it to wav or flac"),
         ("no samples", "no samples"),
         ("text", "unreadable audio"),
         ("nan", "NaN or infinite"),
@@ -131,8 +133,43 @@ def test_refuses(tmp_path, kind, message):
 
 
 def test_a_folder_is_unreadable(tmp_path):
-    with pytest.raises(EntcompError, match="unreadable audio"):
+    with pytest.raises(EntcompError, match=r"unreadable audio \(a folder\)"):
         read_wav(tmp_path, RATE)
+
+
+def test_raw_samples_without_a_header_are_refused(tmp_path):
+    """soundfile raises TypeError for this ending, whatever the file holds."""
+    path = tmp_path / "a.raw"
+    path.write_bytes(bytes(32000))
+    with pytest.raises(EntcompError, match=r"a\.raw: unreadable audio \(\.raw has no header\)"):
+        read_wav(path, RATE)
+    assert audio_seconds(path) == 0
+
+
+def test_gsm_which_cannot_seek(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(2, 8000), 8000, "GSM610")
+    whole = read_wav(path, 8000)
+    assert np.abs(np.fft.rfft(whole[:8000])).argmax() == 440
+    np.testing.assert_array_equal(read_wav(path, 8000, 0.5, 1.5), whole[4000:12000])
+    with pytest.raises(EntcompError, match="starts at 5 s, but the recording ends before"):
+        read_wav(path, 8000, 5)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
+def test_a_named_pipe_is_read_once(tmp_path, name):
+    """Telling its duration takes nothing from it."""
+    path, pipe = tmp_path / name, tmp_path / "pipe"
+    if name == "a.wav":
+        soundfile.write(path, tone(1, 44100), 44100)
+    else:
+        write_aac(path, tone(1, 44100), 44100)
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_bytes, args=(path.read_bytes(),), daemon=True)
+    writer.start()
+    assert audio_seconds(pipe) == 0
+    np.testing.assert_array_equal(read_wav(pipe, RATE), read_wav(path, RATE))
+    writer.join(timeout=5)
 
 
 def test_pipes_run_only_when_allowed(tmp_path):

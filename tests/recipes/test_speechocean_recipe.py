@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from entcomp.files import write_json
 from entcomp.kaldi.table import read_table, write_table
 
 RECIPE = Path(__file__).resolve().parents[2] / "egs/speechocean762"
@@ -66,10 +67,39 @@ def test_too_few_speakers(corpus: Path, tmp_path: Path) -> None:
 def test_dry_run_prints_every_stage(corpus: Path) -> None:
     command = [RECIPE / "run.sh", "--corpus", corpus, "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    for stage in range(1, 10):
+    for stage in range(1, 11):
         assert f"stage {stage}: " in done.stdout
     assert done.stdout.count("entcomp train-asr") == 8 * 3
     assert done.stdout.count("entcomp decode") == 8 * 3
+
+
+def test_error_table_pairs_streams_with_raw(tmp_path: Path) -> None:
+    write_table(tmp_path / "data/test/text", [("a", "one two"), ("b", "three four")])
+    hypotheses = {
+        "raw_seed0": ("one", "three four"),
+        "raw_seed1": ("", "three four"),  # nothing was recognised
+        "fixed3_seed0": ("one two", "three four"),
+    }
+    for model, texts in hypotheses.items():
+        folder = tmp_path / "exp/asr" / model / "decode_test"
+        write_table(folder / "text", zip("ab", texts, strict=True))
+        rate, percent = (13.9, 0.0) if "fixed3" in model else (41.7, 25.0 if texts[0] else 50.0)
+        write_json(folder / "scores.json", {"rate": rate, "wer": {"percent": percent}})
+    command = [sys.executable, RECIPE / "local/error_table.py", "data", "exp", "test"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    raw, fixed = ([one.strip() for one in row.split("|")] for row in done.stdout.split("\n")[2:4])
+    assert raw[1:3] == ["raw", "41.7"]
+    assert raw[3].startswith("37.5 [0.0, 75.0]")  # 1.5 of 4 words, of both seeds
+    assert raw[5] == "25.0 50.0"
+    assert fixed[3:5] == ["0.0 [0.0, 0.0]", "-37.5 [-75.0, +0.0]"]
+
+
+def test_error_table_without_raw(tmp_path: Path) -> None:
+    write_table(tmp_path / "text", [])
+    command = [sys.executable, RECIPE / "local/error_table.py", tmp_path.parent, tmp_path]
+    done = subprocess.run([*command, tmp_path.name], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "run stage 9" in done.stderr
 
 
 def test_the_corpus_has_to_be_named() -> None:

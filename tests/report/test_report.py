@@ -171,14 +171,18 @@ def test_entropy_figure(seconds: float, rows: int) -> None:
     groups[-1] += frames - groups.sum()
     words = spans_of(seconds, 0.3, "word")
     waveform = np.random.default_rng(0).standard_normal(int(seconds * 16000)).astype(np.float32)
+    phones = spans_of(seconds, 0.1, "AH")
     drawn = figures.entropy_figure(
-        waveform, 16000, entropies, groups, 0.02, 0.01, words, spans_of(seconds, 0.1, "AH")
+        waveform, 16000, entropies, groups, 0.02, 0.01, words, phones, threshold=2.5
     )
     right = [axis for axis in drawn.axes if axis.get_ylabel() == "nats"]
     assert len(right) == rows
     (curve,) = (line for line in right[0].lines if line.get_marker() == "o")
     assert np.allclose(curve.get_xdata(), 0.01 + np.arange(0, frames, 2) * 0.02)
-    starts = [line.get_xdata()[0] for line in right[0].lines if line is not curve]
+    upright = [line.get_xdata() for line in right[0].lines if line is not curve]
+    starts = [first for first, last in upright if first == last]
+    (level,) = (line for line in right[0].lines if line.get_label() == "threshold")
+    assert level.get_ydata()[0] == 2.5
     assert np.allclose(starts, 0.01 + 0.02 * (np.cumsum(groups) - groups))
     labels = [text.get_text() for axis in drawn.axes for text in axis.texts]
     assert labels.count("word") == len(words)
@@ -191,6 +195,7 @@ def test_entropy_figure_of_silence_without_alignment() -> None:
     drawn = figures.entropy_figure(
         np.zeros(8000), 16000, np.zeros(25, np.float32), np.array([25]), 0.02, 0.0
     )
+    assert [label.get_text() for label in drawn.axes[1].get_yticklabels()] == ["groups"]
     assert figures.png(drawn).startswith(PNG)
 
 
