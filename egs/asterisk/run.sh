@@ -18,6 +18,8 @@
 #  10  ST                     English to French and Spanish, likewise  EXP/st/<lang>_<tag>
 #  11  latency                from waveform to text, stage by stage    EXP/latency.json
 #  12  results                the report again, and a table            EXP/report/results.md
+#  13  VC                     a voice converter for each stream        EXP/vc/<tag>
+#  14  VC scores              of English in other voices; the report   EXP/vc/scores/test_en
 #
 # Options:
 #   --stage N, --stop-stage N   first and last stage
@@ -32,13 +34,16 @@
 #   --streams "NAME ..."        for ASR and ST: raw, dedup, or tags of stage 6
 #   --asr-config, --st-config FILE   see conf/asr/, conf/st/
 #   --asr-steps N               training steps of ASR and ST
-#   --full                      ASR and ST of all streams there are, as long as the configs say
+#   --vc-streams "NAME ..."     for VC, likewise; what the first one learnt, the others start from
+#   --vc-config FILE            see conf/vc/
+#   --vc-steps N                training steps of the first stream's VC; a quarter for the others
+#   --full                      ASR, ST and VC of all streams there are, as long as the configs say
 #   --dry-run                   print the commands, and run none
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 stage=0
-stop_stage=12
+stop_stage=14
 nj=$(nproc)
 data=$here/data
 exp=$here/exp
@@ -52,14 +57,17 @@ streams="raw dedup fixed2 fixed4 rate15_global rate7_global"
 asr_config=$here/conf/asr/tiny.yaml
 st_config=$here/conf/st/tiny.yaml
 asr_steps=200
+vc_streams="rate24_global rate15_global rate7_global raw dedup fixed2 fixed4"
+vc_config=$here/conf/vc/small.yaml
+vc_steps=2000
 full=false
 dry_run=false
 # shellcheck source=utils/parse_options.sh
 . "$here/utils/parse_options.sh"
 [[ $# -eq 0 ]] || option_error "unexpected argument $1"
-[[ $stage -ge 0 && $stage -le $stop_stage && $stop_stage -le 12 ]] \
-  || option_error "stages $stage to $stop_stage: there are 0 to 12"
-for name in data exp lm_config asr_config st_config; do
+[[ $stage -ge 0 && $stage -le $stop_stage && $stop_stage -le 14 ]] \
+  || option_error "stages $stage to $stop_stage: there are 0 to 14"
+for name in data exp lm_config asr_config st_config vc_config; do
   printf -v "$name" '%s' "$(realpath -m "${!name}")"
 done
 cd "$here"
@@ -70,7 +78,7 @@ downloads=downloads
 # Seconds, chosen on dev_en: Moonshine's units turn so much before the middle of what they cover.
 unit_shift=-0.016
 titles=("set-up and download" "data dirs" learn-kmeans dump-units train-lm score-entropy segment
-  "align and align-eval" report ASR ST latency results)
+  "align and align-eval" report ASR ST latency results VC "VC scores")
 
 # run COMMAND...: print a command, and run it unless this is a dry run.
 run() {
@@ -169,7 +177,7 @@ stage_8() {
 # job_array NAME: the commands on standard input, one a line, $nj of them at a time; what each of them
 # printed is in EXP/log.
 job_array() {
-  local list=$exp/log/$1.list
+  local list=$exp/log/$1.list jobs threads
   if $dry_run; then
     sed 's/^/+ /'
     return
@@ -177,16 +185,19 @@ job_array() {
   mkdir -p "$exp/log"
   rm -f "$exp/log/$1".*.log
   cat > "$list"
-  utils/run.py --max-jobs-run "$nj" "JOB=1:$(wc -l < "$list")" "$exp/log/$1.JOB.log" \
+  jobs=$(wc -l < "$list")
+  threads=$(($(nproc) / (jobs < nj ? jobs : nj))) # the processors are shared out
+  OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 0 ? threads : 1))} \
+    utils/run.py --max-jobs-run "$nj" "JOB=1:$jobs" "$exp/log/$1.JOB.log" \
     sed -n JOBp "$list" \| bash -euo pipefail
-  grep -h -e 'groups a second$' -e ': whole, skipped$' "$exp/log/$1".*.log
+  grep -h -e 'groups a second$' -e ' utterances to ' -e ': whole, skipped$' "$exp/log/$1".*.log
 }
 
-# stream_names: one a line; with --full, every segmentation that stage 6 has made.
+# stream_names LIST: one a line; with --full, raw, dedup and every segmentation of stage 6 instead.
 stream_names() {
   local file
   if ! $full; then
-    xargs -n 1 <<< "$streams"
+    xargs -n 1 <<< "$1"
     return
   fi
   printf '%s\n' raw dedup
@@ -210,7 +221,7 @@ text_model() {
 
 stage_9() {
   local stream
-  for stream in $(stream_names); do
+  for stream in $(stream_names "$streams"); do
     text_model asr "$stream" --config "$asr_config" --segments "$stream"
   done | job_array asr
 }
@@ -218,7 +229,7 @@ stage_9() {
 stage_10() {
   local lang stream
   for lang in fr es; do
-    for stream in $(stream_names); do
+    for stream in $(stream_names "$streams"); do
       text_model st "${lang}_$stream" --lang "$lang" --config "$st_config" --segments "$stream"
     done
   done | job_array st
@@ -226,12 +237,48 @@ stage_10() {
 
 stage_11() {
   run "${train_cmd[@]}" entcomp bench-latency --sets test_en --utterances 30 \
-    --models "$(stream_names | sed 's|^|asr/|' | paste -sd ,)" "$data" "$exp"
+    --models "$(stream_names "$streams" | sed 's|^|asr/|' | paste -sd ,)" "$data" "$exp"
 }
 
 stage_12() {
   stage_8
   $dry_run || cat "$exp/report/results.md"
+}
+
+# voice_model STREAM OPTIONS...: a line that trains a converter and speaks the English test set with
+# the voices of others. All streams have the same network, CALE included.
+voice_model() {
+  local train=("${train_cmd[@]}" entcomp train-vc --tag "$1" --segments "$1" --config "$vc_config"
+    --pooling cale --sets 'train_*' --dev-sets 'dev_*' "${@:2}" "$data" "$exp")
+  local convert=("${train_cmd[@]}" entcomp convert --model "vc/$1" --sets test_en
+    --reference "$exp/vc/references.scp" "$data" "$exp")
+  printf '%q ' "${train[@]}"
+  printf '&& '
+  printf '%q ' "${convert[@]}"
+  echo
+}
+
+# The first stream's converter is trained from nothing, and the others go on from it for a quarter
+# of its steps; with --full each one starts from nothing.
+stage_13() {
+  local stream first rest=()
+  run local/draw_references.py "$data"/test_{en,fr,it,ru} "$exp/vc/references.scp"
+  if $full; then
+    for stream in $(stream_names ''); do voice_model "$stream"; done | job_array vc
+    return
+  fi
+  read -ra rest <<< "$vc_streams"
+  first=${rest[0]}
+  voice_model "$first" --max-steps "$vc_steps" | job_array vc_first
+  [[ ${#rest[@]} -gt 1 ]] || return 0
+  for stream in "${rest[@]:1}"; do
+    voice_model "$stream" --init "vc/$first" --max-steps "$((vc_steps / 4 + 1))"
+  done | job_array vc
+}
+
+stage_14() {
+  run "${train_cmd[@]}" entcomp score-vc --sets test_en "$data" "$exp"
+  stage_8
 }
 
 steps=(--max-steps "$asr_steps")

@@ -65,20 +65,31 @@ class Comparison:
     def score(self) -> str:
         """Judge all systems; writes ``scores.json`` and ``table.md``, which is returned too."""
         from entcomp.files import atomic_path, write_json
-        from entcomp.scoring.conversion import markdown_table
+        from entcomp.report.conversion import ConversionScores
 
         texts = self._texts()
         summaries = {
-            name: self.judges.summarise(self._judged(name), texts)
+            name: self.judges.summarise(self._judged(name), texts) | self._stream(name)
             for name in ("source", "resynthesis", *self.systems)
         }
         models = {**self.judges.names(), "vocoder": self.vocoder.name}
-        write_json(self.folder / "scores.json", {"models": models, "systems": summaries})
-        table = markdown_table(summaries)
-        table += "\n" + "".join(f"- {key}: {name}\n" for key, name in models.items())
+        audio = {name: str(path) for name, path in self._folders.items()}
+        stored = {"models": models, "systems": summaries, "audio": audio}
+        write_json(self.folder / "scores.json", stored)
+        table = ConversionScores(models, summaries).markdown()
         with atomic_path(self.folder / "table.md") as temporary:
             temporary.write_text(table, encoding="utf-8")
         return table
+
+    def _stream(self, name: str) -> dict[str, Any]:
+        """What a system was converted from: ``segments``, and ``rate`` in groups a second."""
+        from entcomp.files import read_stage
+
+        if name not in self.systems:
+            return {}
+        made = read_stage(self.systems[name])
+        found = {**made["inputs"], **made["outputs"]}
+        return {key: found[key] for key in ("segments", "rate") if key in found}
 
     def _judged(self, name: str) -> dict[str, Scores]:
         """Scores by utterance of one system, from an earlier run if nothing has changed."""
@@ -114,19 +125,37 @@ class Comparison:
 
     def _waveforms(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
         """``(utt_id, samples at 16 kHz)`` of a system."""
-        from entcomp.kaldi.wav import read_wav, resample
+        from entcomp.kaldi.table import read_table
+        from entcomp.kaldi.wav import read_wav
         from entcomp.scoring.speaker import SAMPLE_RATE
+
+        if name == "source":
+            yield from ((utt_id, self._read(utt_id, SAMPLE_RATE)) for utt_id in self._sources)
+            return
+        if name == "resynthesis":
+            self._resynthesise()
+        table = read_table(self._folders[name] / "wav.scp")
+        yield from (
+            (utt_id, read_wav(Path(table[utt_id]), SAMPLE_RATE)) for utt_id in self._sources
+        )
+
+    def _resynthesise(self) -> None:
+        """Keep the vocoder's copies as a data dir beside the scores, for people to listen to."""
+        from entcomp.cli.conversion import wav_path, write_wav
+        from entcomp.kaldi.table import write_table
         from entcomp.tasks.vc.convert import resynthesise
 
-        mel = self.mel
+        folder, rate = self._folders["resynthesis"], self.mel.sample_rate
         for utt_id in self._sources:
-            if name == "source":
-                yield utt_id, self._read(utt_id, SAMPLE_RATE)
-            elif name == "resynthesis":
-                copy = resynthesise(self._read(utt_id, mel.sample_rate), mel, self.vocoder)
-                yield utt_id, resample(copy, mel.sample_rate, SAMPLE_RATE)
-            else:
-                yield utt_id, read_wav(Path(self._made[name][utt_id]), SAMPLE_RATE)
+            copy = resynthesise(self._read(utt_id, rate), self.mel, self.vocoder)
+            write_wav(wav_path(folder, utt_id), copy, rate)
+        rows = ((utt_id, str(wav_path(folder, utt_id))) for utt_id in self._sources)
+        write_table(folder / "wav.scp", rows)
+
+    @property
+    def _folders(self) -> dict[str, Path]:
+        """The data dir of each system, with wav.scp; the source has its own."""
+        return {"resynthesis": self.folder / "resynthesis", **self.systems}
 
     def _read(self, utt_id: str, sample_rate: int) -> np.ndarray:
         from entcomp.kaldi.wav import read_utterance
@@ -134,18 +163,13 @@ class Comparison:
         return read_utterance(self._sources[utt_id], sample_rate, self.allow_pipes)
 
     @cached_property
-    def _made(self) -> dict[str, dict[str, str]]:
-        """wav.scp of each system."""
-        from entcomp.kaldi.table import read_table
-
-        return {name: read_table(path / "wav.scp") for name, path in self.systems.items()}
-
-    @cached_property
     def _sources(self) -> dict[str, Utterance]:
         """The utterances that every system has. Raises EntcompError if there are none."""
         from entcomp.errors import EntcompError
+        from entcomp.kaldi.table import read_table
 
-        common = set.intersection(*(set(table) for table in self._made.values()))
+        made = (set(read_table(path / "wav.scp")) for path in self.systems.values())
+        common = set.intersection(*made)
         found = {one.utt_id: one for one in self.data_set.utterances() if one.utt_id in common}
         if not found:
             paths = ", ".join(str(path) for path in self.systems.values())

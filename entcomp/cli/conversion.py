@@ -107,7 +107,7 @@ def convert_file(room: Room, source: Path, reference: Path, output: Path) -> str
     """Convert one recording; returns lines on what was done."""
     voice = room.listen(reference)
     waveform = room.converter(room.record(source), voice, source.stem)
-    _write(output, waveform, room.sample_rate)
+    write_wav(output, waveform, room.sample_rate)
     done = f"{output}: {len(waveform)} samples at {room.sample_rate} Hz, {room.facts['vocoder']}"
     return "\n".join([*(_describe(path, room.sample_rate) for path in (source, reference)), done])
 
@@ -119,7 +119,7 @@ def convert_set(
 
     ``utt2ref`` names each one's reference, and ``text`` is the source's.
     """
-    from entcomp.encoder.streams import stream_sha256
+    from entcomp.encoder.streams import stream_rate, stream_sha256
     from entcomp.errors import SkippedUtterances
     from entcomp.files import Stage, sha256_file
 
@@ -133,7 +133,8 @@ def convert_set(
     used = dict(_converted(room, data_set, reference, folder, skipped, allow_pipes))
     _write_tables(folder, data_set, used)
     skipped.write(folder / "skipped.txt")
-    stage.finish({"utterances": len(used), "skipped": len(skipped)})
+    rate = stream_rate(room.experiment, data_set.name, room.facts["segments"])
+    stage.finish({"utterances": len(used), "skipped": len(skipped), "rate": rate})
     return f"{len(used)} utterances to {folder}, {len(skipped)} skipped, {room.facts['vocoder']}"
 
 
@@ -157,7 +158,7 @@ def _converted(
             if path not in voices:
                 voices[path] = room.listen(path)
             waveform = room.converter(read(), voices[path], utt_id)
-            _write(_wav(folder, utt_id), waveform, room.sample_rate)
+            write_wav(wav_path(folder, utt_id), waveform, room.sample_rate)
             yield utt_id, path
 
 
@@ -203,7 +204,7 @@ def _references(path: Path) -> Callable[[str], Path]:
 def _write_tables(folder: Path, data_set: DataDir, used: dict[str, Path]) -> None:
     from entcomp.kaldi.table import iter_table, write_table
 
-    write_table(folder / "wav.scp", ((one, str(_wav(folder, one))) for one in used))
+    write_table(folder / "wav.scp", ((one, str(wav_path(folder, one))) for one in used))
     write_table(folder / "utt2ref", ((one, str(path)) for one, path in used.items()))
     text = data_set.path / "text"
     if text.exists():
@@ -211,11 +212,12 @@ def _write_tables(folder: Path, data_set: DataDir, used: dict[str, Path]) -> Non
         write_table(folder / "text", (row for row in rows if row[0] in used))
 
 
-def _wav(folder: Path, utt_id: str) -> Path:
+def wav_path(folder: Path, utt_id: str) -> Path:
+    """Where an utterance's audio lies in a folder that `convert_set` or score-vc has written."""
     return folder / "wav" / f"{utt_id}.wav"
 
 
-def _write(path: Path, waveform: np.ndarray, sample_rate: int) -> None:
+def write_wav(path: Path, waveform: np.ndarray, sample_rate: int) -> None:
     """A 16-bit WAV file, whole or not at all."""
     import soundfile
 

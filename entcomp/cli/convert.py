@@ -46,6 +46,9 @@ def convert(
     guidance: Annotated[
         float | None, typer.Option(min=0, help="Classifier-free guidance; 0 is none.")
     ] = None,
+    voice_guidance: Annotated[
+        float | None, typer.Option(min=0, help="Guidance towards the voice alone; 0 is none.")
+    ] = None,
     temperature: Annotated[
         float | None, typer.Option(min=0, help="Of the noise that a mel is drawn from.")
     ] = None,
@@ -66,7 +69,12 @@ def convert(
 
     experiment = Experiment(exp)
     folder = _model_folder(experiment, model)
-    sampler = {"steps": steps, "guidance": guidance, "temperature": temperature}
+    sampler = {
+        "steps": steps,
+        "guidance": guidance,
+        "voice_guidance": voice_guidance,
+        "temperature": temperature,
+    }
     room = Room.open(experiment, folder, vocoder, sampler, seed, checkpoint)
     if source.is_file():
         if output is None:

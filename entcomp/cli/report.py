@@ -48,8 +48,9 @@ def report(
     output: Annotated[Path | None, typer.Option(metavar="DIR", show_default="EXP/report")] = None,
     allow_pipes: AllowPipes = False,
 ) -> None:
-    """Tables and figures as one page, EXP/report/index.html, and as PNGs beside it."""
+    """Tables and figures as one page, EXP/report/index.html; PNGs and samples beside it."""
     from entcomp.experiment import Experiment
+    from entcomp.report.conversion import read_samples
     from entcomp.report.sections import Report, write_report
 
     experiment = Experiment(exp)
@@ -58,7 +59,8 @@ def report(
     folder = alignments or experiment.alignments(data_set.name)
     tag = segments or _choose_tag(experiment, data_set.name)
     example = _example(experiment, data_set, tag, folder, utterance, allow_pipes) if tag else None
-    page = Report(experiment, data_set.name, scores, output or exp / "report", example)
+    samples = read_samples(experiment, data_set, allow_pipes)
+    page = Report(experiment, data_set.name, scores, output or exp / "report", example, samples)
     print(write_report(page))
 
 

@@ -1,4 +1,4 @@
-"""One HTML page that needs nothing beside itself."""
+"""One HTML page; what there is to listen to may lie beside it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ figure { margin: 1rem 0; }
 img { width: 100%; height: auto; }
 figcaption { color: #555; font-size: 0.9rem; }
 audio { width: 100%; }
+.grid th, .grid td { white-space: normal; text-align: left; vertical-align: top; min-width: 6rem; }
+.grid audio { min-width: 14rem; height: 2rem; }
 """
 
 
@@ -45,6 +47,25 @@ def section(title: str, *parts: str) -> str:
 
 def paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
+
+
+def grid(corner: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """A table of cells that are HTML already, ``(name, cells)`` a row; all names are plain text."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in (corner, *columns))
+    body = "\n".join(
+        f"<tr><td>{escape(name)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+        for name, cells in rows
+    )
+    return (
+        f'<div class="scroll"><table class="grid">\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def player(source: str, caption: str = "") -> str:
+    """A player of a ``data:`` URL or of a file beside the page, over what is to be said of it."""
+    words = f"<br>{escape(caption)}" if caption else ""
+    return f'<audio controls preload="none" src="{escape(source)}"></audio>{words}'
 
 
 def figure(source: str, caption: str) -> str:

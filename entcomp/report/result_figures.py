@@ -9,14 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from entcomp.report.figures import BLACK, GREY, STYLES, WIDTH
+from entcomp.report.boundary_scores import CHANCE
+from entcomp.report.figures import BLACK, GREEN, GREY, STYLES, WIDTH
 from entcomp.report.latency import STAGES, models_by_rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CHANCE_STYLES = {"uniform": (BLACK, "--"), "random": (GREY, ":")}
+LINE_STYLES = {
+    "uniform (chance)": (BLACK, "--"),
+    "random (chance)": (GREY, ":"),
+    "source": (BLACK, "--"),
+    "resynthesis": (GREEN, "-."),
+}
 METRICS = {"f1": "F1", "r_value": "R-value"}
 STAGE_COLORS = ("#BBBBBB", "#0072B2", "#56B4E9", "#E69F00", "#D55E00")
 
@@ -34,24 +40,24 @@ class Point:
 
 def boundary_figure(results: Sequence[dict[str, Any]], tiers: Sequence[str]) -> Figure:
     """Rate against F1 and R-value of each criterion and of chance; ``results`` of align-eval."""
-    panels, chance = {}, {}
+    panels, lines = {}, {}
     for tier in tiers:
         for metric, name in METRICS.items():
             title = f"{tier}, {name} (%)"
             panels[title] = _boundary_points(results, tier, metric)
-            chance[title] = {
-                line: _chance_points(results, tier, metric, line) for line in CHANCE_STYLES
+            lines[title] = {
+                f"{name} (chance)": _chance_points(results, tier, metric, name) for name in CHANCE
             }
-    return score_figure(panels, chance)
+    return score_figure(panels, lines)
 
 
 def score_figure(
     panels: Mapping[str, Sequence[Point]],
-    chance: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]] | None = None,
+    lines: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]] | None = None,
 ) -> Figure:
     """Rate against a score, ``{title: points}``, two panels a row.
 
-    ``chance``: of a panel, lines through ``(rate, score)`` to compare with, by their names.
+    ``lines``: of a panel, lines through ``(rate, score)`` to compare with, named as in LINE_STYLES.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MultipleLocator
@@ -61,7 +67,7 @@ def score_figure(
     figure = Figure(figsize=(WIDTH, 0.8 + 3.3 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True).flatten()
     for axis, (title, points) in zip(axes, panels.items(), strict=False):
-        _draw_chance(axis, (chance or {}).get(title, {}))
+        _draw_lines(axis, (lines or {}).get(title, {}))
         _draw_points(axis, points)
         axis.set_title(title, fontsize=11)
         axis.xaxis.set_major_locator(MultipleLocator(5))
@@ -102,7 +108,7 @@ def latency_figure(latency: Mapping[str, Any]) -> Figure:
 def _boundary_points(results: Sequence[dict[str, Any]], tier: str, metric: str) -> list[Point]:
     points = []
     for one in results:
-        if tier in one["tiers"] and one["criterion"] not in CHANCE_STYLES:
+        if tier in one["tiers"] and one["criterion"] not in CHANCE:
             score = one["tiers"][tier]["segmentation"]
             values = np.array([score[metric], *score["interval"][metric]], np.float64)
             points.append(Point(one["criterion"], one["rate"], *(100 * values).tolist()))
@@ -118,11 +124,11 @@ def _chance_points(
     return sorted((one["rate"], 100 * one["tiers"][tier][name][metric]) for one in own)
 
 
-def _draw_chance(axis: Axes, lines: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+def _draw_lines(axis: Axes, lines: Mapping[str, Sequence[tuple[float, float]]]) -> None:
     for name, points in lines.items():
-        color, line = CHANCE_STYLES[name]
+        color, line = LINE_STYLES[name]
         rates, values = np.array(points).T
-        axis.plot(rates, values, color=color, linestyle=line, label=f"{name} (chance)")
+        axis.plot(rates, values, color=color, linestyle=line, label=name)
 
 
 def _draw_points(axis: Axes, points: Sequence[Point]) -> None:

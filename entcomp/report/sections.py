@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from entcomp.files import atomic_path, read_json, read_stage
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.report import boundary_scores, figures, page, result_figures, text_scores
 from entcomp.report.boundary_scores import describe_matching, read_scores, tiers
+from entcomp.report.conversion import SAMPLE_RATE, Sample, label, read_conversions
 from entcomp.report.latency import describe_latency, latency_table
 from entcomp.report.tables import Table
 from entcomp.report.text_scores import TextResult
@@ -48,6 +50,7 @@ class Report:
     scores: Path
     output: Path
     example: Example | None = None
+    samples: Sequence[Sample] = ()
 
     def figure(self, figure: Figure, name: str, caption: str) -> str:
         """Write ``name.png`` and return it as HTML."""
@@ -55,6 +58,12 @@ class Report:
         with atomic_path(self.output / f"{name}.png") as temporary:
             temporary.write_bytes(image)
         return page.figure(figures.inline(image, "image/png"), caption)
+
+    def audio(self, waveform: np.ndarray, sample_rate: int, name: str) -> str:
+        """Write ``name.flac`` and return its URL, relative to the page."""
+        with atomic_path(self.output / f"{name}.flac") as temporary:
+            temporary.write_bytes(_flac(waveform, sample_rate))
+        return quote(f"{name}.flac")
 
     def text_results(self, task: str) -> list[TextResult]:
         """What ``asr`` or ``st`` made of the set."""
@@ -94,7 +103,7 @@ def example(report: Report) -> str | None:
     return page.section(
         "An utterance",
         report.figure(drawn, "entropy", caption),
-        f'<audio controls src="{_audio(one)}"></audio>',
+        page.player(figures.inline(_flac(one.waveform, one.sample_rate), "audio/flac")),
     )
 
 
@@ -215,11 +224,53 @@ def latency(report: Report) -> str | None:
     )
 
 
+IN_FIGURE = ("wer_", "similarity_", "distillmos")  # of conversion; the table has more
+
+
+def conversion(report: Report) -> str | None:
+    """Rate against what converted speech came to, the table behind it, and samples of it."""
+    found = read_conversions(report.experiment, report.set_name)
+    if found is None:
+        return None
+    points, lines = {}, {}
+    for metric in (one for one in found.metrics if one.startswith(IN_FIGURE)):
+        own = found.points(metric, report.experiment)
+        if own:
+            points[label(metric)], lines[label(metric)] = own, found.lines(metric, own)
+    parts = [_score_figure(report, points, "conversion", lines)] if points else []
+    parts.append(found.table().html())
+    parts.append(page.paragraph(f"{'; '.join(found.describe())}."))
+    return page.section("Voice conversion", *parts, *_samples(report))
+
+
+def _samples(report: Report) -> list[str]:
+    """Spectrograms beside each other, and a player for each with what was heard in it."""
+    if not report.samples:
+        return []
+    columns = {one.utt_id: one.waveforms for one in report.samples}
+    caption = "Spectrograms: the content of the source in the voice of the reference."
+    drawn = figures.comparison_figure(columns, SAMPLE_RATE)
+    rows = [
+        (system, [_play(report, one, system) for one in report.samples])
+        for system in report.samples[0].waveforms
+    ]
+    titles = [f"{one.utt_id}: {one.text}" for one in report.samples]
+    grid = page.grid("says", titles, rows)
+    return [report.figure(drawn, "conversion_samples", caption), grid]
+
+
+def _play(report: Report, sample: Sample, system: str) -> str:
+    name = f"conversion/{sample.utt_id}/{system}"
+    source = report.audio(sample.waveforms[system], SAMPLE_RATE, name)
+    return page.player(source, sample.heard.get(system, ""))
+
+
 SECTIONS = (
     example,
     boundaries,
     recognition,
     translation,
+    conversion,
     latency,
     entropy,
     segmentations,
@@ -263,9 +314,14 @@ def _points(results: Sequence[TextResult], metric: str) -> list[result_figures.P
     ]
 
 
-def _score_figure(report: Report, panels: dict[str, list[result_figures.Point]], name: str) -> str:
+def _score_figure(
+    report: Report,
+    panels: dict[str, list[result_figures.Point]],
+    name: str,
+    lines: dict[str, dict[str, list[tuple[float, float]]]] | None = None,
+) -> str:
     caption = f"{name.capitalize()} of {report.set_name}; bars are 95% bootstrap intervals."
-    return report.figure(result_figures.score_figure(panels), name, caption)
+    return report.figure(result_figures.score_figure(panels, lines), name, caption)
 
 
 def _cuts(report: Report, name: str) -> list[figures.Threshold]:
@@ -283,9 +339,9 @@ def _count(scp: Path) -> dict[str, int]:
     return {"utterances": len(lengths), "frames": sum(lengths)}
 
 
-def _audio(one: Example) -> str:
+def _flac(waveform: np.ndarray, sample_rate: int) -> bytes:
     import soundfile
 
     buffer = io.BytesIO()
-    soundfile.write(buffer, one.waveform, one.sample_rate, format="FLAC")
-    return figures.inline(buffer.getvalue(), "audio/flac")
+    soundfile.write(buffer, waveform, sample_rate, format="FLAC")
+    return buffer.getvalue()

@@ -88,24 +88,3 @@ def mean_interval(values: Sequence[float]) -> Scores:
     """A mean over utterances and its interval."""
     low, high = ratio_interval(np.array(values), np.ones(len(values)))
     return {"mean": float(np.mean(values)), "interval": [low, high], "resamples": RESAMPLES}
-
-
-def markdown_table(systems: Mapping[str, Scores]) -> str:
-    """A line a system, with 95% intervals; error rates and shares in percent."""
-    keys = [key for key in next(iter(systems.values())) if key != "utterances"]
-    lines = [
-        f"| system | utterances | {' | '.join(keys)} |",
-        "|" + "---|" * (len(keys) + 2),
-    ]
-    for name, scores in systems.items():
-        cells = [_cell(scores[key]) for key in keys]
-        lines.append(f"| {name} | {scores['utterances']} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(score: Scores) -> str:
-    """``12.3 [10.1, 14.5]``, or to two places where values are small."""
-    value = score["percent"] if "percent" in score else score["mean"]
-    places = 1 if "percent" in score or abs(value) > 5 else 2
-    low, high = score["interval"]
-    return f"{value:.{places}f} [{low:.{places}f}, {high:.{places}f}]"

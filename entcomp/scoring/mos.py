@@ -47,16 +47,22 @@ class DistillMos:
 
 
 class DnsMos:
-    """DNSMOS P.835: overall quality (OVRL) of speech from noise suppressors."""
+    """DNSMOS P.835: overall quality (OVRL) of speech from noise suppressors.
 
+    It hears windows of 9.01 s. A shorter recording is repeated to fill one; the package would
+    repeat it to two lengths and more, and take the mean of many windows of the same.
+    """
+
+    WINDOW = 144_160  # samples
     key = "dnsmos"
     name = "DNSMOS P.835 OVRL (speechmos)"
 
     def predict(self, waveform: np.ndarray) -> float:
         from speechmos import dnsmos
 
-        peak = max(1.0, float(np.abs(waveform).max()))
-        return float(dnsmos.run(waveform.astype(np.float32) / peak, SAMPLE_RATE)["ovrl_mos"])
+        heard = np.resize(waveform, max(len(waveform), self.WINDOW)).astype(np.float32)
+        peak = max(1.0, float(np.abs(heard).max()))
+        return float(dnsmos.run(heard / peak, SAMPLE_RATE)["ovrl_mos"])
 
 
 class Utmos:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from entcomp.errors import EntcompError
-from entcomp.files import Stage
+from entcomp.files import Stage, locked
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.wav import read_utterance
@@ -57,9 +57,17 @@ def write_embeddings(data_set: DataDir, folder: Path, allow_pipes: bool = False)
     """
     inputs = {"model": SpeakerEncoder.name, "recordings_sha256": data_set.audio_sha256()}
     stage = Stage(folder, inputs)
-    if stage.is_whole():
-        return None
-    stage.start()
+    with locked(folder):  # trainings of several streams may all come to need the same voices
+        if stage.is_whole():
+            return None
+        stage.start()
+        summary, silent = _write_voices(data_set, folder, allow_pipes)
+        stage.finish(summary)
+    return f"{summary['utterances']} voices, {silent} utterances with too little speech"
+
+
+def _write_voices(data_set: DataDir, folder: Path, allow_pipes: bool) -> tuple[dict[str, Any], int]:
+    """What the archive holds, and the number of utterances that are not in it."""
     encoder = SpeakerEncoder()
     silent = 0
     utterances = list(data_set.utterances())
@@ -70,8 +78,7 @@ def write_embeddings(data_set: DataDir, folder: Path, allow_pipes: bool = False)
                 ark.write(one.utt_id, encoder.embed(waveform))
             except TooLittleSpeechError:
                 silent += 1
-    stage.finish(ark.summary)
-    return f"{ark.utterances} voices, {silent} utterances with too little speech"
+    return ark.summary, silent
 
 
 def similarity(one: np.ndarray, other: np.ndarray) -> float:

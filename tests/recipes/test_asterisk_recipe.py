@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from entcomp.files import read_json
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import find_sets
+from entcomp.kaldi.table import read_table, write_table
 
 RECIPE = Path(__file__).resolve().parents[2] / "egs" / "asterisk"
 COMMANDS = [
@@ -29,6 +31,8 @@ COMMANDS = [
     ["train-st"] * 12,
     ["bench-latency"],
     ["report"],
+    ["draw_references.py", *["train-vc"] * 7],
+    ["score-vc", "report"],
 ]
 TINY_LM = """
 layers: 1
@@ -51,6 +55,14 @@ ctc_weight: 0.0
 decoding: {beam: 2, ctc_weight: 0.0, max_tokens: 8}
 training: {warmup_steps: 2, val_interval: 3, learning_rate: 1.0e-3}
 """
+TINY_VC = """
+local: {layers: 1}
+layout: repeat
+dit: {dim: 16, depth: 1, heads: 2, patch: 2}
+batch: {size: 2, max_target: 1.0, max_prompt: 0.5}
+sampler: {steps: 2, guidance: 0.0}
+training: {warmup_steps: 1, val_interval: 2, learning_rate: 1.0e-3}
+"""
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -67,10 +79,10 @@ def test_help_names_every_stage() -> None:
     done = run("--help")
     assert done.returncode == 0
     numbers = re.findall(r"^ ([ \d]\d)  ", done.stdout, re.MULTILINE)
-    assert list(map(int, numbers)) == list(range(13))
+    assert list(map(int, numbers)) == list(range(15))
 
 
-@pytest.mark.parametrize("stage", range(13))
+@pytest.mark.parametrize("stage", range(15))
 def test_dry_run_runs_nothing(stage: int, tmp_path: Path) -> None:
     data, exp = tmp_path / "data", tmp_path / "exp"
     done = run("--dry-run", f"--stage={stage}", "--stop-stage", str(stage), "--exp", exp,
@@ -85,15 +97,15 @@ def test_full_trains_on_every_segmentation_there_is(tmp_path: Path) -> None:
     for tag in ("dedup", "uniform15"):
         (tmp_path / "segments" / tag).mkdir(parents=True)
         (tmp_path / "segments" / tag / "threshold.json").write_text("{}")
-    done = run("--full", "--dry-run", "--stage=9", "--stop-stage=11", "--exp", tmp_path)
+    done = run("--full", "--dry-run", "--stage=9", "--stop-stage=13", "--exp", tmp_path)
     assert done.returncode == 0, done.stderr
     models = re.findall(r"train-(\w+) --tag (\w+) ", done.stdout)
     assert models == [
         (task, f"{lang}{stream}")
-        for task, lang in (("asr", ""), ("st", "fr_"), ("st", "es_"))
+        for task, lang in (("asr", ""), ("st", "fr_"), ("st", "es_"), ("vc", ""))
         for stream in ("raw", "dedup", "uniform15")
     ]
-    assert "--max-steps" not in done.stdout
+    assert "--max-steps" not in done.stdout and "--init" not in done.stdout
     assert "--models asr/raw\\,asr/dedup\\,asr/uniform15 " in done.stdout
 
 
@@ -102,7 +114,7 @@ def test_full_trains_on_every_segmentation_there_is(tmp_path: Path) -> None:
     [
         (["--stages", "1"], "unknown option --stages"),
         (["data"], "unexpected argument data"),
-        (["--stage", "13"], "stages 13 to 12: there are 0 to 12"),
+        (["--stage", "15"], "stages 15 to 14: there are 0 to 14"),
         (["--stage", "3", "--stop-stage", "2"], "stages 3 to 2"),
     ],
 )
@@ -121,6 +133,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("asterisk_recipe")
     (folder / "lm.yaml").write_text(TINY_LM)
     (folder / "text.yaml").write_text(TINY_TEXT)
+    (folder / "vc.yaml").write_text(TINY_VC)
     done = run(*options(folder), "--stage", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     (folder / "stdout").write_text(done.stdout)
@@ -133,6 +146,7 @@ def options(folder: Path) -> list[str | Path]:
         "--subset", "30", "--num-clusters", "50", "--lm-steps", "20", "--rates", "7",
         "--asr-config", folder / "text.yaml", "--st-config", folder / "text.yaml",
         "--streams", "fixed4", "--asr-steps", "3",
+        "--vc-config", folder / "vc.yaml", "--vc-streams", "fixed4 raw", "--vc-steps", "4",
     ]  # fmt: skip
 
 
@@ -183,6 +197,53 @@ def test_recognition_translation_and_latency_of_a_stream(recipe: Path) -> None:
     page = (recipe / "exp/report/index.html").read_text()
     for heading in ("Recognition", "Translation", "Latency"):
         assert f"<h2>{heading}</h2>" in page
+
+
+def test_conversion_of_two_streams(recipe: Path) -> None:
+    """The second one begins with what the first has learnt, and takes a quarter of its steps."""
+    exp = recipe / "exp"
+    steps = {
+        stream: read_json(exp / "vc" / stream / "training.json")["outputs"]["step"]
+        for stream in ("fixed4", "raw")
+    }
+    assert steps == {"fixed4": 4, "raw": 2}
+    assert "init_sha256" in read_json(exp / "vc/raw/training.json")["inputs"]
+    table = (exp / "vc/scores/test_en/table.md").read_text()
+    rows = [line.split("|")[1].strip() for line in table.splitlines()[2:6]]
+    assert rows == ["source", "resynthesis", "raw", "fixed4"]
+    assert table in (recipe / "stdout").read_text()
+    voices = read_table(exp / "vc/references.scp")
+    source = read_table(recipe / "data/test_en/wav.scp")
+    assert list(voices) == list(source) and not set(voices.values()) & set(source.values())
+    page = (exp / "report/index.html").read_text()
+    assert "<h2>Voice conversion</h2>" in page
+    for path in re.findall('src="(conversion/[^"]*)"', page):
+        assert (exp / "report" / path).exists()
+
+
+def test_voices_take_turns(tmp_path: Path) -> None:
+    for name, rows in {
+        "en": {"a": 1.0, "b": 2.0, "c": 3.0},
+        "fr": {"x": 3.0, "y": 9.0, "z": 7.5},
+        "it": {"u": 2.0},
+    }.items():
+        (tmp_path / name).mkdir()
+        write_table(tmp_path / name / "wav.scp", ((one, f"{name}/{one} 1.wav") for one in rows))
+        write_table(tmp_path / name / "utt2dur", ((one, f"{rows[one]}") for one in rows))
+
+    def draw(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, RECIPE / "local/draw_references.py", *options]
+        folders = [tmp_path / name for name in ("en", "fr", "it")]
+        return subprocess.run(
+            [*command, *folders, tmp_path / "table"], capture_output=True, text=True, check=False
+        )
+
+    assert draw().returncode == 0
+    expected = {"a": "fr/z 1.wav", "b": "it/u 1.wav", "c": "fr/z 1.wav"}
+    assert read_table(tmp_path / "table") == expected
+    failed = draw("--seconds", "1")
+    assert failed.returncode == 1
+    assert "fr: no recording of up to 1 s; raise --seconds" in failed.stderr
 
 
 def test_stream_that_is_not_there(recipe: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
+from pydantic import ValidationInfo, field_validator
 
 from entcomp.config import Config
 from entcomp.encoder.local import LocalEncoderConfig
@@ -24,13 +25,15 @@ class BatchConfig(Config):
     max_prompt: Annotated[float, Gt(0)] = 3.0  # seconds, of the prompt in conversion too
     prompt_dropout: Probability = 0.2  # of the prompt alone; the voice's embedding stays
     condition_dropout: Probability = 0.1  # of all conditions, for classifier-free guidance
+    voice_dropout: Probability = 0.1  # of prompt and embedding, for guidance towards the voice
 
 
 class SamplerConfig(Config):
     """How a mel is drawn, unless the command line says otherwise."""
 
     steps: Annotated[int, Gt(0)] = 25
-    guidance: Annotated[float, Ge(0)] = 0.7
+    guidance: Annotated[float, Ge(0)] = 0.7  # away from no condition at all
+    voice_guidance: Annotated[float, Ge(0)] = 0.0  # away from the content in nobody's voice
     temperature: Annotated[float, Ge(0)] = 1.0  # standard deviation of the initial noise
 
 
@@ -43,6 +46,14 @@ class VcConfig(Config):
     layout: Layout = "zero_insert"
     dit: DitConfig = DitConfig()
     ema_decay: Probability = 0.999
+    mean_first: Probability = 0.0  # part of the steps that learn the mean mel alone; they are quick
     batch: BatchConfig = BatchConfig()
     sampler: SamplerConfig = SamplerConfig()
     training: TrainingConfig = TrainingConfig()
+
+    @field_validator("mean_first")
+    @classmethod
+    def _there_is_a_mean(cls, value: float, others: ValidationInfo) -> float:
+        if value and not others.data["dit"].mean_mel:
+            raise ValueError("there is nothing to learn first without dit.mean_mel")
+        return value

@@ -20,16 +20,16 @@ from entcomp.tasks.vc.corpus import VcUtterance
 from entcomp.tasks.vc.mel import MelConfig, log_mel
 from entcomp.tasks.vc.model import VcBatch
 
+CONTEXT = 40  # mel frames on each side of an excerpt whose groups are encoded too
 # Log mels that a process keeps: at 5 s each, 0.6 GB.
 CACHED_MELS = 4096
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Mel frames of an utterance (M, n_mels), the row of each, and all of the utterance's groups.
+    """Mel frames of an utterance (M, n_mels), the row of each, and the groups that rows count.
 
-    ``rows`` (M,) count from 1 within the utterance; the groups outside of the excerpt are encoded
-    too, so that those inside know of them as they do in conversion.
+    ``rows`` (M,) count from 1.
     """
 
     mel: Tensor
@@ -38,9 +38,24 @@ class Excerpt:
     groups: np.ndarray
 
     def cut(self, first: int, frames: int) -> Excerpt:
-        """``frames`` of it from ``first`` on."""
+        """``frames`` of it from ``first`` on, and the groups there and up to CONTEXT frames away.
+
+        All of an utterance's groups would cost more than they tell.
+        """
         part = slice(first, first + frames)
-        return Excerpt(self.mel[part], self.rows[part], self.units, self.groups)
+        near = self.rows[max(0, first - CONTEXT) : part.stop + CONTEXT] if frames else self.rows[:0]
+        near = near[near > 0]
+        # A stretch inside of one long group has no row; a table has one group at least.
+        low, high = (int(near.min()), int(near.max())) if len(near) else (1, 1)
+        starts = np.cumsum(self.groups) - self.groups
+        end = starts[high - 1] + self.groups[high - 1]
+        rows = self.rows[part]
+        return Excerpt(
+            mel=self.mel[part],
+            rows=np.where(rows > 0, rows - (low - 1), 0),
+            units=self.units[starts[low - 1] : end],
+            groups=self.groups[low - 1 : high],
+        )
 
 
 def collate(

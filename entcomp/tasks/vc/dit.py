@@ -1,6 +1,7 @@
 """Diffusion Transformer: the velocity field of mel frames, given time, content, prompt and voice.
 
-Shapes: B batch, M mel frames, N mel bins, D width of the model, H heads, K width of a head.
+Shapes: B batch, M mel frames, N mel bins, P patches of mel frames, E bins of a whole patch, D width
+of the model, H heads, K width of a head.
 Conditioning on time and voice is by adaptive layer norms whose gates start at zero (Peebles and
 Xie 2023), positions are rotary; content and prompt enter frame by frame with the noisy mel.
 """
@@ -20,6 +21,8 @@ from entcomp.encoder.mixer import rotate
 
 TIME_FREQUENCIES = 128
 SPEAKER_SIZE = 256  # of Resemblyzer's embeddings
+MEAN_LAYERS = 2
+MEAN_KERNEL = 5  # patches
 
 
 class DitConfig(Config):
@@ -30,6 +33,8 @@ class DitConfig(Config):
     heads: Annotated[int, Gt(0)] = 2
     ff_ratio: Annotated[int, Gt(0)] = 4
     dropout: float = 0.0
+    patch: Annotated[int, Gt(0)] = 1  # mel frames that are one position of the transformer
+    mean_mel: bool = True  # see MeanMel
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,16 @@ class Condition:
     speaker: Tensor
     valid: Tensor
 
-    def keep(self, kept: Tensor) -> Condition:
-        """The condition, all zero for those of the batch where ``kept`` (B,) is false."""
-        kept = kept.to(self.content.dtype).view(-1, 1, 1)
+    def keep(self, content_B: Tensor, voice_B: Tensor) -> Condition:
+        """The condition, its content or its voice zero for those of the batch where it is false."""
+        content_B11, voice_B11 = (
+            one.to(self.content.dtype).view(-1, 1, 1) for one in (content_B, voice_B)
+        )
         return Condition(
-            self.content * kept, self.prompt * kept, self.speaker * kept[:, 0], self.valid
+            content=self.content * content_B11,
+            prompt=self.prompt * voice_B11,
+            speaker=self.speaker * voice_B11[:, 0],
+            valid=self.valid,
         )
 
 
@@ -63,31 +73,92 @@ class DiffusionTransformer(nn.Module):
         time_in = nn.Linear(2 * TIME_FREQUENCIES, config.dim)
         self.time = nn.Sequential(time_in, nn.SiLU(), nn.Linear(config.dim, config.dim))
         self.speaker = nn.Linear(SPEAKER_SIZE, config.dim, bias=False)
-        self.mel_in = nn.Linear(2 * n_mels, config.dim)
+        self.patch = config.patch
+        bins = config.patch * n_mels
+        self.mean_mel = MeanMel(config.dim, bins) if config.mean_mel else None
+        self.mel_in = nn.Linear((3 if config.mean_mel else 2) * bins, config.dim)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.modulation = nn.Linear(config.dim, 2 * config.dim)
-        self.mel_out = nn.Linear(config.dim, n_mels)
-        self.gain = nn.Linear(config.dim, n_mels)
-        for layer in (self.modulation, self.mel_out, self.gain):
+        self.mel_out = nn.Linear(config.dim, bins)
+        self.gains = nn.Linear(config.dim, (2 if config.mean_mel else 1) * bins)
+        for layer in (self.modulation, self.mel_out, self.gains):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x_BMN: Tensor, t_B: Tensor, condition: Condition) -> Tensor:
-        h_BMD = self.mel_in(torch.cat([x_BMN, condition.prompt], dim=2)) + condition.content
+    def forward(self, x_BMN: Tensor, t_B: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
+        """The velocity, and the `mean`; both (B, M, N)."""
+        x_BPE, prompt_BPE = (self._patches(one).flatten(2) for one in (x_BMN, condition.prompt))
+        content_BPD, valid_BP = self._content(condition)
+        mean_BPE = self._mean(content_BPD, condition.speaker, valid_BP)
+        seen = [x_BPE] if self.mean_mel is None else [x_BPE, mean_BPE]
+        h_BPD = self.mel_in(torch.cat([*seen, prompt_BPE], dim=2)) + content_BPD
         given_BD = F.silu(self.time(time_features(t_B)) + self.speaker(condition.speaker))
-        attended_B11M = condition.valid[:, None, None, :]
         for block in self.blocks:
-            h_BMD = block(h_BMD, given_BD, attended_B11M)
+            h_BPD = block(h_BPD, given_BD, valid_BP[:, None, None])
         shift, scale = self.modulation(given_BD).unsqueeze(1).chunk(2, dim=2)
-        # The noise passes around the blocks: a Gaussian's field is affine in x, and the blocks
-        # learn what is not.
-        return (
-            self.mel_out(modulate(h_BMD, shift, scale)) + self.gain(given_BD).unsqueeze(1) * x_BMN
+        # Noise and mean pass around the blocks: the field of a Gaussian with that mean is affine in
+        # both, and the blocks learn what is not.
+        around_BPE = self.gains(given_BD).unsqueeze(1) * torch.cat(seen, dim=2)
+        velocity_BPE = self.mel_out(modulate(h_BPD, shift, scale))
+        velocity_BPE = velocity_BPE + sum(around_BPE.chunk(len(seen), dim=2))
+        return self._frames(velocity_BPE, x_BMN), self._frames(mean_BPE, x_BMN)
+
+    def mean(self, condition: Condition) -> Tensor:
+        """The mean mel (B, M, N) that a condition calls for; it costs little by itself.
+
+        Without `MeanMel` it is zero, the mean of all mels.
+        """
+        content_BPD, valid_BP = self._content(condition)
+        return self._frames(self._mean(content_BPD, condition.speaker, valid_BP), condition.prompt)
+
+    def _mean(self, content_BPD: Tensor, speaker_BE: Tensor, valid_BP: Tensor) -> Tensor:
+        if self.mean_mel is None:
+            return content_BPD.new_zeros(*valid_BP.shape, self.mel_out.out_features)
+        return self.mean_mel(content_BPD, speaker_BE, valid_BP)
+
+    def _content(self, condition: Condition) -> tuple[Tensor, Tensor]:
+        """The mean content (B, P, D) of each patch, and which patches (B, P) are not padding."""
+        valid_BPp1 = self._patches(condition.valid.unsqueeze(2))
+        return self._patches(condition.content).mean(dim=2), valid_BPp1.flatten(2).any(dim=2)
+
+    def _patches(self, x_BMX: Tensor) -> Tensor:
+        """(B, M, X) in patches of frames, (B, P, patch, X), the last one filled up with zeros."""
+        whole_BMX = F.pad(x_BMX, (0, 0, 0, -x_BMX.shape[1] % self.patch))
+        return whole_BMX.unflatten(1, (-1, self.patch))
+
+    def _frames(self, x_BPE: Tensor, like_BMN: Tensor) -> Tensor:
+        """(B, P, E) as frames again, as many as there are in another tensor."""
+        return x_BPE.unflatten(2, (self.patch, -1)).flatten(1, 2)[:, : like_BMN.shape[1]]
+
+
+class MeanMel(nn.Module):
+    """The mean mel of some content in some voice, as in Grad-TTS (Popov et al. 2021).
+
+    It is learnt by regression beside the flow, whose own loss is slow to teach what units sound
+    like: half of it is noise, and where the mel shows through the noise nothing else is asked for.
+    """
+
+    def __init__(self, dim: int, bins: int) -> None:
+        super().__init__()
+        self.speaker = nn.Linear(SPEAKER_SIZE, dim, bias=False)
+        self.layers = nn.ModuleList(
+            nn.Conv1d(dim, dim, MEAN_KERNEL, padding=MEAN_KERNEL // 2) for _ in range(MEAN_LAYERS)
         )
+        self.out = nn.Linear(dim, bins)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, content_BPD: Tensor, speaker_BE: Tensor, valid_BP: Tensor) -> Tensor:
+        """(B, P, bins); patches that are not valid tell the others nothing."""
+        h_BPD = content_BPD + self.speaker(speaker_BE).unsqueeze(1)
+        for layer in self.layers:
+            seen_BPD = F.layer_norm(h_BPD, h_BPD.shape[-1:]) * valid_BP.unsqueeze(2)
+            h_BPD = h_BPD + F.gelu(layer(seen_BPD.transpose(1, 2))).transpose(1, 2)
+        return self.out(F.layer_norm(h_BPD, h_BPD.shape[-1:]))
 
 
 class Block(nn.Module):
-    """Self-attention over frames, then a feed-forward layer, both modulated and gated."""
+    """Self-attention over patches, then a feed-forward layer, both modulated and gated."""
 
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
@@ -105,28 +176,28 @@ class Block(nn.Module):
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, h_BMD: Tensor, given_BD: Tensor, attended_B11M: Tensor) -> Tensor:
+    def forward(self, h_BPD: Tensor, given_BD: Tensor, attended_B11P: Tensor) -> Tensor:
         shift_a, scale_a, gate_a, shift_f, scale_f, gate_f = (
             self.modulation(given_BD).unsqueeze(1).chunk(6, dim=2)
         )
-        attention = self.attend(modulate(h_BMD, shift_a, scale_a), attended_B11M)
-        h_BMD = h_BMD + gate_a * self.dropout(attention)
-        return h_BMD + gate_f * self.dropout(self.feed_forward(modulate(h_BMD, shift_f, scale_f)))
+        attention = self.attend(modulate(h_BPD, shift_a, scale_a), attended_B11P)
+        h_BPD = h_BPD + gate_a * self.dropout(attention)
+        return h_BPD + gate_f * self.dropout(self.feed_forward(modulate(h_BPD, shift_f, scale_f)))
 
-    def attend(self, h_BMD: Tensor, attended_B11M: Tensor) -> Tensor:
+    def attend(self, h_BPD: Tensor, attended_B11P: Tensor) -> Tensor:
         q, k, v = (
             part.unflatten(2, (self.heads, -1)).transpose(1, 2)
-            for part in self.qkv(h_BMD).chunk(3, dim=2)
+            for part in self.qkv(h_BPD).chunk(3, dim=2)
         )
-        mixed_BHMK = F.scaled_dot_product_attention(
-            rotate(q), rotate(k), v, attn_mask=attended_B11M
+        mixed_BHPK = F.scaled_dot_product_attention(
+            rotate(q), rotate(k), v, attn_mask=attended_B11P
         )
-        return self.out(mixed_BHMK.transpose(1, 2).flatten(2))
+        return self.out(mixed_BHPK.transpose(1, 2).flatten(2))
 
 
-def modulate(h_BMD: Tensor, shift_B1D: Tensor, scale_B1D: Tensor) -> Tensor:
+def modulate(h_BPD: Tensor, shift_B1D: Tensor, scale_B1D: Tensor) -> Tensor:
     """Layer norm whose bias and gain come from the condition."""
-    return F.layer_norm(h_BMD, h_BMD.shape[-1:]) * (1 + scale_B1D) + shift_B1D
+    return F.layer_norm(h_BPD, h_BPD.shape[-1:]) * (1 + scale_B1D) + shift_B1D
 
 
 def time_features(t_B: Tensor) -> Tensor:

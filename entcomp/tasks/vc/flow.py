@@ -6,7 +6,7 @@ that moves it is learnt by regression on ``x1 - (1 - sigma_min) x0``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,9 +27,15 @@ class PathPoint:
 
 
 def draw_point(x1: Tensor, generator: torch.Generator | None = None) -> PathPoint:
-    """A random noise and a uniform time for each data point of (batch, ...)."""
+    """A random noise and a time for each data point of (batch, ...).
+
+    Times are spread evenly over a batch and, as in CosyVoice, densest near the noise: only there
+    must the condition say what the data are, which later can be seen.
+    """
     x0 = torch.randn(x1.shape, generator=generator, device=x1.device)
-    t = torch.rand(len(x1), generator=generator, device=x1.device)
+    within = torch.rand(len(x1), generator=generator, device=x1.device)
+    place = (torch.arange(len(x1), device=x1.device) + within) / len(x1)
+    t = 1 - torch.cos(place * torch.pi / 2)
     at = t.view(-1, *[1] * (x1.dim() - 1))
     x_t = (1 - (1 - SIGMA_MIN) * at) * x0 + at * x1
     return PathPoint(x_t, t, x1 - (1 - SIGMA_MIN) * x0)
@@ -50,6 +56,7 @@ def euler(field: Field, x0: Tensor, steps: int) -> Tensor:
     return x
 
 
-def guided(conditional: Tensor, unconditional: Tensor, guidance: float) -> Tensor:
-    """Classifier-free guidance: ``guidance`` times further away from the unconditional field."""
-    return conditional + guidance * (conditional - unconditional)
+def guided(conditional: Tensor, others: Sequence[tuple[float, Tensor]]) -> Tensor:
+    """Classifier-free guidance: away from each field that knows less, by a multiple of the way."""
+    steps = (guidance * (conditional - other) for guidance, other in others)
+    return conditional + sum(steps, torch.zeros_like(conditional))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from entcomp.encoder.local import LocalEncoder
 from entcomp.encoder.packed import PackedTokens
+from entcomp.errors import EntcompError
 from entcomp.tasks.vc.config import SamplerConfig, VcConfig
 from entcomp.tasks.vc.dit import Condition, DiffusionTransformer
 from entcomp.tasks.vc.flow import PathPoint, draw_point, euler, guided, matching_loss
@@ -79,34 +80,69 @@ class VoiceConverter(nn.Module):
         self.mel_mean.fill_(mean)
         self.mel_std.fill_(std)
 
-    def forward(self, x_BMN: Tensor, t_B: Tensor, kept_B: Tensor, batch: VcBatch) -> Tensor:
-        """Velocity (B, M, N) on the target's frames; ``kept_B`` is false for no condition."""
-        return self._velocity(x_BMN, t_B, self._condition(batch).keep(kept_B), batch)
+    def start_from(self, other: VoiceConverter) -> None:
+        """Take over the average and the mel statistics of a trained converter.
+
+        Raises EntcompError if it is of another size.
+        """
+        try:
+            self.network.load_state_dict(other.average.state_dict())
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise EntcompError(f"the model to start from has another size ({reason})") from None
+        self.average.load_state_dict(self.network.state_dict())
+        self.set_mel_statistics(other.mel_mean.item(), other.mel_std.item())
+
+    def forward(
+        self, x_BMN: Tensor, t_B: Tensor, kept_2B: Tensor, batch: VcBatch
+    ) -> tuple[Tensor, Tensor]:
+        """Velocity on the target's frames, and the mean mel (normalised); both (B, M, N).
+
+        ``kept_2B`` is false where there is to be no content (first row) or no voice (second).
+        """
+        return self._velocity(x_BMN, t_B, self._condition(batch).keep(*kept_2B), batch)
 
     def loss(self, batch: VcBatch) -> dict[str, Tensor]:
-        """Flow-matching loss over the target's frames, counted in frames.
+        """Flow-matching loss over the target's frames, counted in frames, and the mean mel's error.
 
         In eval mode noise and times are the same at each call, so that values can be compared.
         """
         if self.training:
             self._update_average()
-        point, kept_B = self._draw(batch)
-        predicted = self(point.x_t, point.t, kept_B, batch)
-        loss = matching_loss(predicted, point.velocity, batch.target_BM)
-        return {"loss": loss, "count": batch.target_BM.sum()}
+            if self.updates <= self.config.mean_first * self.config.training.max_steps:
+                return self._mean_loss(batch)
+        point, kept_2B = self._draw(batch)
+        velocity, mean = self(point.x_t, point.t, kept_2B, batch)
+        flow = matching_loss(velocity, point.velocity, batch.target_BM)
+        count = batch.target_BM.sum()
+        if not self.config.dit.mean_mel:
+            return {"loss": flow, "count": count}
+        everywhere = batch.prompt_BM | batch.target_BM
+        error = matching_loss(mean, self._normalised(batch.mel_BMN), everywhere)
+        return {"loss": flow + error, "flow": flow, "mean_mel": error, "count": count}
+
+    def _mean_loss(self, batch: VcBatch) -> dict[str, Tensor]:
+        """The mean mel's error alone; ranks that train together want every weight in it."""
+        mean = self.network.transformer.mean(self._condition(batch))
+        everywhere = batch.prompt_BM | batch.target_BM
+        error = matching_loss(mean, self._normalised(batch.mel_BMN), everywhere)
+        unused = sum(0 * one.sum() for one in self.network.parameters())
+        return {"loss": error + unused, "mean_mel": error, "count": everywhere.sum()}
 
     @torch.no_grad()
     def sample(self, batch: VcBatch, sampler: SamplerConfig, seed: int) -> Tensor:
         """Draw log mels (B, M, N); only the frames of ``target_BM`` mean anything."""
         condition = self._condition(batch)
-        nothing = condition.keep(torch.zeros_like(batch.speaker_BE[:, 0]))
+        none = torch.zeros_like(batch.speaker_BE[:, 0])
+        away = [
+            (sampler.guidance, condition.keep(none, none)),
+            (sampler.voice_guidance, condition.keep(none + 1, none)),
+        ]
 
         def field(x_BMN: Tensor, t_B: Tensor) -> Tensor:
-            velocity = self._velocity(x_BMN, t_B, condition, batch)
-            if sampler.guidance == 0:
-                return velocity
-            free = self._velocity(x_BMN, t_B, nothing, batch)
-            return guided(velocity, free, sampler.guidance)
+            velocity, _ = self._velocity(x_BMN, t_B, condition, batch)
+            others = [(g, self._velocity(x_BMN, t_B, less, batch)[0]) for g, less in away if g > 0]
+            return guided(velocity, others)
 
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(batch.mel_BMN.shape, generator=generator) * sampler.temperature
@@ -114,13 +150,15 @@ class VoiceConverter(nn.Module):
         return x_BMN * self.mel_std + self.mel_mean
 
     def _draw(self, batch: VcBatch) -> tuple[PathPoint, Tensor]:
-        """A point on each example's path, and which examples keep their condition."""
+        """A point on each example's path, and which examples keep their content and voice."""
         x1 = self._normalised(batch.mel_BMN)
         if not self.training:
             generator = torch.Generator(x1.device).manual_seed(DEV_SEED)
-            return draw_point(x1, generator), torch.ones(len(x1), device=x1.device)
-        dropped = self.config.batch.condition_dropout
-        return draw_point(x1), (torch.rand(len(x1), device=x1.device) >= dropped).float()
+            return draw_point(x1, generator), torch.ones(2, len(x1), device=x1.device)
+        place = torch.rand(len(x1), device=x1.device)
+        all_gone = self.config.batch.condition_dropout
+        voice_gone = all_gone + self.config.batch.voice_dropout
+        return draw_point(x1), torch.stack([place >= all_gone, place >= voice_gone])
 
     def _condition(self, batch: VcBatch) -> Condition:
         return Condition(
@@ -130,7 +168,9 @@ class VoiceConverter(nn.Module):
             valid=batch.prompt_BM | batch.target_BM,
         )
 
-    def _velocity(self, x_BMN: Tensor, t_B: Tensor, given: Condition, batch: VcBatch) -> Tensor:
+    def _velocity(
+        self, x_BMN: Tensor, t_B: Tensor, given: Condition, batch: VcBatch
+    ) -> tuple[Tensor, Tensor]:
         """The field sees no noise where the prompt is."""
         return self._active.transformer(x_BMN * batch.target_BM.unsqueeze(2), t_B, given)
 

@@ -13,7 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from entcomp.config import load_config, save_config
 from entcomp.errors import EntcompError
 from entcomp.experiment import UnitsInfo, check_same
-from entcomp.files import read_json, write_json
+from entcomp.files import read_json, sha256_file, write_json
 from entcomp.tasks.vc.config import VcConfig
 from entcomp.tasks.vc.content import Clock
 from entcomp.tasks.vc.corpus import VcUtterance
@@ -45,25 +45,31 @@ def train_voice_converter(
     train: Sequence[VcUtterance],
     dev: Sequence[VcUtterance],
     data_sha256: dict[str, Any],
+    start: Path | None,
     report: Callable[[str], None],
 ) -> FitResult:
     """Train in ``folder``, or go on there; ``report`` receives lines for the user.
 
-    ``data_sha256`` names all that the utterances were read from. Raises EntcompError if no speaker
-    has two utterances, and for what `fit` does.
+    ``data_sha256`` names all that the utterances were read from; ``start`` is the folder of a
+    converter to begin with. Raises EntcompError if no speaker has two utterances, if ``start`` is
+    of another codebook or another size, and for what `fit` does.
     """
     clock = Clock.between(units, config.mel)
     batches, dev_batches = VcBatches(train, clock, config), VcBatches(dev, clock, config)
     count = min(MAX_DEV_BATCHES, -(-len(dev_batches.targets) // config.batch.size))
     torch.manual_seed(config.training.seed)
     model = VoiceConverter(config, info.num_clusters)
-    model.set_mel_statistics(*mel_statistics(train, config))
+    if start is None:
+        model.set_mel_statistics(*mel_statistics(train, config))
+    else:
+        model.start_from(load_converter(start, units)[0])
     size = sum(one.numel() for one in model.network.parameters())
     report(f"{folder}: {size / 1e6:.2f} M parameters, {len(batches.targets)} utterances")
     inputs = {
         "task": asdict(info),
         "model": config.model_dump(mode="json", exclude={"training", "sampler"}),
         "data": data_sha256,
+        **({} if start is None else {"init_sha256": sha256_file(start / "model.safetensors")}),
     }
     fixed = [dev_batches.batch(step) for step in range(count)]
     result = fit(model, batches, fixed, config.training, folder, inputs)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
 from typer.testing import CliRunner, Result
 from vc_toys import tone
@@ -16,8 +19,10 @@ from vc_toys import tone
 from entcomp.cli.app import app
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
+from entcomp.kaldi.datadir import find_sets
 from entcomp.kaldi.table import read_table
 from entcomp.scoring import mos, speaker
+from entcomp.training.weights import read_weights
 
 # Units of MFCCs come every 10 ms, faster than mel frames of the default hop.
 MEL = {"hop_length": 128}
@@ -42,6 +47,17 @@ VOCODER = {
     "batch_size": 2,
     "segment": 8,
     "training": {"max_steps": 1, "val_interval": 1, "monitor": "mel"},
+}
+RECOGNISER = {
+    "vocabulary": {"kind": "char", "size": 20},
+    "local": {"layers": 1, "heads": 1},
+    "dim": 16,
+    "encoder": {"layers": 1, "heads": 2, "feed_forward": 16},
+    "decoder": {"layers": 1, "heads": 2, "feed_forward": 16},
+    "parameters": None,
+    "ctc_weight": 0.0,
+    "decoding": {"beam": 1, "ctc_weight": 0.0, "max_tokens": 8},
+    "training": {"max_steps": 1, "warmup_steps": 1, "val_interval": 1},
 }
 PITCHES = {"ann": 200, "bob": 100}
 
@@ -138,7 +154,7 @@ def test_a_whole_training_is_not_repeated(world: Path) -> None:
         "train-vc", world / "data", world / "exp", "--segments", "fixed4",
         "--config", world / "vc.yaml",
     )  # fmt: skip
-    assert "voices whole, skipped" in output and "step 2, dev loss" in output
+    assert "voices whole, skipped" in output and "step 2, dev flow" in output
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
     assert read_json(folder / "task.json")["segments"] == "fixed4"
 
@@ -153,6 +169,48 @@ def test_plain_streams_train_without_a_segmentation(world: Path, segments: str) 
     config = yaml.safe_load((world / "exp/vc" / f"{segments}_repeat" / "config.yaml").read_text())
     assert config["layout"] == "repeat" and config["local"]["pooling"] == "max"
     assert config["merge_runs"] == (segments == "dedup")
+
+
+def test_voices_are_written_once_by_trainings_side_by_side(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trainings of two streams found no voices, and both wrote the same archive."""
+    heard = []
+
+    class Slow(PitchEncoder):
+        def embed(self, waveform: np.ndarray) -> np.ndarray:
+            heard.append(len(waveform))
+            time.sleep(0.02)
+            return super().embed(waveform)
+
+    monkeypatch.setattr(speaker, "SpeakerEncoder", Slow)
+    (data_set,) = find_sets(world / "data", "test")
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda _: speaker.write_embeddings(data_set, tmp_path), range(2)))
+    assert sorted(map(str, made)) == ["4 voices, 0 utterances with too little speech", "None"]
+    assert len(heard) == 4
+
+
+def test_training_goes_on_from_another_stream(world: Path) -> None:
+    """The first step of the new model is taken from the old one's weights."""
+    train = [
+        "train-vc", world / "data", world / "exp", "--segments", "raw", "--config",
+        world / "vc.yaml", "--max-steps", 1, "--seed", 1,
+    ]  # fmt: skip
+    run(*train, "--pooling", "cale", "--tag", "scratch")
+    run(*train, "--pooling", "cale", "--tag", "next", "--init", "vc/fixed4")
+    start, nothing, after = (
+        read_weights(world / "exp/vc" / tag / "model.safetensors")
+        for tag in ("fixed4", "scratch", "next")
+    )
+    name = "average.local.embedding.weight"
+    near, far = ((after[name] - one[name]).abs().max() for one in (start, nothing))
+    assert near < 0.01 < far
+    assert after["mel_mean"] == start["mel_mean"] and after["updates"] == 1
+    another = [*train, "--tag", "another"]
+    message = fails(*another, "--init", "vc/fixed4")  # its pooling is max
+    assert "the model to start from has another size" in message
+    assert "vc/x: no such model; there are: " in fails(*another, "--init", "vc/x")
 
 
 def test_conversion_keeps_length_loudness_and_texts(world: Path, tmp_path: Path) -> None:
@@ -270,7 +328,13 @@ def test_scores_stand_beside_source_and_resynthesis(world: Path, tmp_path: Path)
     assert source["similarity_source"]["mean"] == pytest.approx(1.0, abs=1e-4)
     copy = stored["systems"]["resynthesis"]
     assert 0.8 < copy["similarity_source"]["mean"] < 1.0
-    assert "| resynthesis | 4 |" in table and "- vocoder: Griffin-Lim" in table
+    assert "\n| resynthesis " in table and "- vocoder: Griffin-Lim" in table
+    assert "- 4 utterances; " in table
+    model = stored["systems"]["fixed4"]
+    assert model["segments"] == "fixed4" and model["rate"] == pytest.approx(25, rel=0.1)
+    copies = read_table(exp / "vc/scores/test/resynthesis/wav.scp")
+    assert sorted(copies) == ["ann_0", "ann_1", "bob_0", "bob_1"]
+    assert len(samples(Path(copies["ann_0"]))) == int(1.1 * 22050)
     assert (exp / "vc/scores/test/table.md").read_text() in table + "\n"
     before = (exp / "vc/scores/test/fixed4.json").read_bytes()
     assert run(*score) == table
@@ -278,6 +342,38 @@ def test_scores_stand_beside_source_and_resynthesis(world: Path, tmp_path: Path)
     assert "nothing converted of dev" in fails(
         "score-vc", data, exp, "--sets", "dev", "--asr", "none"
     )
+
+
+def test_a_trained_recogniser_and_utmos_judge(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recogniser was trained in EXP, on the units that it hears in converted speech."""
+
+    class Toy(torch.nn.Module):
+        def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+            return waveform.float().abs().mean(dim=1) / 2**15 + 3
+
+    data, exp = world / "data", world / "exp"
+    torch.jit.script(Toy()).save(tmp_path / "utmos.jit")
+    monkeypatch.setattr(mos, "mos_predictors", lambda utmos: [mos.Utmos(utmos)])
+    (tmp_path / "asr.yaml").write_text(yaml.safe_dump(RECOGNISER))
+    run("train-asr", data, exp, "--segments", "fixed4", "--config", tmp_path / "asr.yaml")
+    reference = data / "train" / "bob_2.wav"
+    run("convert", data, exp, "--model", "vc/fixed4", "--sets", "test", "--reference", reference)
+    score = ["score-vc", data, exp, "--sets", "test", "--utmos", tmp_path / "utmos.jit"]
+    table = run(*score, "--asr", "asr/fixed4")
+    stored = read_json(exp / "vc/scores/test/scores.json")
+    assert stored["models"]["fixed4"].startswith("asr/fixed4 ")
+    assert stored["models"]["utmos"] == "UTMOS utmos.jit"
+    for name in ("source", "resynthesis", "fixed4"):
+        rows = read_json(exp / f"vc/scores/test/{name}.json")["outputs"]
+        assert all(isinstance(one["text_fixed4"], str) for one in rows.values())
+        assert 3 < stored["systems"][name]["utmos"]["mean"] < 4
+        assert stored["systems"][name]["wer_fixed4"]["reference_length"] == 8
+    header = [cell.strip() for cell in table.splitlines()[0].strip("|").split("|")]
+    assert header[2:4] == ["WER (%), fixed4", "CER (%), fixed4"] and header[-1] == "UTMOS"
+    assert "asr/x" in fails(*score, "--asr", "asr/x")
+    assert "--asr whisper: one of moonshine, asr/TAG, none" in fails(*score, "--asr", "whisper")
 
 
 def test_a_trained_vocoder_converts_and_must_be_named_in_scoring(

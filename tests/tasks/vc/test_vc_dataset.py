@@ -12,8 +12,8 @@ from vc_toys import UNITS, toy_config, write_toy_corpus
 
 from entcomp.errors import EntcompError
 from entcomp.tasks.vc.config import BatchConfig
-from entcomp.tasks.vc.content import Clock
-from entcomp.tasks.vc.dataset import VcBatches, read_mel
+from entcomp.tasks.vc.content import Clock, Layout
+from entcomp.tasks.vc.dataset import Excerpt, VcBatches, read_mel
 
 CONFIG = toy_config()
 CLOCK = Clock.between(UNITS, CONFIG.mel)
@@ -69,10 +69,39 @@ def test_cuts_keep_mel_and_content_together(tmp_path: Path) -> None:
         for i in range(len(whole.mel) - frames + 1)
         if torch.equal(whole.mel[i : i + frames], batch.mel_BMN[0])
     )
-    # The prompt's groups come first in the table, though none of its frames are there.
-    before = int(batch.tokens.num_groups_B[0])
+    # A prompt without frames has one group, which comes first in the table.
+    ends = batch.tokens.group_sizes_G.cumsum(0).tolist()
+    whole_ends = np.cumsum(whole.groups)
     rows = whole.rows[first : first + frames]
-    np.testing.assert_array_equal(batch.rows_BM[0], np.where(rows, rows + before, 0))
+    assert (rows > 0).tolist() == (batch.rows_BM[0] > 0).tolist() and rows.any()
+    for row, batch_row in zip(rows[rows > 0], batch.rows_BM[0][rows > 0], strict=True):
+        units = whole.units[whole_ends[row - 1] - whole.groups[row - 1] : whole_ends[row - 1]]
+        tokens = batch.tokens.tokens_N[ends[batch_row - 2] : ends[batch_row - 1]]
+        np.testing.assert_array_equal(tokens, units)
+
+
+@pytest.mark.parametrize("layout", ["repeat", "zero_insert"])
+def test_cuts_bring_the_groups_around_them_and_no_others(layout: Layout) -> None:
+    """Of 40 groups of 25 frames, frames 500 to 560 bring those from 460 to 600."""
+    units = np.arange(40, dtype=np.int32)
+    starts = np.arange(40) * 25
+    rows = np.repeat(np.arange(1, 41), 25)
+    if layout == "zero_insert":
+        rows = np.where(np.isin(np.arange(1000), starts), rows, 0)
+    whole = Excerpt(torch.arange(1000.0).unsqueeze(1), rows, units, np.ones_like(units))
+    cut = whole.cut(500, 60)
+    assert cut.mel[:, 0].tolist() == list(range(500, 560))
+    assert cut.units.tolist() == list(range(18 if layout == "repeat" else 19, 24))
+    there = cut.rows > 0
+    np.testing.assert_array_equal(cut.units[cut.rows[there] - 1], rows[500:560][there] - 1)
+    assert whole.cut(0, 0).units.tolist() == [0]
+
+
+def test_a_cut_inside_of_a_long_group_has_no_rows() -> None:
+    rows = np.where(np.arange(300) == 0, 1, 0)
+    units = np.zeros(130, np.int32)
+    cut = Excerpt(torch.zeros(300, 1), rows, units, np.array([130], np.int32)).cut(200, 50)
+    assert not cut.rows.any() and cut.groups.tolist() == [130] and len(cut.units) == 130
 
 
 def test_an_utterance_without_a_voice_is_no_prompt(tmp_path: Path) -> None:

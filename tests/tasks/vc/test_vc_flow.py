@@ -24,12 +24,20 @@ def gaussian_field(x: Tensor, t: Tensor) -> Tensor:
 
 def least_loss() -> float:
     """Mean over t of Var[velocity | x_t], which no field can go below."""
-    t = torch.linspace(0, 1, 10_001, dtype=torch.float64)
+    place = torch.linspace(0, 1, 10_001, dtype=torch.float64)
+    t = 1 - torch.cos(place * math.pi / 2)
     slope = 1 - SIGMA_MIN
     noise = 1 - slope * t
     covariance = t * STD**2 - slope * noise
     variance = STD**2 + slope**2 - covariance**2 / (noise**2 + t**2 * STD**2)
-    return torch.trapezoid(variance, t).item()
+    return torch.trapezoid(variance, place).item()
+
+
+def test_times_are_even_over_a_batch_and_dense_near_the_noise() -> None:
+    t = draw_point(torch.zeros(9, 2, 2), torch.Generator().manual_seed(0)).t
+    places = torch.acos(1 - t) * 2 / math.pi
+    assert torch.equal((places * 9).floor(), torch.arange(9.0))
+    assert (t < 0.5).sum() == 6  # cos(60 degrees) = 0.5
 
 
 def loss_of_known_field(offset: float = 0.0) -> float:
@@ -93,5 +101,6 @@ def test_masked_frames_do_not_count() -> None:
 
 def test_guidance_goes_beyond_the_conditional_field() -> None:
     conditional, free = torch.tensor([2.0]), torch.tensor([1.0])
-    assert guided(conditional, free, 0.7).item() == pytest.approx(2.7)
-    assert guided(conditional, free, 0.0).item() == 2.0
+    assert guided(conditional, [(0.7, free)]).item() == pytest.approx(2.7)
+    assert guided(conditional, [(0.7, free), (0.5, 2 * free)]).item() == pytest.approx(2.7)
+    assert guided(conditional, []).item() == 2.0

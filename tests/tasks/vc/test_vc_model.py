@@ -9,9 +9,12 @@ import pytest
 import torch
 from vc_toys import CLUSTERS, UNITS, toy_config, write_toy_corpus
 
+from entcomp.config import make_config
+from entcomp.errors import EntcompError
 from entcomp.tasks.vc.config import SamplerConfig, VcConfig
 from entcomp.tasks.vc.content import Clock
 from entcomp.tasks.vc.dataset import VcBatches, mel_statistics
+from entcomp.tasks.vc.dit import DitConfig
 from entcomp.tasks.vc.model import VcBatch, VoiceConverter
 
 
@@ -33,8 +36,9 @@ def random_model(config: VcConfig) -> VoiceConverter:
     return model.eval()
 
 
-def test_paddings_and_neighbours_change_nothing(tmp_path: Path) -> None:
-    config = toy_config()
+@pytest.mark.parametrize("patch", [1, 2, 3])
+def test_paddings_and_neighbours_change_nothing(tmp_path: Path, patch: int) -> None:
+    config = toy_config(dit=DitConfig(dim=32, depth=2, heads=2, patch=patch))
     made = batches(tmp_path, config)
     model, sampler = random_model(config), SamplerConfig(steps=2)
     whole = made.batch(0)
@@ -48,11 +52,13 @@ def test_paddings_and_neighbours_change_nothing(tmp_path: Path) -> None:
         target_BM=torch.nn.functional.pad(whole.target_BM, (0, 7)),
     )
     noise = torch.randn(whole.mel_BMN.shape)
-    t_B, kept_B = torch.full((4,), 0.3), torch.ones(4)
-    narrow_out = model(noise, t_B, kept_B, whole)
-    wide_out = model(torch.nn.functional.pad(noise, (0, 0, 0, 7)), t_B, kept_B, wide)
+    t_B, kept_2B = torch.full((4,), 0.3), torch.ones(2, 4)
+    narrow_out = model(noise, t_B, kept_2B, whole)
+    wide_out = model(torch.nn.functional.pad(noise, (0, 0, 0, 7)), t_B, kept_2B, wide)
     mask = whole.target_BM
-    torch.testing.assert_close(wide_out[:, : mask.shape[1]][mask], narrow_out[mask])
+    for narrow, wider in zip(narrow_out, wide_out, strict=True):
+        assert narrow[mask].abs().max() > 0
+        torch.testing.assert_close(wider[:, : mask.shape[1]][mask], narrow[mask])
     assert model.sample(whole, sampler, seed=0).shape == whole.mel_BMN.shape
 
 
@@ -65,8 +71,9 @@ def test_each_condition_matters_unless_it_is_dropped(batch: VcBatch, what: str) 
         "speaker": replace(batch, speaker_BE=batch.speaker_BE.roll(1, dims=1)),
     }[what]
     noise, t_B = torch.randn(batch.mel_BMN.shape), torch.full((4,), 0.3)
-    for kept_B, differs in ((torch.ones(4), True), (torch.zeros(4), False)):
-        distance = model(noise, t_B, kept_B, batch) - model(noise, t_B, kept_B, changed)
+    own = torch.tensor([[1.0], [0.0]] if what == "content" else [[0.0], [1.0]]).expand(2, 4)
+    for kept_2B, differs in ((torch.ones(2, 4), True), (own, True), (1 - own, False)):
+        distance = model(noise, t_B, kept_2B, batch)[0] - model(noise, t_B, kept_2B, changed)[0]
         assert (distance[batch.target_BM].abs().max().item() > 1e-4) == differs
 
 
@@ -81,17 +88,66 @@ def test_the_target_itself_is_not_seen(batch: VcBatch) -> None:
 def test_samples_depend_on_the_seed_and_on_guidance(batch: VcBatch) -> None:
     model = random_model(toy_config())
     draw = [
-        model.sample(batch, SamplerConfig(steps=2, guidance=guidance), seed)[batch.target_BM]
-        for guidance, seed in ((0.5, 1), (0.5, 1), (0.5, 2), (0.0, 1))
+        model.sample(batch, SamplerConfig(steps=2, guidance=guidance, voice_guidance=voice), seed)[
+            batch.target_BM
+        ]
+        for guidance, voice, seed in ((0.5, 0, 1), (0.5, 0, 1), (0.5, 0, 2), (0, 0, 1), (0.5, 1, 1))
     ]
     assert torch.equal(draw[0], draw[1])
-    assert not torch.allclose(draw[0], draw[2]) and not torch.allclose(draw[0], draw[3])
+    assert not any(torch.allclose(draw[0], other) for other in draw[2:])
 
 
 def test_dev_losses_are_the_same_at_each_call(batch: VcBatch) -> None:
     model = random_model(toy_config())
     assert model.loss(batch)["loss"] == model.loss(batch)["loss"]
     assert model.loss(batch)["count"] == batch.target_BM.sum()
+
+
+def test_the_mean_mel_is_the_target_less_what_the_condition_does_not_tell(batch: VcBatch) -> None:
+    """It is learnt without regard to noise and time, and the loss has its error over all frames."""
+    model = random_model(toy_config())
+    kept_2B = torch.ones(2, 4)
+    noise = torch.randn(2, *batch.mel_BMN.shape)
+    (_, one), (_, other) = (
+        model(noise[i], torch.full((4,), t), kept_2B, batch) for i, t in ((0, 0.1), (1, 0.9))
+    )
+    assert torch.equal(one, other)
+    losses = model.loss(batch)
+    there = batch.prompt_BM | batch.target_BM
+    error = (one - batch.mel_BMN)[there].square().mean()  # the toy's mels are as they are
+    assert losses["mean_mel"].item() == pytest.approx(error.item(), rel=1e-5)
+    assert losses["loss"] == losses["flow"] + losses["mean_mel"]
+
+
+def test_the_mean_mel_comes_first(batch: VcBatch) -> None:
+    """Two of four steps leave the blocks alone; evaluation looks at the whole all the time."""
+    model = VoiceConverter(toy_config(mean_first=0.5), CLUSTERS)
+    parts = []
+    for _ in range(3):
+        model.train().zero_grad()
+        losses = model.loss(batch)
+        losses["loss"].backward()
+        parts.append(set(losses))
+        learns = model.network.transformer.mel_out.weight.grad.abs().max() > 0
+        assert learns == ("flow" in losses)
+        assert model.network.transformer.mean_mel.out.weight.grad.abs().max() > 0
+        assert "flow" in model.eval().loss(batch)
+    whole = {"loss", "flow", "mean_mel", "count"}
+    assert parts == [whole - {"flow"}, whole - {"flow"}, whole]
+
+
+def test_no_mean_mel_can_come_first(tmp_path: Path) -> None:
+    values = {"dit": {"mean_mel": False}, "mean_first": 0.5}
+    with pytest.raises(EntcompError, match=r"key 'mean_first': .* without dit\.mean_mel"):
+        make_config(VcConfig, values, source="x.yaml")
+
+
+def test_without_mean_mel_there_is_the_flow_alone(tmp_path: Path) -> None:
+    config = toy_config(dit=DitConfig(dim=32, depth=2, heads=2, mean_mel=False))
+    model, one = random_model(config), batches(tmp_path, config).batch(0)
+    assert set(model.loss(one)) == {"loss", "count"}
+    _, mean = model(torch.randn(one.mel_BMN.shape), torch.full((4,), 0.3), torch.ones(2, 4), one)
+    assert not mean.any()
 
 
 def test_the_average_follows_the_network(batch: VcBatch) -> None:
@@ -105,11 +161,11 @@ def test_the_average_follows_the_network(batch: VcBatch) -> None:
     assert all(one.grad is None for one in model.average.parameters())
 
 
-@pytest.mark.parametrize("layout", ["zero_insert", "repeat"])
-def test_one_utterance_is_learnt_by_heart(tmp_path: Path, layout: str) -> None:
+@pytest.mark.parametrize(("layout", "patch"), [("zero_insert", 1), ("repeat", 1), ("repeat", 2)])
+def test_one_utterance_is_learnt_by_heart(tmp_path: Path, layout: str, patch: int) -> None:
     """Its mel comes back within 0.25 standard deviations; before training it is 1.0 away."""
     torch.manual_seed(0)
-    config = toy_config(layout=layout)
+    config = toy_config(layout=layout, dit=DitConfig(dim=32, depth=2, heads=2, patch=patch))
     corpus = write_toy_corpus(tmp_path, speakers=1, each=2)
     made = VcBatches(corpus, Clock.between(UNITS, config.mel), config)
     model = VoiceConverter(config, CLUSTERS)
