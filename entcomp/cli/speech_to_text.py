@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,14 +17,16 @@ from entcomp.cli.grouping import Grouping, Segments
 from entcomp.cli.options import Checkpoint, NumJobs
 from entcomp.cli.recordings import Output, Recordings
 from entcomp.cli.token_files import open_lines
+from entcomp.errors import EntcompError
 
 if TYPE_CHECKING:
     from entcomp.cli.recordings import Reader
     from entcomp.cli.units_recogniser import UnitsRecogniser
     from entcomp.segmentation.rule import Rule
-    from entcomp.tokenizer import Tokenizer
+    from entcomp.tokenizer import Tokenized, Tokenizer
     from entcomp.units.stream import Recording
 
+TOGETHER = 32  # pieces, at most, that wait for each other
 VERBS = {"asr": "transcribe", "st": "translate"}
 
 
@@ -75,7 +77,6 @@ def write_texts(files: list[Path], kind: str, options: TextOptions, grouping: Gr
 def _open_recogniser(kind: str, options: TextOptions, grouping: Grouping) -> UnitsRecogniser:
     """Raises EntcompError for a model of the other task, or where it is not said which."""
     from entcomp.cli.units_recogniser import UnitsRecogniser
-    from entcomp.errors import EntcompError
     from entcomp.packing import open_model, trained_tasks
 
     def choose(tokenizer: Tokenizer) -> Rule:
@@ -99,7 +100,6 @@ def _pieces(
     recordings: Recordings, read: Reader, sample_rate: int, longest: float
 ) -> Iterator[Recording]:
     """Pieces of all recordings, in order; a broken one ends where it breaks."""
-    from entcomp.errors import EntcompError
     from entcomp.kaldi.silence import split_at_silences
     from entcomp.units.stream import Recording
 
@@ -117,18 +117,26 @@ def _texts(
     recordings: Recordings,
     options: TextOptions,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """``(utt_id, start, end and text)`` of every piece, in seconds."""
-    from entcomp.errors import EntcompError
-
+    """``(utt_id, start, end and text)`` of every piece, in seconds; `TOGETHER` are read at once."""
     tokenizer = recogniser.tokenizer
     found = tokenizer.encode_recordings(pieces, recogniser.rule, options.num_jobs)
+    whole = _without_errors(found, recordings)
+    while some := list(islice(whole, TOGETHER)):
+        texts = recogniser.read([result for _, result in some])
+        for (piece, result), text in zip(some, texts, strict=True):
+            start = piece.first / tokenizer.info.sample_rate
+            times = {"start": round(start, 4), "end": round(start + result.duration, 4)}
+            yield piece.utt_id, {**times, "text": text}
+
+
+def _without_errors(
+    found: Iterable[tuple[Recording, Tokenized | EntcompError]], recordings: Recordings
+) -> Iterator[tuple[Recording, Tokenized]]:
     for piece, result in found:
         if isinstance(result, EntcompError):
             recordings.fail(piece.utt_id, result)
-            continue
-        start = piece.first / tokenizer.info.sample_rate
-        times = {"start": round(start, 4), "end": round(start + result.duration, 4)}
-        yield piece.utt_id, {**times, "text": recogniser.read(result)}
+        else:
+            yield piece, result
 
 
 def _first(row: tuple[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,12 +60,16 @@ class UnitsRecogniser:
         """The words in (samples,) at 16 kHz."""
         from entcomp.scoring.speaker import SAMPLE_RATE
 
-        return self.read(self.tokenizer.encode(waveform, SAMPLE_RATE, rule=self.rule))
+        (text,) = self.read([self.tokenizer.encode(waveform, SAMPLE_RATE, rule=self.rule)])
+        return text
 
-    def read(self, found: Tokenized) -> str:
-        """The words in a recording's groups."""
+    def read(self, found: Sequence[Tokenized]) -> list[str]:
+        """The words in each recording's groups, in batches of similar length."""
         from entcomp.encoder.packed import group_tokens
 
-        tokens = group_tokens(found.units, found.groups, self.merge_runs)
-        (text,) = self.search.transcribe([tokens])
-        return text
+        streams = [group_tokens(one.units, one.groups, self.merge_runs) for one in found]
+        texts: dict[int, str] = {}
+        for batch in self.search.batches(streams):
+            read = self.search.transcribe([streams[one] for one in batch])
+            texts |= zip(batch, read, strict=True)
+        return [texts[one] for one in range(len(streams))]
