@@ -42,8 +42,8 @@ class Vocabulary:
         return self.pieces.encode(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids."""
-        return self.pieces.decode([int(one) for one in ids])
+        """The text of ids; a lone space among them makes no second one."""
+        return " ".join(self.pieces.decode([int(one) for one in ids]).split())
 
     @classmethod
     def train(cls, texts: Iterable[str], config: VocabularyConfig) -> Vocabulary:

@@ -125,3 +125,12 @@ def test_draws_replace_groups_and_do_not_depend_on_the_batch() -> None:
 
 def cut(place: int) -> np.ndarray:
     return np.array([place, 40 - place], np.int32)
+
+
+def test_a_piece_that_is_a_space_makes_no_double_space() -> None:
+    texts = ["one two", "two one", "one one two"]
+    config = TextTaskConfig().vocabulary.model_copy(update={"kind": "char"})
+    vocabulary = Vocabulary.train(texts, config)
+    space = vocabulary.pieces.piece_to_id("\u2581")
+    one, two = vocabulary.encode("one"), vocabulary.encode("two")
+    assert vocabulary.decode([*one, space, *two]) == "one two"
