@@ -73,20 +73,14 @@ done
 cd "$here"
 . ./path.sh
 . ./cmd.sh
+# shellcheck source=utils/recipe.sh
+. utils/recipe.sh
 
 downloads=downloads
 # Seconds, chosen on dev_en: Moonshine's units turn so much before the middle of what they cover.
 unit_shift=-0.016
 titles=("set-up and download" "data dirs" learn-kmeans dump-units train-lm score-entropy segment
   "align and align-eval" report ASR ST latency results VC "VC scores")
-
-# run COMMAND...: print a command, and run it unless this is a dry run.
-run() {
-  printf '+'
-  printf ' %q' "$@"
-  printf '\n'
-  $dry_run || "$@"
-}
 
 stage_0() {
   run ../../tools/install.sh
@@ -174,25 +168,6 @@ stage_8() {
   $dry_run || printf '%s\n' "$exp"/report/*.png "$exp/align_eval/test_en.md"
 }
 
-# job_array NAME: the commands on standard input, one a line, $nj of them at a time; what each of them
-# printed is in EXP/log.
-job_array() {
-  local list=$exp/log/$1.list jobs threads
-  if $dry_run; then
-    sed 's/^/+ /'
-    return
-  fi
-  mkdir -p "$exp/log"
-  rm -f "$exp/log/$1".*.log
-  cat > "$list"
-  jobs=$(wc -l < "$list")
-  threads=$(($(nproc) / (jobs < nj ? jobs : nj))) # the processors are shared out
-  OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 0 ? threads : 1))} \
-    utils/run.py --max-jobs-run "$nj" "JOB=1:$jobs" "$exp/log/$1.JOB.log" \
-    sed -n JOBp "$list" \| bash -euo pipefail
-  grep -h -e 'groups a second$' -e ' utterances to ' -e ': whole, skipped$' "$exp/log/$1".*.log
-}
-
 # stream_names LIST: one a line; with --full, raw, dedup and every segmentation of stage 6 instead.
 stream_names() {
   local file
@@ -223,7 +198,7 @@ stage_9() {
   local stream
   for stream in $(stream_names "$streams"); do
     text_model asr "$stream" --config "$asr_config" --segments "$stream"
-  done | job_array asr
+  done | job_list asr
 }
 
 stage_10() {
@@ -232,7 +207,7 @@ stage_10() {
     for stream in $(stream_names "$streams"); do
       text_model st "${lang}_$stream" --lang "$lang" --config "$st_config" --segments "$stream"
     done
-  done | job_array st
+  done | job_list st
 }
 
 stage_11() {
@@ -264,16 +239,16 @@ stage_13() {
   local stream first rest=()
   run local/draw_references.py "$data"/test_{en,fr,it,ru} "$exp/vc/references.scp"
   if $full; then
-    for stream in $(stream_names ''); do voice_model "$stream"; done | job_array vc
+    for stream in $(stream_names ''); do voice_model "$stream"; done | job_list vc
     return
   fi
   read -ra rest <<< "$vc_streams"
   first=${rest[0]}
-  voice_model "$first" --max-steps "$vc_steps" | job_array vc_first
+  voice_model "$first" --max-steps "$vc_steps" | job_list vc_first
   [[ ${#rest[@]} -gt 1 ]] || return 0
   for stream in "${rest[@]:1}"; do
     voice_model "$stream" --init "vc/$first" --max-steps "$((vc_steps / 4 + 1))"
-  done | job_array vc
+  done | job_list vc
 }
 
 stage_14() {

@@ -89,17 +89,11 @@ cd "$here"
 . ./db.sh
 # shellcheck disable=SC1091 # it reads options that are set above
 . ./cmd.sh
+# shellcheck source=../../utils/recipe.sh
+. utils/recipe.sh
 log=$exp/log
 titles=("" "data dirs and alignments" learn-kmeans dump-units train-lm score-entropy segment
   ASR ST VC "alignment scores" latency tables)
-
-# run COMMAND...: print a command, and run it unless this is a dry run.
-run() {
-  printf '+'
-  printf ' %q' "$@"
-  printf '\n'
-  $dry_run || "$@"
-}
 
 # job NAME COMMAND...: one job, by the runner in the array `cmd`; then what it printed last.
 job() {

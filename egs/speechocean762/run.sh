@@ -61,18 +61,13 @@ done
 cd "$here"
 . ./path.sh
 . ./cmd.sh
+# shellcheck source=utils/recipe.sh
+. utils/recipe.sh
 
 # Seconds, chosen on dev_en by egs/asterisk: Moonshine's units turn so much before the middle of what
 # they cover.
 unit_shift=-0.016
 titles=("" "data dirs" learn-kmeans dump-units train-lm score-entropy segment align-eval pack ASR results)
-
-run() {
-  printf '+'
-  printf ' %q' "$@"
-  printf '\n'
-  $dry_run || "$@"
-}
 
 stage_1() {
   run local/prepare_data.py "$corpus" "$data"
@@ -145,20 +140,7 @@ recognisers() {
   done
 }
 
-stage_9() {
-  local list=$exp/log/asr.list threads=$(($(nproc) / nj))
-  if $dry_run; then
-    recognisers | sed 's/^/+ /'
-    return
-  fi
-  mkdir -p "$exp/log"
-  rm -f "$exp"/log/asr.*.log
-  recognisers > "$list"
-  # The processors are shared out: threads that wait for each other take ten times as long.
-  OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 0 ? threads : 1))} \
-    utils/run.py --max-jobs-run "$nj" "JOB=1:$(wc -l < "$list")" "$exp/log/asr.JOB.log" \
-    sed -n JOBp "$list" \| bash -euo pipefail
-}
+stage_9() { recognisers | job_list asr; }
 
 stage_10() {
   for set in test test_en; do

@@ -21,13 +21,24 @@ def error_rates(
     ``{"wer": {...}, "cer": {...}}`` with counts of substitutions, deletions and insertions, and a
     95% bootstrap ``interval`` over utterances. CER counts the spaces between words.
     """
+    counts = count_errors(references, hypotheses, normalizer)
+    return {name: _rate(one, normalizer) for name, one in counts.items()}
+
+
+def count_errors(
+    references: Sequence[str], hypotheses: Sequence[str], normalizer: Normalizer
+) -> dict[str, np.ndarray]:
+    """Of ``wer`` and ``cer`` int64 (utterances, 4), of pairs of texts, both of them normalised.
+
+    Columns: substitutions, deletions, insertions, and the reference's length.
+    """
     import jiwer
 
     references = [normalize(one, normalizer) for one in references]
     hypotheses = [normalize(one, normalizer) for one in hypotheses]
     return {
-        "wer": _rate(jiwer.process_words(references, hypotheses), normalizer),
-        "cer": _rate(jiwer.process_characters(references, hypotheses), normalizer),
+        "wer": _counts(jiwer.process_words(references, hypotheses)),
+        "cer": _counts(jiwer.process_characters(references, hypotheses)),
     }
 
 
@@ -38,28 +49,31 @@ def write_trn(path: Path, texts: dict[str, str]) -> None:
         temporary.write_text("".join(lines), encoding="utf-8")
 
 
-def _rate(output: Any, normalizer: Normalizer) -> dict[str, Any]:
-    """``output`` is jiwer's, which says for each utterance what was substituted, deleted..."""
-    counts = np.array([_counts(chunks) for chunks in output.alignments])  # (utterances, 3)
-    errors = counts.sum(axis=1)
-    lengths = np.array([len(reference) for reference in output.references])
+def _rate(counts: np.ndarray, normalizer: Normalizer) -> dict[str, Any]:
+    errors, lengths = counts[:, :3].sum(axis=1), counts[:, 3]
     low, high = ratio_interval(errors, lengths)
-    substitutions, deletions, insertions = counts.sum(axis=0).tolist()
+    substitutions, deletions, insertions, length = counts.sum(axis=0).tolist()
     return {
-        "percent": 100 * int(errors.sum()) / max(1, int(lengths.sum())),
+        "percent": 100 * int(errors.sum()) / max(1, length),
         "interval": [100 * low, 100 * high],
         "resamples": RESAMPLES,
         "substitutions": substitutions,
         "deletions": deletions,
         "insertions": insertions,
-        "reference_length": int(lengths.sum()),
+        "reference_length": length,
         "utterances": len(lengths),
         "utterances_with_errors": int((errors > 0).sum()),
         "normalizer": normalizer,
     }
 
 
-def _counts(chunks: Sequence[Any]) -> tuple[int, int, int]:
+def _counts(output: Any) -> np.ndarray:
+    """``output`` is jiwer's, which says for each utterance what was substituted, deleted..."""
+    pairs = zip(output.alignments, output.references, strict=True)
+    return np.array([[*_edits(chunks), len(reference)] for chunks, reference in pairs])
+
+
+def _edits(chunks: Sequence[Any]) -> tuple[int, int, int]:
     """Substitutions, deletions, insertions of one utterance's alignment."""
     sizes = {"substitute": 0, "delete": 0, "insert": 0, "equal": 0}
     for chunk in chunks:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_configs
 
 from entcomp.files import read_json
 from entcomp.kaldi.ark import iter_vectors
@@ -44,16 +45,8 @@ score_overlap: 64
 rows_per_batch: 4
 training: {warmup_steps: 5, val_interval: 20, learning_rate: 3.0e-3}
 """
-TINY_TEXT = """
-vocabulary: {kind: char, size: 60}
-local: {layers: 1, heads: 2}
-dim: 32
-encoder: {layers: 1, heads: 2, feed_forward: 32}
-decoder: {layers: 1, heads: 2, feed_forward: 32}
-parameters: null
-ctc_weight: 0.0
-decoding: {beam: 2, ctc_weight: 0.0, max_tokens: 8}
-training: {warmup_steps: 2, val_interval: 3, learning_rate: 1.0e-3}
+TINY_TEXT = f"""{tiny_configs.TEXT}
+training: {{warmup_steps: 2, val_interval: 3, learning_rate: 1.0e-3}}
 """
 TINY_VC = """
 local: {layers: 1}

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import tiny_configs
 from make_tiny_mls import (
     make_covost,
     make_cvss,
@@ -20,27 +21,7 @@ from entcomp.files import read_json
 from entcomp.kaldi.table import read_table
 
 RECIPE = Path(__file__).resolve().parents[2] / "egs/mls_en"
-LM = """
-layers: 1
-dim: 16
-heads: 2
-ffn_dim: 32
-context: 64
-rows_per_batch: 2
-score_overlap: 16
-training: {max_steps: 2, val_interval: 1, warmup_steps: 1}
-"""
-TEXT = """
-vocabulary: {kind: char, size: 60}
-local: {layers: 1, heads: 2}
-dim: 32
-encoder: {layers: 1, heads: 2, feed_forward: 32}
-decoder: {layers: 1, heads: 2, feed_forward: 32}
-parameters: null
-ctc_weight: 0.0
-decoding: {beam: 2, ctc_weight: 0.0, max_tokens: 8}
-training: {max_steps: 3, warmup_steps: 2, val_interval: 3}
-"""
+TEXT = tiny_configs.TEXT + "training: {max_steps: 3, warmup_steps: 2, val_interval: 3}\n"
 # A mel frame is shorter than one of MFCC, or groups of one frame would begin in the same.
 VC = """
 mel: {hop_length: 200}
@@ -74,7 +55,7 @@ class Recipe:
             make_covost(covost, self.folder / "voice/en", split, part)
         make_cvss(cvss, self.folder / "voice/fr", "fr", "test", recordings[16:])
         make_covost(covost, self.folder / "voice/en", "test", recordings[16:])
-        for name, text in {"lm": LM, "text": TEXT, "vc": VC}.items():
+        for name, text in {"lm": tiny_configs.LM, "text": TEXT, "vc": VC}.items():
             (self.folder / f"{name}.yaml").write_text(text)
 
     def run(self, first: int, last: int, *words: str | Path) -> str:

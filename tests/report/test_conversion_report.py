@@ -83,13 +83,6 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Fake:
     return fake
 
 
-@pytest.fixture(scope="module")
-def html(fake: Fake) -> str:
-    code, out, err = run("report", "--set", "test", *fake.arguments)
-    assert code == 0, err
-    return Path(out.strip()).read_text(encoding="utf-8")
-
-
 def scores(fake: Fake) -> ConversionScores:
     found = read_conversions(fake.experiment, "test")
     assert found is not None

@@ -89,13 +89,6 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Fake:
     return fake
 
 
-@pytest.fixture(scope="module")
-def html(fake: Fake) -> str:
-    code, out, err = run("report", "--set", "test", *fake.arguments)
-    assert code == 0, err
-    return Path(out.strip()).read_text(encoding="utf-8")
-
-
 def test_sections_and_pictures(fake: Fake, html: str) -> None:
     headings = re.findall("<h2>(.*?)</h2>", html)
     assert headings[:3] == ["Recognition", "Translation", "Latency"]

@@ -11,18 +11,9 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "recipes"))
 
+import tiny_configs
 from make_tiny_mls import make_librispeech, make_mls, prompts, real_recordings
 
-LM = """
-layers: 1
-dim: 16
-heads: 2
-ffn_dim: 32
-context: 64
-rows_per_batch: 2
-score_overlap: 16
-training: {max_steps: 2, val_interval: 1, warmup_steps: 1}
-"""
 OPTIONS = {
     "nj": "2",
     "ngpu": "0",
@@ -42,7 +33,7 @@ def corpora(tmp_path: Path, repository: Path) -> Path:
     make_mls(tmp_path / "mls_english", recordings[:8])
     make_librispeech(tmp_path / "LibriSpeech/dev-clean", recordings[8:10])
     make_librispeech(tmp_path / "LibriSpeech/test-clean", recordings[10:12])
-    (tmp_path / "lm.yaml").write_text(LM)
+    (tmp_path / "lm.yaml").write_text(tiny_configs.LM)
     return tmp_path
 
 

@@ -12,11 +12,8 @@ from __future__ import annotations
 import argparse
 import re
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import jiwer
 import numpy as np
 
 from entcomp.bootstrap import percentile_interval, resampled_sums
@@ -24,22 +21,21 @@ from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.kaldi.table import read_table
 from entcomp.report.tables import Table
-from entcomp.scoring.normalizer import normalize
+from entcomp.scoring.recognition import count_errors
 
 BASELINE = "raw"
 
 
-def count_errors(
-    hypotheses: dict[str, str], references: dict[str, str], process: Callable[..., Any]
-) -> np.ndarray:
-    """Errors and reference length of each utterance, int64 (utterances, 2); an empty one counts."""
-    rows = []
-    for utt_id, text in references.items():
-        reference = normalize(text, "basic")
-        found = process(reference, normalize(hypotheses[utt_id], "basic"))
-        errors = found.substitutions + found.deletions + found.insertions
-        rows.append((errors, found.hits + found.substitutions + found.deletions))
-    return np.array(rows)
+def mean_errors(references: dict[str, str], seeds: list[dict[str, str]]) -> list[np.ndarray]:
+    """For words and for characters, (utterances, 2): errors, as a mean over seeds, and length."""
+    counts = [
+        count_errors(list(references.values()), [one[utt_id] for utt_id in references], "basic")
+        for one in seeds
+    ]
+    return [
+        np.mean([np.column_stack([one[kind][:, :3].sum(1), one[kind][:, 3]]) for one in counts], 0)
+        for kind in ("wer", "cer")
+    ]
 
 
 def cell(low_high: tuple[float, float], value: float, sign: str = "") -> str:
@@ -67,13 +63,12 @@ def error_table(data: Path, exp: Path, set_name: str) -> Table:
         folders[name].append(folder)
     if BASELINE not in folders:
         raise EntcompError(f"{exp / 'asr'}: no {BASELINE}_seed*/decode_{set_name}; run stage 9")
-    scored = {}
-    for name, own in folders.items():
-        texts = [read_table(folder / "text", empty_values=True) for folder in own]
-        scored[name] = [
-            np.mean([count_errors(text, references, process) for text in texts], axis=0)
-            for process in (jiwer.process_words, jiwer.process_characters)
-        ]
+    scored = {
+        name: mean_errors(
+            references, [read_table(folder / "text", empty_values=True) for folder in own]
+        )
+        for name, own in folders.items()
+    }
     rows = []
     for name, own in folders.items():
         stored = [read_json(folder / "scores.json") for folder in own]

@@ -1,0 +1,23 @@
+"""Settings of models that are trained for a few steps, where only the path to them is tested."""
+
+LM = """
+layers: 1
+dim: 16
+heads: 2
+ffn_dim: 32
+context: 64
+rows_per_batch: 2
+score_overlap: 16
+training: {max_steps: 2, val_interval: 1, warmup_steps: 1}
+"""
+# A recipe's test adds `training`.
+TEXT = """
+vocabulary: {kind: char, size: 60}
+local: {layers: 1, heads: 2}
+dim: 32
+encoder: {layers: 1, heads: 2, feed_forward: 32}
+decoder: {layers: 1, heads: 2, feed_forward: 32}
+parameters: null
+ctc_weight: 0.0
+decoding: {beam: 2, ctc_weight: 0.0, max_tokens: 8}
+"""
