@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,39 +11,48 @@ if TYPE_CHECKING:
     from entcomp.errors import SkippedUtterances
     from entcomp.experiment import Experiment
     from entcomp.segmentation.rule import Rule
-    from entcomp.segmentation.source import Row
-    from entcomp.tasks.text.corpus import Stream
+    from entcomp.tasks.text.corpus import Row, Stream
 
 STEP = 0.5  # Hz between the rates that are drawn
 
 
-def random_streams(
-    experiment: Experiment, set_name: str, criterion: str, rates: str, skipped: SkippedUtterances
-) -> Iterator[Stream]:
-    """Yield the streams of a set, each with a draw of its groups at a rate in ``LOW-HIGH``.
+def rate_rules(experiment: Experiment, criterion: str, rates: str) -> list[Rule]:
+    """The criterion's rules at all rates of ``LOW-HIGH``, the lowest first.
 
     Raises EntcompError for what is no range, and for rates that the criterion cannot reach.
     """
-    from entcomp.encoder.streams import read_streams
-    from entcomp.errors import EntcompError
     from entcomp.segmentation.calibration import resolve
     from entcomp.segmentation.request import Request
-    from entcomp.segmentation.source import Source
-    from entcomp.tasks.text.corpus import Stream
 
     requests = [Request(criterion, target_rate=rate) for rate in _grid(rates)]
     requests[0].check()
     frame_shift = experiment.units_info().frame_shift
-    rules = [resolve(request, experiment, frame_shift) for request in requests]
-    plain = read_streams(experiment, set_name, "raw")
-    for row in Source.of(experiment, set_name, criterion).rows(skipped):
-        units = next((one for utt_id, one, _ in plain if utt_id == row[0]), row[1][:0])
-        if len(units) != len(row[1]):
+    return [resolve(request, experiment, frame_shift) for request in requests]
+
+
+def random_streams(
+    experiment: Experiment, set_name: str, lowest: Rule, skipped: SkippedUtterances
+) -> Iterator[Stream]:
+    """Yield the streams of a set, each with what `draw_groups` draws from."""
+    from entcomp.encoder.streams import read_streams
+    from entcomp.errors import EntcompError
+    from entcomp.kaldi.table import join
+    from entcomp.segmentation.source import Source
+    from entcomp.tasks.text.corpus import Stream
+
+    rows = Source.of(experiment, set_name, lowest.criterion).rows(skipped)
+    for row, plain in join(rows, read_streams(experiment, set_name, "raw")):
+        if plain is None or len(plain[1]) != len(row[1]):
             raise EntcompError(
                 f"{experiment.entropy(set_name)}: {row[0]}: not as many as its units; "
                 f"rerun score-entropy for {set_name}"
             )
-        yield Stream(row[0], units, _groups(row, rules[0]), partial(_draw, row, rules))
+        yield Stream(row[0], plain[1], _groups(row, lowest), row)
+
+
+def draw_groups(rules: Sequence[Rule], row: Row, generator: np.random.Generator) -> np.ndarray:
+    """Group lengths in frames of an utterance, by one of the rules."""
+    return _groups(row, rules[int(generator.integers(len(rules)))])
 
 
 def _grid(rates: str) -> list[float]:
@@ -61,12 +69,7 @@ def _grid(rates: str) -> list[float]:
     return [first + STEP * one for one in range(int((last - first) / STEP) + 1)]
 
 
-def _draw(row: Row, rules: Sequence[Rule], generator: np.random.Generator) -> np.ndarray:
-    return _groups(row, rules[int(generator.integers(len(rules)))])
-
-
 def _groups(row: Row, rule: Rule) -> np.ndarray:
-    """Group lengths in frames of one utterance."""
     from entcomp.segmentation.rows import Rows
     from entcomp.segmentation.rule import group_starts
 

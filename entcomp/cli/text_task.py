@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from entcomp.cli.options import given
-from entcomp.cli.random_rates import random_streams
+from entcomp.cli.random_rates import draw_groups, random_streams, rate_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from entcomp.errors import SkippedUtterances
     from entcomp.experiment import Experiment
     from entcomp.kaldi.datadir import DataDir
+    from entcomp.segmentation.rule import Rule
     from entcomp.tasks.text.config import TextTaskConfig
-    from entcomp.tasks.text.corpus import Corpus, Stream
+    from entcomp.tasks.text.corpus import Stream
 
 Segments = Annotated[
     str | None,
@@ -119,12 +121,14 @@ class TrainingOptions:
 
 
 def train(data: Path, exp: Path, options: TrainingOptions) -> None:
-    """Read the corpora, train, and print what came of it."""
+    """Train, the corpora lying on disk, and print what came of it."""
     from entcomp.errors import EntcompError, SkippedUtterances
     from entcomp.experiment import Experiment
     from entcomp.kaldi.datadir import find_sets
+    from entcomp.tasks.text.corpus import Corpus
     from entcomp.tasks.text.train import TaskInfo, train_text_model
     from entcomp.training.ranks import is_first_rank, meet
+    from entcomp.training.spill import spill
     from entcomp.units.codebook import Codebook
 
     if (options.segments is None) == (options.random_rates is None):
@@ -144,46 +148,51 @@ def train(data: Path, exp: Path, options: TrainingOptions) -> None:
         codebook_sha256=units.codebook_sha256,
     )
     skipped = SkippedUtterances(options.skip_bad)
-    train, dev = (_read_corpus(experiment, part, options, config, skipped) for part in sets)
     folder = experiment.task(options.task, options.name)
+    rules = []
+    if options.random_rates:
+        rules = rate_rules(experiment, options.criterion, options.random_rates)
+    draw = partial(draw_groups, rules) if rules else None
+    train_rows, dev_rows = (_read(experiment, one, options, config, rules, skipped) for one in sets)
     from_codebook = config.local.embedding == "codebook"
     centroids = Codebook.read(experiment.codebook).centroids if from_codebook else None
-    result = train_text_model(folder, info, config, train, dev, centroids)
+    with (
+        spill(folder / ".train.spill", train_rows) as train,
+        spill(folder / ".dev.spill", dev_rows) as dev,
+    ):
+        for part, found in zip(sets, (train, dev), strict=True):
+            if not found:
+                where = part[0].path / options.target
+                raise EntcompError(f"{where}: no utterance with units and text")
+        corpora = Corpus(train, draw), Corpus(dev, draw)
+        result = train_text_model(folder, info, config, *corpora, centroids)
     if is_first_rank():
         skipped.write(folder / "skipped.txt")
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     print(f"{folder}: step {result.step}, dev {metrics}")
 
 
-def _read_corpus(
+def _read(
     experiment: Experiment,
     sets: list[DataDir],
     options: TrainingOptions,
     config: TextTaskConfig,
+    rules: list[Rule],
     skipped: SkippedUtterances,
-) -> Corpus:
-    """Streams and texts of the sets; prints how many. Raises EntcompError if there is none."""
+) -> Iterator[tuple[Stream, str]]:
+    """Streams and texts of the sets; prints how many."""
     from entcomp.encoder.streams import read_streams
-    from entcomp.errors import EntcompError
     from entcomp.scoring.normalizer import normalize
-    from entcomp.tasks.text.corpus import Corpus, Stream, read_texts
+    from entcomp.tasks.text.corpus import Stream, pair, read_texts
 
     def clean(text: str) -> str:
         return normalize(text, config.vocabulary.normalizer)
 
-    def streams(set_name: str) -> Iterable[Stream]:
-        if options.segments:
-            rows = read_streams(experiment, set_name, options.segments)
-            return (Stream(*row) for row in rows)
-        assert options.random_rates
-        return random_streams(
-            experiment, set_name, options.criterion, options.random_rates, skipped
-        )
+    def streams(set_name: str) -> Iterator[Stream]:
+        if not options.segments:
+            return random_streams(experiment, set_name, rules[0], skipped)
+        return (Stream(*row) for row in read_streams(experiment, set_name, options.segments))
 
-    corpus = Corpus()
     for one in sets:
         texts = read_texts(one, options.target, clean, skipped)
-        print(f"{one.name}: {corpus.add(streams(one.name), texts, config.longest)}")
-    if not len(corpus):
-        raise EntcompError(f"{sets[0].path / options.target}: no utterance with units and text")
-    return corpus
+        yield from pair(streams(one.name), texts, config.longest, one.name)

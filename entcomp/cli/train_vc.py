@@ -19,6 +19,7 @@ from entcomp.cli.text_task import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from entcomp.experiment import Experiment
@@ -58,7 +59,8 @@ def train_vc(
     from entcomp.experiment import Experiment
     from entcomp.kaldi.datadir import find_sets
     from entcomp.tasks.vc.train import VcInfo, train_voice_converter
-    from entcomp.training.ranks import first_rank_first, meet
+    from entcomp.training.ranks import meet
+    from entcomp.training.spill import spill
 
     experiment = Experiment(exp)
     units = experiment.units_info()
@@ -67,11 +69,6 @@ def train_vc(
     training = given(max_steps=max_steps, seed=seed, devices=devices, num_nodes=num_nodes)
     resolved = _resolve(segments, config, pooling, merge_runs, layout, training)
     meet(resolved.training)
-    with first_rank_first():
-        train, dev = (
-            [one for part in group for one in _read(experiment, part, segments, allow_pipes)]
-            for group in chosen
-        )
     info = VcInfo(
         segments=segments,
         train_sets=[one.name for one in chosen[0]],
@@ -82,8 +79,15 @@ def train_vc(
     parts = [segments, pooling, layout, f"seed{seed}" if seed else None]
     folder = experiment.task("vc", tag or "_".join(part for part in parts if part))
     start = experiment.task("vc", init.removeprefix("vc/")) if init else None
-    hashes = _hashes(experiment, chosen, segments)
-    result = train_voice_converter(folder, info, resolved, units, train, dev, hashes, start, print)
+    train_rows, dev_rows = (_read(experiment, one, segments, allow_pipes) for one in chosen)
+    with (
+        spill(folder / ".train.spill", train_rows) as train,
+        spill(folder / ".dev.spill", dev_rows) as dev,
+    ):
+        hashes = _hashes(experiment, chosen, segments)  # of voices too, which are there by now
+        result = train_voice_converter(
+            folder, info, resolved, units, train, dev, hashes, start, print
+        )
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     print(f"{folder}: step {result.step}, dev {metrics}")
 
@@ -112,16 +116,17 @@ def _resolve(
 
 
 def _read(
-    experiment: Experiment, data_set: DataDir, segments: str, allow_pipes: bool
-) -> list[VcUtterance]:
-    """The utterances of a set; the voices' embeddings are made where they are not yet."""
+    experiment: Experiment, sets: list[DataDir], segments: str, allow_pipes: bool
+) -> Iterator[VcUtterance]:
+    """The utterances of sets; the voices' embeddings are made where they are not yet."""
     from entcomp.scoring.speaker import write_embeddings
     from entcomp.tasks.vc.corpus import read_corpus
 
-    folder = experiment.voices(data_set.name)
-    made = write_embeddings(data_set, folder, allow_pipes)
-    print(f"{data_set.name}: {made or 'voices whole, skipped'}")
-    return list(read_corpus(experiment, data_set, segments, folder / "speaker.scp"))
+    for one in sets:
+        folder = experiment.voices(one.name)
+        made = write_embeddings(one, folder, allow_pipes)
+        print(f"{one.name}: {made or 'voices whole, skipped'}")
+        yield from read_corpus(experiment, one, segments, folder / "speaker.scp")
 
 
 def _hashes(

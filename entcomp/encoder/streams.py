@@ -11,6 +11,7 @@ from entcomp.errors import EntcompError
 from entcomp.experiment import Experiment, check_same
 from entcomp.files import read_json, read_stage
 from entcomp.kaldi.ark import archive_sha256, iter_vectors
+from entcomp.kaldi.table import join
 
 # Streams that need no segmentation: a group a unit, and a group a run of equal units.
 PLAIN_STREAMS = ("raw", "dedup")
@@ -55,13 +56,12 @@ def read_streams(
         return
     check_segments(experiment, segments)
     scp = _table(experiment.segments(segments) / set_name / "groups.scp", "segment")
-    for utt_id, groups in iter_vectors(scp):
-        vector = next((one for other, one in units if other == utt_id), np.zeros(0, np.int32))
-        if groups.sum() != len(vector):
+    for (utt_id, groups), row in join(iter_vectors(scp), units):
+        if row is None or groups.sum() != len(row[1]):
             raise EntcompError(
                 f"{scp}: {utt_id}: groups do not fit the units; rerun segment for {set_name}"
             )
-        yield utt_id, vector, groups
+        yield utt_id, row[1], groups
 
 
 def stream_sha256(experiment: Experiment, set_name: str, segments: str) -> list[str]:

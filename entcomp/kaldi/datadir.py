@@ -10,7 +10,7 @@ from pathlib import Path
 
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file, sha256_of
-from entcomp.kaldi.table import iter_table, read_table
+from entcomp.kaldi.table import iter_table, join, read_table
 
 # Any of these makes a folder a data dir; units from elsewhere come without wav.scp.
 MARKERS = ("wav.scp", "utt2spk", "text")
@@ -55,15 +55,18 @@ class DataDir:
 
     def ids(self) -> Iterator[str]:
         """Ids in order; unlike `utterances`, this looks for no recording on the disk."""
-        source = "segments" if (self.path / "segments").exists() else "wav.scp"
-        return (utt_id for utt_id, _ in iter_table(self.path / source))
+        return (utt_id for utt_id, _ in self._rows())
 
     def ids_without_audio(self) -> list[str]:
         """Utterances that stand in ``text`` only; empty where there is no ``text``."""
         if not (self.path / "text").exists():
             return []
-        text = (utt_id for utt_id, _ in iter_table(self.path / "text", empty_values=True))
-        return list(_missing(text, self.ids()))
+        texts = iter_table(self.path / "text", empty_values=True)
+        return [row[0] for row, found in join(texts, self._rows()) if found is None]
+
+    def _rows(self) -> Iterator[tuple[str, str]]:
+        source = "segments" if (self.path / "segments").exists() else "wav.scp"
+        return iter_table(self.path / source)
 
     def audio_sha256(self) -> str:
         """What names the recordings and their segments: SHA-256 of ``wav.scp``, ``segments``."""
@@ -126,13 +129,3 @@ def _parse_segment(path: Path, utt_id: str, row: str) -> tuple[str, float, float
     if times[0] < 0 or (times[1] != -1 and times[1] <= times[0]):
         raise EntcompError(f"{path}: {utt_id}: ends ({end} s) before it starts ({start} s)")
     return recording, times[0], None if times[1] == -1 else times[1]
-
-
-def _missing(wanted: Iterator[str], there: Iterator[str]) -> Iterator[str]:
-    """Keys of the sorted stream ``wanted`` that the sorted stream ``there`` lacks."""
-    current = next(there, None)
-    for key in wanted:
-        while current is not None and current < key:
-            current = next(there, None)
-        if key != current:
-            yield key

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
@@ -43,6 +45,25 @@ def iter_table(path: Path, empty_values: bool = False) -> Iterator[tuple[str, st
 def read_table(path: Path, empty_values: bool = False) -> dict[str, str]:
     """A whole table as a dict, in the order of the file; see `iter_table`."""
     return dict(iter_table(path, empty_values))
+
+
+def join(
+    left: Iterable[Sequence[Any]], *others: Iterable[Sequence[Any]]
+) -> Iterator[tuple[Any, ...]]:
+    """Each row of ``left``, and that of each other table with the same key, or None.
+
+    Rows begin with their key; all tables are sorted and unique. They are read to their ends, so
+    that no fault in them is passed over.
+    """
+    tables = [iter(one) for one in others]
+    rows = [next(table, None) for table in tables]
+    for row in left:
+        for number, table in enumerate(tables):
+            while (other := rows[number]) is not None and other[0] < row[0]:
+                rows[number] = next(table, None)
+        yield row, *(other if other and other[0] == row[0] else None for other in rows)
+    for table in tables:
+        deque(table, maxlen=0)
 
 
 def write_table(path: Path, rows: Iterable[tuple[str, str]]) -> None:

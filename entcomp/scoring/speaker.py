@@ -70,9 +70,9 @@ def _write_voices(data_set: DataDir, folder: Path, allow_pipes: bool) -> tuple[d
     """What the archive holds, and the number of utterances that are not in it."""
     encoder = SpeakerEncoder()
     silent = 0
-    utterances = list(data_set.utterances())
+    total = sum(1 for _ in data_set.ids())
     with ArkWriter(folder, "speaker") as ark:
-        for one in track(utterances, f"{data_set.name}: voices"):
+        for one in track(data_set.utterances(), f"{data_set.name}: voices", total):
             waveform = read_utterance(one, SAMPLE_RATE, allow_pipes)
             try:
                 ark.write(one.utt_id, encoder.embed(waveform))

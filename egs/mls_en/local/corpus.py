@@ -206,18 +206,6 @@ def unique(rows: Iterable[list[str]], dropped: Dropped) -> Iterator[list[str]]:
         previous = row[0]
 
 
-def join(
-    left: Iterable[list[str]], right: Iterable[list[str]]
-) -> Iterator[tuple[list[str], list[str] | None]]:
-    """Each row of ``left`` beside that of ``right`` with the same key; both sorted and unique."""
-    others = iter(right)
-    other = next(others, None)
-    for row in left:
-        while other is not None and other[0] < row[0]:
-            other = next(others, None)
-        yield row, other if other is not None and other[0] == row[0] else None
-
-
 def english(text: str) -> str:
     """English as all sets of this recipe have it: lower case, no punctuation but apostrophes."""
     return normalize(text, "basic")

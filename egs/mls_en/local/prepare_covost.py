@@ -12,6 +12,7 @@ import corpus
 from corpus import Dropped, Entry
 
 from entcomp.files import sha256_file
+from entcomp.kaldi.table import join
 
 # So much of a Common Voice client's 128 hexadecimal digits tells speakers apart.
 SPEAKER_DIGITS = 16
@@ -66,7 +67,7 @@ def paired(
     spoken = corpus.read_tsv(clips, ["path", "sentence", "client_id"], dropped)
     left = corpus.unique(corpus.sort_rows(translations), dropped)
     right = corpus.unique(corpus.sort_rows(spoken), dropped)
-    for (clip, target), row in corpus.join(left, right):
+    for (clip, target), row in join(left, right):
         if row is None:
             dropped.add(clip, "no sentence in Common Voice")
             continue

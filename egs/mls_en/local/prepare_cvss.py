@@ -16,6 +16,7 @@ import corpus
 from corpus import Dropped, Entry
 
 from entcomp.files import sha256_file
+from entcomp.kaldi.table import join
 
 SPEAKER = "cvss"
 
@@ -35,7 +36,7 @@ def main() -> None:
     def entries(dropped: Dropped) -> Iterator[Entry]:
         sentences = corpus.sort_rows(corpus.read_tsv(written, ["path", "sentence"], dropped))
         clips = corpus.unique(corpus.sort_rows(read_clips(spoken, dropped)), dropped)
-        for (clip, text), row in corpus.join(clips, corpus.unique(sentences, dropped)):
+        for (clip, text), row in join(clips, corpus.unique(sentences, dropped)):
             entry = pair(clip, text, row, audio, arguments.lang, dropped)
             if entry is not None:
                 yield entry

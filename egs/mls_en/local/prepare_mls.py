@@ -20,6 +20,7 @@ from corpus import Dropped, Entry
 
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
+from entcomp.kaldi.table import join
 
 HANDLE = re.compile(r"(\d+)_(\d+)_(\d+)")
 # Readers have one to five digits; so padded, ids and readers sort alike, as Kaldi asks.
@@ -110,7 +111,7 @@ def candidates(
     texts = read_keyed(split / "transcripts.txt", 2, handles, dropped)
     times = read_keyed(split / "segments.txt", 4, handles, dropped)
     folder, names = Path(), set[str]()
-    for (utt_id, handle, transcript), segment in corpus.join(texts, times):
+    for (utt_id, handle, transcript), segment in join(texts, times):
         reader, book, _ = handle.split("_")
         if folder != split / "audio" / reader / book:
             folder = split / "audio" / reader / book

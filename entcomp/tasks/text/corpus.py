@@ -3,68 +3,80 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from entcomp.errors import EntcompError, SkippedUtterances
 from entcomp.kaldi.datadir import DataDir
-from entcomp.kaldi.table import iter_table
+from entcomp.kaldi.table import iter_table, join
+
+# Id and entropies, forward and backward (or units and None): what groups are drawn from.
+Row = tuple[str, np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True)
 class Stream:
     """One utterance: ``units`` int32 (frames,) and ``groups`` int32 (G,), lengths in frames.
 
-    Where a model is to serve many rates, ``draw`` gives other groups at each use, and ``groups``
-    are those of the lowest rate.
+    Where a model is to serve many rates, other groups are drawn from ``row`` at each use, and
+    ``groups`` are those of the lowest rate.
     """
 
     utt_id: str
     units: np.ndarray
     groups: np.ndarray
-    draw: Callable[[np.random.Generator], np.ndarray] | None = None
+    row: Row | None = None
 
 
-@dataclass
 class Corpus:
-    """Streams in order of sets and ids, each with its text."""
+    """Streams with their texts, in order of sets and ids; they may lie on disk.
 
-    streams: list[Stream] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
+    ``lengths`` int64 (utterances,) are in units. ``sha256`` names all that a model learns from.
+    ``draw`` gives the groups of a row at a rate that it draws.
+    """
 
-    def __len__(self) -> int:
-        return len(self.streams)
-
-    def add(self, streams: Iterable[Stream], texts: dict[str, str], longest: int) -> str:
-        """Append those of a set that have a text and at most ``longest`` units.
-
-        Returns how many, and how many not, in words.
-        """
-        found = untold = too_long = 0
-        for stream in streams:
-            if stream.utt_id not in texts:
-                untold += 1
-            elif len(stream.units) > longest:
-                too_long += 1
-            else:
-                found += 1
-                self.streams.append(stream)
-                self.texts.append(texts[stream.utt_id])
-        reasons = {"without a text": untold, f"longer than {longest} units": too_long}
-        left_out = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
-        return f"{found} utterances" + (f"; left out: {left_out}" if left_out else "")
-
-    def sha256(self) -> str:
-        """A hash of all that a model learns from."""
-        digest = hashlib.sha256()
-        for stream, text in zip(self.streams, self.texts, strict=True):
+    def __init__(
+        self,
+        utterances: Sequence[tuple[Stream, str]],
+        draw: Callable[[Row, np.random.Generator], np.ndarray] | None = None,
+    ) -> None:
+        self.utterances, self.draw = utterances, draw
+        lengths, digest = array("q"), hashlib.sha256()
+        for stream, text in utterances:
             sizes = f"{len(stream.units)} {len(stream.groups)}"
             digest.update(f"{stream.utt_id}\n{text}\n{sizes}\n".encode())
             digest.update(stream.units.tobytes() + stream.groups.tobytes())
-        return digest.hexdigest()
+            lengths.append(len(stream.units))
+        self.lengths = np.array(lengths)
+        self.sha256 = digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+
+def pair(
+    streams: Iterable[Stream], texts: Iterable[tuple[str, str]], longest: int, name: str
+) -> Iterator[tuple[Stream, str]]:
+    """Yield those of a set that have a text and at most ``longest`` units; both in order of ids.
+
+    Prints how many they are, and how many are left out.
+    """
+    found = untold = too_long = 0
+    for (_, stream), text in join(((one.utt_id, one) for one in streams), texts):
+        if text is None:
+            untold += 1
+        elif len(stream.units) > longest:
+            too_long += 1
+        else:
+            found += 1
+            yield stream, text[1]
+    reasons = {"without a text": untold, f"longer than {longest} units": too_long}
+    left_out = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
+    print(f"{name}: {found} utterances" + (f"; left out: {left_out}" if left_out else ""))
 
 
 def ctc_length(pieces: Sequence[int]) -> int:
@@ -74,8 +86,8 @@ def ctc_length(pieces: Sequence[int]) -> int:
 
 def read_texts(
     data_set: DataDir, name: str, normalize: Callable[[str], str], skipped: SkippedUtterances
-) -> dict[str, str]:
-    """Normalised texts by utterance, from ``text`` or ``text.<lang>`` of a set.
+) -> Iterator[tuple[str, str]]:
+    """Yield ids and normalised texts, from ``text`` or ``text.<lang>`` of a set.
 
     Raises EntcompError for a missing file; empty texts go to ``skipped``.
     """
@@ -83,10 +95,8 @@ def read_texts(
     if not path.exists():
         there = ", ".join(sorted(one.name for one in data_set.path.glob("text*"))) or "none"
         raise EntcompError(f"{path}: no such file; texts of this set: {there}")
-    texts = {}
     for utt_id, text in iter_table(path, empty_values=True):
         if normal := normalize(text):
-            texts[utt_id] = normal
+            yield utt_id, normal
         else:
             skipped.add(utt_id, f"{path}: empty transcript")
-    return texts

@@ -8,7 +8,7 @@ import torch
 from entcomp.encoder.packed import GroupedTokens, PackedTokens, group_tokens
 from entcomp.errors import EntcompError
 from entcomp.tasks.text.config import TextTaskConfig
-from entcomp.tasks.text.corpus import Corpus
+from entcomp.tasks.text.corpus import Corpus, Stream
 from entcomp.tasks.text.model import IGNORED, TextBatch
 from entcomp.tasks.text.vocabulary import Vocabulary
 
@@ -36,21 +36,22 @@ class TextBatches:
     ) -> None:
         self.corpus, self.config, self.mask = corpus, config, mask
         self.vocabulary = vocabulary
-        self.lengths = np.array([len(stream.units) for stream in corpus.streams])
+        self.lengths = corpus.lengths
         if self.lengths.max() > config.batch_frames:
             raise EntcompError(
                 f"config: batch_frames: {config.batch_frames} is less than the longest utterance "
                 f"({self.lengths.max()} units); raise it or lower 'longest'"
             )
         self.batches_an_epoch = max(1, int(self.lengths.sum()) // config.batch_frames)
-        self._planned: tuple[int, list[np.ndarray]] = (-1, [])
+        self._planned: tuple[int, np.ndarray, np.ndarray] = (-1, *np.empty((2, 0)))
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> TextBatch:
         """This rank's part of batch ``step``; masks and rates do not depend on the ranks."""
         epoch, index = divmod(step, self.batches_an_epoch)
         if self._planned[0] != epoch:
-            self._planned = epoch, self._plan(epoch)
-        chosen = self._planned[1][index][rank::world_size]
+            self._planned = epoch, *self._plan(epoch)
+        _, order, parts = self._planned
+        chosen = order[slice(*parts[index])][rank::world_size]
         if len(chosen) == 0:
             raise EntcompError("config: batch_frames: fewer utterances than devices; raise it")
         return self.collate(chosen, step)
@@ -66,27 +67,32 @@ class TextBatches:
 
     def collate(self, chosen: np.ndarray, step: int) -> TextBatch:
         """Utterances by number, with the rates and masks of a step."""
-        source = PackedTokens.pack([self._stream(int(one), step) for one in chosen])
-        texts = [self.corpus.texts[one] for one in chosen]
+        streams, texts = zip(*(self.corpus.utterances[one] for one in chosen), strict=True)
+        pairs = zip(streams, chosen.tolist(), strict=True)
+        source = PackedTokens.pack([self._tokens(stream, step, one) for stream, one in pairs])
         targets = [torch.tensor(self.vocabulary.encode(text), dtype=torch.int64) for text in texts]
         target_BL = torch.nn.utils.rnn.pad_sequence(targets, True, IGNORED)
         return TextBatch(source, target_BL, torch.tensor([len(one) for one in targets]))
 
-    def _stream(self, index: int, step: int) -> GroupedTokens:
-        config, stream = self.config, self.corpus.streams[index]
+    def _tokens(self, stream: Stream, step: int, index: int) -> GroupedTokens:
+        config, draw = self.config, self.corpus.draw
         generator = np.random.default_rng([config.training.seed, step, index])
-        groups = stream.draw(generator) if stream.draw else stream.groups
+        groups = draw(stream.row, generator) if draw and stream.row else stream.groups
         units = stream.units
         if config.mask_fraction > 0:
             units = mask_spans(units, self.mask, config.mask_fraction, config.mask_span, generator)
         return group_tokens(units, groups, config.merge_runs)
 
-    def _plan(self, epoch: int) -> list[np.ndarray]:
-        """No batch is empty: an utterance is at most as long as a batch."""
+    def _plan(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """An order of all utterances (utterances,), and where in it each batch lies (batches, 2).
+
+        No batch is empty: an utterance is at most as long as a batch.
+        """
         generator = np.random.default_rng([self.config.training.seed, epoch])
         order = np.argsort(self.lengths * generator.uniform(0.9, 1.1, len(self.lengths)))
         lengths = self.lengths[order]
         middles = np.cumsum(lengths) - lengths / 2
         batch = (middles * self.batches_an_epoch / lengths.sum()).astype(np.int64)
-        parts = np.split(order, np.flatnonzero(np.diff(batch)) + 1)
-        return [parts[one] for one in generator.permutation(len(parts))]
+        cuts = np.flatnonzero(np.diff(batch, prepend=-1, append=self.batches_an_epoch))
+        parts = np.stack([cuts[:-1], cuts[1:]], axis=1)
+        return order, parts[generator.permutation(len(parts))]

@@ -60,7 +60,7 @@ def train_text_model(
     ``centroids_KF`` are the codebook's, where the embeddings are to begin from them.
     Raises EntcompError if no stream is long enough for CTC, and for what `fit` does.
     """
-    vocabulary = Vocabulary.train(train.texts, config.vocabulary)
+    vocabulary = Vocabulary.train((text for _, text in train.utterances), config.vocabulary)
     if config.ctc_weight > 0:
         _check_ctc(train, vocabulary)
     model = build_model(config, info.num_clusters, len(vocabulary))
@@ -75,8 +75,8 @@ def train_text_model(
         "task": asdict(info),
         "model": config.model_dump(mode="json", exclude={"training", "decoding"}),
         "vocabulary_sha256": hashlib.sha256(vocabulary.model).hexdigest(),
-        "train_sha256": train.sha256(),
-        "dev_sha256": dev.sha256(),
+        "train_sha256": train.sha256,
+        "dev_sha256": dev.sha256,
     }
     result = fit(model, batches, dev_batches.in_order(), config.training, folder, inputs)
     if is_first_rank():  # after the weights, so that these never stand beside older ones
@@ -116,19 +116,20 @@ class TrainedTextModel:
 
 def _check_ctc(corpus: Corpus, vocabulary: Vocabulary) -> None:
     """Count the streams with fewer groups than their text needs: CTC cannot learn from these."""
-    pairs = zip(corpus.streams, corpus.texts, strict=True)
-    needs = ((stream, ctc_length(vocabulary.encode(text))) for stream, text in pairs)
-    short = [stream.utt_id for stream, needed in needs if len(stream.groups) < needed]
+    short, first = 0, ""
+    for stream, text in corpus.utterances:
+        if len(stream.groups) < ctc_length(vocabulary.encode(text)):
+            short, first = short + 1, first or stream.utt_id
     remedy = "take a higher rate or a larger vocabulary.size, or set ctc_weight: 0"
-    one_rate = all(stream.draw is None for stream in corpus.streams)
-    if one_rate and len(short) == len(corpus):
+    one_rate = corpus.draw is None
+    if one_rate and short == len(corpus):
         raise EntcompError(
-            f"training set: every stream is shorter than its text (utterance {short[0]}, and "
-            f"{len(short) - 1} more), so CTC has nothing to learn; {remedy}"
+            f"training set: every stream is shorter than its text (utterance {first}, and "
+            f"{short - 1} more), so CTC has nothing to learn; {remedy}"
         )
     if short:
         where = "" if one_rate else " at the lowest rate"
         print(
-            f"{len(short)} of {len(corpus)} streams are shorter than their text{where} and do "
-            f"without CTC ({short[0]} is the first); if they are many, {remedy}"
+            f"{short} of {len(corpus)} streams are shorter than their text{where} and do "
+            f"without CTC ({first} is the first); if they are many, {remedy}"
         )

@@ -13,7 +13,7 @@ from entcomp.errors import EntcompError
 from entcomp.experiment import Experiment
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import DataDir, Utterance
-from entcomp.kaldi.table import read_table
+from entcomp.kaldi.table import iter_table, join
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,15 @@ def read_corpus(
 
     Raises EntcompError for units without audio or without a speaker in ``utt2spk``.
     """
-    audio = {one.utt_id: one for one in data_set.utterances()}
-    speakers = read_table(data_set.path / "utt2spk")
-    voices = dict(iter_vectors(embeddings))
-    none = np.zeros(0, np.float32)
-    for utt_id, units, groups in read_streams(experiment, data_set.name, segments):
-        for there, name in ((audio, "wav.scp"), (speakers, "utt2spk")):
-            if utt_id not in there:
+    rows = join(
+        read_streams(experiment, data_set.name, segments),
+        ((one.utt_id, one) for one in data_set.utterances()),
+        iter_table(data_set.path / "utt2spk"),
+        iter_vectors(embeddings),
+    )
+    for (utt_id, units, groups), audio, speaker, voice in rows:
+        for found, name in ((audio, "wav.scp"), (speaker, "utt2spk")):
+            if found is None:
                 raise EntcompError(f"{data_set.path / name}: {utt_id} has units, but is not here")
-        yield VcUtterance(audio[utt_id], speakers[utt_id], units, groups, voices.get(utt_id, none))
+        embedding = np.zeros(0, np.float32) if voice is None else voice[1]
+        yield VcUtterance(audio[1], speaker[1], units, groups, embedding)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -91,12 +92,19 @@ class VcBatches:
         self.utterances = utterances
         self.clock = clock
         self.config = config
-        self.voices = {i: one.embedding for i, one in enumerate(utterances) if one.has_voice}
-        self.prompts: dict[str, list[int]] = {}
-        for index in self.voices:
-            self.prompts.setdefault(utterances[index].speaker, []).append(index)
-        self.targets = [index for index in range(len(utterances)) if self._prompts(index)]
-        if not self.targets:
+        numbers: dict[str, int] = {}
+        speakers, voiced = array("q"), array("b")
+        for one in utterances:
+            speakers.append(numbers.setdefault(one.speaker, len(numbers)))
+            voiced.append(one.has_voice)
+        self.speakers, has_voice = np.array(speakers), np.array(voiced, bool)
+        voices = np.flatnonzero(has_voice)
+        counts = np.bincount(self.speakers[voices], minlength=len(numbers))
+        # Those with a voice, speaker after speaker: s has voices[bounds[s] : bounds[s + 1]].
+        self.voices = voices[np.argsort(self.speakers[voices], kind="stable")]
+        self.bounds = np.append(0, np.cumsum(counts))
+        self.targets = np.flatnonzero(counts[self.speakers] > has_voice)
+        if not len(self.targets):
             raise EntcompError(
                 "no speaker has two utterances, of which one could be the other's prompt; "
                 "mend utt2spk, or take more or larger sets"
@@ -110,36 +118,38 @@ class VcBatches:
         pairs, embeddings = [], []
         for number in mine:
             rng = np.random.default_rng([self.config.training.seed, number])
-            target = self._target(number)
-            prompt = int(rng.choice(self._prompts(target)))
+            index = self._target(number)
+            prompt = self.utterances[int(rng.choice(self._prompts(index)))]
+            target = self.utterances[index]
             pairs.append((self._cut_prompt(prompt, rng), self._cut_target(target, rng)))
-            embeddings.append(self.voices[prompt])
+            embeddings.append(prompt.embedding)
         return collate(pairs, embeddings, self.config.merge_runs)
 
     def _target(self, number: int) -> int:
         epoch, place = divmod(number, len(self.targets))
         order = _permutation(self.config.training.seed, epoch, len(self.targets))
-        return self.targets[order[place]]
+        return int(self.targets[order[place]])
 
-    def _prompts(self, target: int) -> list[int]:
+    def _prompts(self, target: int) -> np.ndarray:
         """Which utterances may stand before a target."""
-        return [i for i in self.prompts.get(self.utterances[target].speaker, []) if i != target]
+        speaker = self.speakers[target]
+        own = self.voices[self.bounds[speaker] : self.bounds[speaker + 1]]
+        return own[own != target]
 
-    def _cut_prompt(self, index: int, rng: np.random.Generator) -> Excerpt:
+    def _cut_prompt(self, one: VcUtterance, rng: np.random.Generator) -> Excerpt:
         if rng.random() < self.config.batch.prompt_dropout:
-            return self._excerpt(index).cut(0, 0)
-        return self._cut(index, self.config.batch.max_prompt, rng)
+            return self._excerpt(one).cut(0, 0)
+        return self._cut(one, self.config.batch.max_prompt, rng)
 
-    def _cut_target(self, index: int, rng: np.random.Generator) -> Excerpt:
-        return self._cut(index, self.config.batch.max_target, rng)
+    def _cut_target(self, one: VcUtterance, rng: np.random.Generator) -> Excerpt:
+        return self._cut(one, self.config.batch.max_target, rng)
 
-    def _cut(self, index: int, seconds: float, rng: np.random.Generator) -> Excerpt:
-        excerpt = self._excerpt(index)
+    def _cut(self, one: VcUtterance, seconds: float, rng: np.random.Generator) -> Excerpt:
+        excerpt = self._excerpt(one)
         frames = min(len(excerpt.mel), mel_frames(seconds, self.config.mel))
         return excerpt.cut(int(rng.integers(len(excerpt.mel) - frames + 1)), frames)
 
-    def _excerpt(self, index: int) -> Excerpt:
-        one = self.utterances[index]
+    def _excerpt(self, one: VcUtterance) -> Excerpt:
         try:
             mel = read_mel(one.audio, self.config.mel)
             rows = lay_out(one.groups, len(mel), self.clock, self.config.layout)
@@ -156,8 +166,8 @@ def read_mel(audio: Utterance, config: MelConfig) -> Tensor:
 
 def mel_statistics(utterances: Sequence[VcUtterance], config: VcConfig) -> tuple[float, float]:
     """Mean and standard deviation of the log mels of 200 utterances, evenly spaced."""
-    chosen = utterances[:: -(-len(utterances) // 200)]
-    values = torch.cat([read_mel(one.audio, config.mel) for one in chosen])
+    chosen = range(0, len(utterances), -(-len(utterances) // 200))
+    values = torch.cat([read_mel(utterances[one].audio, config.mel) for one in chosen])
     return values.mean().item(), values.std().item()
 
 
