@@ -1,9 +1,11 @@
 """Time and peak memory of what grows with the corpus, on made-up files of its size.
 
     python tests/bench/simulated_load.py FOLDER [--utterances 11000000] [--hours 500]
+        [--training 1000000]
 
-FOLDER receives about 4 GB, which stay there for another run. Each line of the table is a process of
-its own.
+FOLDER receives about 10 GB, which stay there for another run, and 6 GB more for a while. Each line
+of the table is a process of its own; those of trainings end before their first step, and leave
+SentencePiece out.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from entcomp.kaldi.shard import Shard
 SHARDS = 8
 SECONDS = 14.8  # of an utterance of MLS English
 FRAME_RATE = 50
+GROUP_RATE = 15
+LETTERS = 230  # of a text
 BLOCK = 2_000  # utterances made at once
 CODE = {
     "wav.scp, one after the other": "from entcomp.kaldi.datadir import find_sets\n"
@@ -42,6 +46,41 @@ CODE = {
     "from entcomp.lm.corpus import UnitSet, pack_corpus\n"
     "units = UnitSet.open(Experiment(exp), 'many', Experiment(exp).units_info())\n"
     "print(len(pack_corpus([units], 'raw', exp / 'packed', 'train', False)))",
+}
+TRAINING = """
+import numpy as np
+from entcomp.encoder.streams import read_streams
+from entcomp.errors import SkippedUtterances
+from entcomp.experiment import Experiment
+from entcomp.kaldi.datadir import find_sets
+from entcomp.tasks.text.config import TextTaskConfig
+from entcomp.tasks.text.corpus import Corpus, Stream, pair, read_texts
+from entcomp.tasks.text.data import TextBatches
+from entcomp.tasks.text.vocabulary import Vocabulary
+from entcomp.tasks.vc.config import VcConfig
+from entcomp.tasks.vc.content import Clock
+from entcomp.tasks.vc.corpus import read_corpus
+from entcomp.tasks.vc.dataset import VcBatches
+from entcomp.training.spill import spill
+experiment, (one,) = Experiment(exp), find_sets(data, "training")
+def batches_of_text(spilled):
+    config = TextTaskConfig()
+    char = config.vocabulary.model_copy(update={"kind": "char"})
+    return TextBatches(Corpus(spilled), Vocabulary.train(["a b"], char), config, 500)
+"""
+CORPORA = {
+    "corpus and a batch of train-asr": """
+streams = (Stream(*row) for row in read_streams(experiment, one.name, "rate15"))
+texts = read_texts(one, "text", str.strip, SkippedUtterances(False))
+with spill(exp / ".asr.spill", pair(streams, texts, 2_000, one.name)) as spilled:
+    batches_of_text(spilled).batch(0)
+""",
+    "corpus of train-vc": """
+voices = experiment.voices(one.name) / "speaker.scp"
+with spill(exp / ".vc.spill", read_corpus(experiment, one, "rate15", voices)) as spilled:
+    config = VcConfig()
+    VcBatches(spilled, Clock.between(experiment.units_info(), config.mel), config)._target(0)
+""",
 }
 
 
@@ -79,6 +118,30 @@ def entropies(hours: float) -> Iterator[tuple[str, np.ndarray]]:
         block = np.minimum(generator.gamma(2.0, 0.7, (BLOCK, length)), 6.2).astype(np.float32)
         for number, row in enumerate(block, start=first):
             yield f"utt{number:09d}", row
+
+
+def make_training(data: Path, experiment: Experiment, utterances: int) -> None:
+    """Units, groups, texts and voices of so many utterances, of the same length and content."""
+    frames, groups = (round(SECONDS * rate) for rate in (FRAME_RATE, GROUP_RATE))
+    folder = data / "training"
+    folder.mkdir()
+    row = np.bincount(np.arange(frames) * groups // frames).astype(np.int32)
+    places = [experiment.units("training"), experiment.segments("rate15") / "training"]
+    with (
+        ArkWriter(places[0], "units") as units_ark,
+        ArkWriter(places[1], "groups") as groups_ark,
+        ArkWriter(experiment.voices("training"), "speaker") as voices_ark,
+        open(folder / "wav.scp", "w", encoding="utf-8") as wavs,
+        open(folder / "utt2spk", "w", encoding="utf-8") as speakers,
+        open(folder / "text", "w", encoding="utf-8") as texts,
+    ):
+        for number, utt_id in enumerate(map(utt_id_of, range(utterances))):
+            units_ark.write(utt_id, (np.arange(frames) + number).astype(np.int32) % 500)
+            groups_ark.write(utt_id, row)
+            voices_ark.write(utt_id, np.full(256, 1 / 16, np.float32))
+            wavs.write(f"{utt_id} /corpora/mls_english_opus/train/audio/{utt_id}.opus\n")
+            speakers.write(f"{utt_id} {utt_id.split('_')[0]}\n")
+            texts.write(f"{utt_id} {('b' * 4 + ' ') * (LETTERS // 5)}\n")
 
 
 def make_long(fake: Fake, hours: float) -> None:
@@ -121,6 +184,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--utterances", type=int, default=11_000_000)
     parser.add_argument("--hours", type=float, default=500)
+    parser.add_argument("--training", type=int, default=1_000_000)
     arguments = parser.parse_args()
     fake = Fake(
         arguments.folder / "data",
@@ -132,18 +196,24 @@ def main() -> None:
         UnitsInfo("imported", 0, 500, 16000, 320, 0, "c0de").write(fake.experiment.units_json)
         make_many(fake.data, fake.experiment, arguments.utterances)
         make_long(fake, arguments.hours)
+        make_training(fake.data, fake.experiment, arguments.training)
     print("| what | wall | processor | peak memory |\n|---|---:|---:|---:|")
     entcomp = str(Path(sys.executable).with_name("entcomp"))
     places = [str(fake.data), str(fake.experiment.path)]
     merge = ["merge-shards", "units", "--shards", str(SHARDS), "--sets", "many"]
     many, long = f"{arguments.utterances:,} utterances", f"{arguments.hours:g} h"
+    some = f"{arguments.training:,} utterances"
+    start = "import sys; from pathlib import Path\ndata, exp = map(Path, sys.argv[1:])\n"
     measure(f"merge-shards units, {many}", [entcomp, *merge, *places])
     for what, code in CODE.items():
-        start = "import sys; from pathlib import Path\ndata, exp = map(Path, sys.argv[1:])\n"
         measure(f"{what}, {many}", [sys.executable, "-c", start + code, *places])
     for criterion in ("global", "peak"):
         options = ["--criterion", criterion, "--target-rate", "10", "--sets", "long"]
         measure(f"segment, {criterion}, {long}", [entcomp, "segment", *options, *places])
+    imports = [sys.executable, "-c", start + TRAINING, *places]
+    measure("the libraries of a training alone", imports)
+    for what, code in CORPORA.items():
+        measure(f"{what}, {some}", [sys.executable, "-c", start + TRAINING + code, *places])
 
 
 if __name__ == "__main__":
