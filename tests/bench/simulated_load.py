@@ -47,40 +47,11 @@ CODE = {
     "units = UnitSet.open(Experiment(exp), 'many', Experiment(exp).units_info())\n"
     "print(len(pack_corpus([units], 'raw', exp / 'packed', 'train', False)))",
 }
-TRAINING = """
-import numpy as np
-from entcomp.encoder.streams import read_streams
-from entcomp.errors import SkippedUtterances
-from entcomp.experiment import Experiment
-from entcomp.kaldi.datadir import find_sets
-from entcomp.tasks.text.config import TextTaskConfig
-from entcomp.tasks.text.corpus import Corpus, Stream, pair, read_texts
-from entcomp.tasks.text.data import TextBatches
-from entcomp.tasks.text.vocabulary import Vocabulary
-from entcomp.tasks.vc.config import VcConfig
-from entcomp.tasks.vc.content import Clock
-from entcomp.tasks.vc.corpus import read_corpus
-from entcomp.tasks.vc.dataset import VcBatches
-from entcomp.training.spill import spill
-experiment, (one,) = Experiment(exp), find_sets(data, "training")
-def batches_of_text(spilled):
-    config = TextTaskConfig()
-    char = config.vocabulary.model_copy(update={"kind": "char"})
-    return TextBatches(Corpus(spilled), Vocabulary.train(["a b"], char), config, 500)
-"""
-CORPORA = {
-    "corpus and a batch of train-asr": """
-streams = (Stream(*row) for row in read_streams(experiment, one.name, "rate15"))
-texts = read_texts(one, "text", str.strip, SkippedUtterances(False))
-with spill(exp / ".asr.spill", pair(streams, texts, 2_000, one.name)) as spilled:
-    batches_of_text(spilled).batch(0)
-""",
-    "corpus of train-vc": """
-voices = experiment.voices(one.name) / "speaker.scp"
-with spill(exp / ".vc.spill", read_corpus(experiment, one, "rate15", voices)) as spilled:
-    config = VcConfig()
-    VcBatches(spilled, Clock.between(experiment.units_info(), config.mel), config)._target(0)
-""",
+
+TRAINING = {
+    "libraries of a training, and no": "import entcomp.tasks.text.data, entcomp.tasks.vc.dataset",
+    "corpus of train-asr": "import simulated_load; simulated_load.read_for_asr(data, exp)",
+    "corpus of train-vc": "import simulated_load; simulated_load.read_for_vc(data, exp)",
 }
 
 
@@ -162,6 +133,45 @@ def make_long(fake: Fake, hours: float) -> None:
     write_calibration(fake, "long", "forward")
 
 
+def read_for_asr(data: Path, exp: Path) -> None:
+    """What train-asr makes of its training set, up to a batch; without the vocabulary's pieces."""
+    from entcomp.encoder.streams import read_streams
+    from entcomp.errors import SkippedUtterances
+    from entcomp.kaldi.datadir import find_sets
+    from entcomp.tasks.text.config import TextTaskConfig
+    from entcomp.tasks.text.corpus import Corpus, Stream, pair, read_texts
+    from entcomp.tasks.text.data import TextBatches
+    from entcomp.tasks.text.vocabulary import Vocabulary
+    from entcomp.training.spill import spill
+
+    config = TextTaskConfig()
+    char = config.vocabulary.model_copy(update={"kind": "char"})
+    (one,) = find_sets(data, "training")
+    rows = read_streams(Experiment(exp), one.name, "rate15")
+    texts = read_texts(one, "text", str.strip, SkippedUtterances(False))
+    pairs = pair((Stream(*row) for row in rows), texts, config.longest, one.name)
+    with spill(exp / ".asr.spill", pairs) as spilled:
+        vocabulary = Vocabulary.train(["a b"], char)
+        TextBatches(Corpus(spilled), vocabulary, config, mask=500).batch(0)
+
+
+def read_for_vc(data: Path, exp: Path) -> None:
+    """What train-vc makes of its training set, up to a target and its prompts."""
+    from entcomp.kaldi.datadir import find_sets
+    from entcomp.tasks.vc.config import VcConfig
+    from entcomp.tasks.vc.content import Clock
+    from entcomp.tasks.vc.corpus import read_corpus
+    from entcomp.tasks.vc.dataset import VcBatches
+    from entcomp.training.spill import spill
+
+    experiment, config = Experiment(exp), VcConfig()
+    (one,) = find_sets(data, "training")
+    voices = experiment.voices(one.name) / "speaker.scp"
+    with spill(exp / ".vc.spill", read_corpus(experiment, one, "rate15", voices)) as spilled:
+        batches = VcBatches(spilled, Clock.between(experiment.units_info(), config.mel), config)
+        batches._prompts(batches._target(0))
+
+
 def measure(what: str, command: list[str]) -> None:
     """Run a command; a row of the table of its time and peak memory."""
     begin = time.monotonic()
@@ -202,7 +212,7 @@ def main() -> None:
     places = [str(fake.data), str(fake.experiment.path)]
     merge = ["merge-shards", "units", "--shards", str(SHARDS), "--sets", "many"]
     many, long = f"{arguments.utterances:,} utterances", f"{arguments.hours:g} h"
-    some = f"{arguments.training:,} utterances"
+    some = f"{arguments.training:,} utterances of {SECONDS} s"
     start = "import sys; from pathlib import Path\ndata, exp = map(Path, sys.argv[1:])\n"
     measure(f"merge-shards units, {many}", [entcomp, *merge, *places])
     for what, code in CODE.items():
@@ -210,10 +220,9 @@ def main() -> None:
     for criterion in ("global", "peak"):
         options = ["--criterion", criterion, "--target-rate", "10", "--sets", "long"]
         measure(f"segment, {criterion}, {long}", [entcomp, "segment", *options, *places])
-    imports = [sys.executable, "-c", start + TRAINING, *places]
-    measure("the libraries of a training alone", imports)
-    for what, code in CORPORA.items():
-        measure(f"{what}, {some}", [sys.executable, "-c", start + TRAINING + code, *places])
+    for what, code in TRAINING.items():
+        here = f"sys.path.append({str(Path(__file__).parent)!r})\n"
+        measure(f"{what}, {some}", [sys.executable, "-c", start + here + code, *places])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entcomp.errors import EntcompError
-from entcomp.kaldi.table import iter_table, read_table, write_table
+from entcomp.kaldi.table import iter_table, join, read_table, write_table
 
 KEYS = st.text(st.characters(exclude_categories=("Z", "C")), min_size=1, max_size=8)
 
@@ -63,3 +63,28 @@ def test_refuses_what_is_not_there_or_not_utf8(tmp_path):
 def test_empty_values_where_asked_for(tmp_path):
     path = table(tmp_path / "text", "a x\nb\n")
     assert read_table(path, empty_values=True) == {"a": "x", "b": ""}
+
+
+def test_join_finds_each_key_in_every_table():
+    left = [("b", 1), ("c", 2), ("e", 3)]
+    first, second = [("a", 0), ("b", 7), ("e", 9), ("f", 0)], [("c", "x", "y")]
+    assert list(join(left, first, second)) == [
+        (("b", 1), ("b", 7), None),
+        (("c", 2), None, ("c", "x", "y")),
+        (("e", 3), ("e", 9), None),
+    ]
+    assert list(join([], first)) == []
+
+
+@given(st.dictionaries(KEYS, st.integers()), st.dictionaries(KEYS, st.integers()))
+def test_join_is_a_lookup(left, right):
+    rows = join(sorted(left.items()), sorted(right.items()))
+    assert [(key, other and other[1]) for (key, _), other in rows] == [
+        (key, right.get(key)) for key in sorted(left)
+    ]
+
+
+def test_join_finds_faults_behind_the_last_key(tmp_path):
+    broken = table(tmp_path / "text", "a x\nb y\nb z\n")
+    with pytest.raises(EntcompError, match="text:3: duplicate id b"):
+        list(join([("a", 1)], iter_table(broken)))

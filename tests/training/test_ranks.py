@@ -35,6 +35,26 @@ with first_rank_first():
 """
 
 
+SPILL = """
+import sys, time
+from pathlib import Path
+from entcomp.config import make_config
+from entcomp.training.config import TrainingConfig
+from entcomp.training.ranks import is_first_rank, meet, wait_for_all
+from entcomp.training.spill import spill
+
+def items():
+    assert is_first_rank()
+    time.sleep(1)
+    yield from range(100)
+
+meet(make_config(TrainingConfig, {"devices": 2}, "test"))
+with spill(Path(sys.argv[1]), items()) as spilled:
+    assert list(spilled) == list(range(100))
+    wait_for_all()
+"""
+
+
 def environment(monkeypatch: pytest.MonkeyPatch, tasks: int, **config: int) -> object:
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", str(tasks))
     monkeypatch.setenv("SLURM_NTASKS", str(tasks))
@@ -56,11 +76,11 @@ def test_another_number_of_tasks_than_devices(
         environment(monkeypatch, tasks, **config)
 
 
-def test_others_wait_for_what_the_first_rank_writes(tmp_path: Path) -> None:
-    """Two tasks packed a corpus at the same time, into the same temporary file."""
+def run_two_ranks(program: str, made: Path) -> list[str]:
+    """What the two print."""
     ranks = [
         subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, tmp_path / "made"],
+            [sys.executable, "-c", program, made],
             env=os.environ
             | TASK
             | {
@@ -77,4 +97,14 @@ def test_others_wait_for_what_the_first_rank_writes(tmp_path: Path) -> None:
     ]
     said = [one.communicate(timeout=120)[0] for one in ranks]
     assert [one.returncode for one in ranks] == [0, 0]
-    assert said == ["made\n", ""]
+    return said
+
+
+def test_others_wait_for_what_the_first_rank_writes(tmp_path: Path) -> None:
+    """Two tasks packed a corpus at the same time, into the same temporary file."""
+    assert run_two_ranks(PROGRAM, tmp_path / "made") == ["made\n", ""]
+
+
+def test_all_ranks_read_what_the_first_one_spills(tmp_path: Path) -> None:
+    assert run_two_ranks(SPILL, tmp_path / "made") == ["", ""]
+    assert not (tmp_path / "made").exists()

@@ -13,7 +13,7 @@ from text_experiment import TextExperiment, toy_experiment
 from typer.testing import CliRunner
 
 from entcomp.cli.app import app
-from entcomp.cli.random_rates import random_streams
+from entcomp.cli.random_rates import draw_groups, random_streams, rate_rules
 from entcomp.encoder.streams import read_streams
 from entcomp.errors import EntcompError, SkippedUtterances
 from entcomp.files import read_json, write_json
@@ -68,6 +68,7 @@ def test_files_of_a_model_and_of_its_decoding(toy: TextExperiment) -> None:
     folder = toy.experiment.task("asr", "by3")
     assert read_json(folder / "task.json")["codebook_sha256"] == "c0de"
     assert {"config.yaml", "text.model", "model.safetensors"} <= {p.name for p in folder.iterdir()}
+    assert not list(folder.glob(".*spill"))
     output = run("decode", *toy.arguments, "--model", "asr/by3")
     assert "decode_test: WER" in output and "16.67 groups a second" in output
     decoded = folder / "decode_test"
@@ -227,6 +228,7 @@ def test_another_training_in_the_same_folder(toy: TextExperiment) -> None:
     train(toy, "--segments", "raw")
     with pytest.raises(EntcompError, match="begun with another"):
         train(toy, "--segments", "dedup", "--tag", "raw")
+    assert not list(toy.experiment.task("asr", "raw").glob(".*spill"))
 
 
 @pytest.fixture
@@ -243,15 +245,15 @@ def test_random_rates_draw_what_segment_would_make(fake: Fake) -> None:
     lowest = {
         utt: groups for utt, _, groups in read_streams(fake.experiment, "train", "rate7_global")
     }
-    streams = list(
-        random_streams(fake.experiment, "train", "global", "7-20", SkippedUtterances(False))
-    )
+    rules = rate_rules(fake.experiment, "global", "7-20")
+    streams = list(random_streams(fake.experiment, "train", rules[0], SkippedUtterances(False)))
     rates = []
     for index, stream in enumerate(streams):
         np.testing.assert_array_equal(stream.groups, lowest[stream.utt_id])
         np.testing.assert_array_equal(stream.units, fake.units["train"][stream.utt_id])
-        assert stream.draw is not None
-        draws = [stream.draw(np.random.default_rng([index, seed])) for seed in range(30)]
+        generators = (np.random.default_rng([index, seed]) for seed in range(30))
+        assert stream.row is not None
+        draws = [draw_groups(rules, stream.row, one) for one in generators]
         assert all(groups.sum() == len(stream.units) for groups in draws)
         rates += [len(groups) / (len(stream.units) * 0.02) for groups in draws]
     assert min(rates) < 9 and max(rates) > 17 and np.mean(rates) == pytest.approx(13.5, abs=1.5)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
 from entcomp.encoder.packed import PackedTokens
 from entcomp.errors import EntcompError
@@ -15,6 +20,8 @@ from entcomp.tasks.text.corpus import Corpus, Stream
 from entcomp.tasks.text.data import TextBatches, mask_spans
 from entcomp.tasks.text.model import TextBatch
 from entcomp.tasks.text.vocabulary import Vocabulary
+from entcomp.training.loop import _Steps
+from entcomp.training.spill import spill
 
 VOCABULARY = Vocabulary.train(
     ["abcdefghij"], TextTaskConfig().vocabulary.model_copy(update={"kind": "char"})
@@ -28,7 +35,7 @@ def corpus_of(lengths: list[int]) -> Corpus:
         Stream(f"u{index:03d}", np.full(length, index % MASK, np.int32), np.ones(length, np.int32))
         for index, length in enumerate(lengths)
     ]
-    return Corpus(streams, ["ab"] * len(lengths))
+    return Corpus([(stream, "ab") for stream in streams])
 
 
 def batches_of(lengths: list[int], batch_frames: int, **changes: object) -> TextBatches:
@@ -63,6 +70,51 @@ def test_a_batch_is_a_function_of_seed_and_step() -> None:
     for step in (17, 2, 40):  # in any order
         assert equal(first.batch(step), second.batch(step))
     assert not equal(first.batch(1), first.batch(1 + first.batches_an_epoch))
+
+
+def test_hash_and_batches_are_as_before_utterances_lay_on_disk(tmp_path: Path) -> None:
+    """A model trained before goes on, by its hash, and with the batches that it would have had."""
+    generator = np.random.default_rng(5)
+    utterances = []
+    for index in range(60):
+        length = int(generator.integers(5, 80))
+        groups = [5] * (length // 5) + [length % 5] * (length % 5 > 0)
+        units = generator.integers(0, 50, length).astype(np.int32)
+        stream = Stream(f"u{index:03d}", units, np.array(groups, np.int32))
+        utterances.append((stream, "abcdefghij"[: 1 + index % 10]))
+    with spill(tmp_path / "spill", utterances) as spilled:
+        corpus = Corpus(spilled)
+        assert corpus.sha256 == "ad569aff1534e47747c49afe15c09e909cfe11cf9efca082d4cef05d7c93e5da"
+        batches = TextBatches(corpus, VOCABULARY, TextTaskConfig(batch_frames=300), MASK)
+        digest = hashlib.sha256()
+        for step in (0, 3, 9, 25, 100):
+            one = batches.batch(step)
+            for tensor in (one.source.tokens_N, one.source.group_sizes_G, one.target_BL):
+                digest.update(tensor.numpy().tobytes())
+    assert digest.hexdigest() == "462c7f90f725aa5f31613c6057b319d6d7eaa85fd93e2fa4d1f97a5da57902ca"
+
+
+def test_an_epoch_is_cut_as_lists_were() -> None:
+    batches = batches_of(np.random.default_rng(0).integers(1, 100, 500).tolist(), 400)
+    for epoch in range(3):
+        generator = np.random.default_rng([0, epoch])
+        order = np.argsort(batches.lengths * generator.uniform(0.9, 1.1, 500))
+        lengths = batches.lengths[order]
+        middles = np.cumsum(lengths) - lengths / 2
+        batch = (middles * batches.batches_an_epoch / lengths.sum()).astype(np.int64)
+        parts = np.split(order, np.flatnonzero(np.diff(batch)) + 1)
+        planned, cuts = batches._plan(epoch)
+        assert len(cuts) == batches.batches_an_epoch == len(parts)
+        for (begin, end), part in zip(cuts, generator.permutation(len(parts)), strict=True):
+            assert planned[begin:end].tolist() == parts[part].tolist()
+
+
+def test_workers_read_utterances_from_disk(tmp_path: Path) -> None:
+    with spill(tmp_path / "spill", corpus_of(list(range(20, 60))).utterances) as spilled:
+        config = TextTaskConfig(batch_frames=300, mask_fraction=0.3)
+        batches = TextBatches(Corpus(spilled), VOCABULARY, config, MASK)
+        loader = DataLoader(_Steps(batches, 0, 1), batch_size=None, sampler=range(9), num_workers=2)
+        assert all(equal(found, batches.batch(step)) for step, found in enumerate(loader))
 
 
 def test_ranks_share_a_batch() -> None:
@@ -111,11 +163,11 @@ def test_masks_cover_the_stated_fraction_in_spans() -> None:
 
 
 def test_draws_replace_groups_and_do_not_depend_on_the_batch() -> None:
-    corpus = corpus_of([40, 40, 40])
-    corpus.streams[:] = [
-        Stream(one.utt_id, one.units, one.groups, lambda random: cut(int(random.integers(2, 30))))
-        for one in corpus.streams
+    plain = corpus_of([40, 40, 40])
+    utterances = [
+        (replace(one, row=(one.utt_id, one.units, None)), text) for one, text in plain.utterances
     ]
+    corpus = Corpus(utterances, lambda row, random: cut(int(random.integers(2, 30)), len(row[1])))
     config = TextTaskConfig(batch_frames=40, mask_fraction=0.0)
     batches = TextBatches(corpus, VOCABULARY, config, MASK)
     sizes = {tuple(batches.batch(step).source.group_sizes_G.tolist()) for step in range(12)}
@@ -123,8 +175,8 @@ def test_draws_replace_groups_and_do_not_depend_on_the_batch() -> None:
     assert torch.equal(batches.batch(5).source.group_sizes_G, batches.batch(5).source.group_sizes_G)
 
 
-def cut(place: int) -> np.ndarray:
-    return np.array([place, 40 - place], np.int32)
+def cut(place: int, length: int) -> np.ndarray:
+    return np.array([place, length - place], np.int32)
 
 
 def test_a_piece_that_is_a_space_makes_no_double_space() -> None:

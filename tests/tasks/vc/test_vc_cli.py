@@ -156,6 +156,7 @@ def test_a_whole_training_is_not_repeated(world: Path) -> None:
     )  # fmt: skip
     assert "voices whole, skipped" in output and "step 2, dev flow" in output
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
+    assert not list(folder.glob(".*spill"))
     assert read_json(folder / "task.json")["segments"] == "fixed4"
 
 

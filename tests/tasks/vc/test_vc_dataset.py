@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import torch
 from vc_toys import UNITS, toy_config, write_toy_corpus
 
 from entcomp.errors import EntcompError
+from entcomp.kaldi.datadir import Utterance
 from entcomp.tasks.vc.config import BatchConfig
 from entcomp.tasks.vc.content import Clock, Layout
+from entcomp.tasks.vc.corpus import VcUtterance
 from entcomp.tasks.vc.dataset import Excerpt, VcBatches, read_mel
 
 CONFIG = toy_config()
@@ -62,7 +65,7 @@ def test_cuts_keep_mel_and_content_together(tmp_path: Path) -> None:
     batches = VcBatches(corpus, CLOCK, config)
     batch = batches.batch(0)
     index = batches._target(0)
-    whole = batches._excerpt(index)
+    whole = batches._excerpt(corpus[index])
     frames = batch.mel_BMN.shape[1]
     first = next(
         i
@@ -108,7 +111,47 @@ def test_an_utterance_without_a_voice_is_no_prompt(tmp_path: Path) -> None:
     corpus = write_toy_corpus(tmp_path, speakers=1, each=3)
     corpus[0] = replace(corpus[0], embedding=np.zeros(0, np.float32))
     batches = VcBatches(corpus, CLOCK, CONFIG)
-    assert batches.targets == [0, 1, 2] and batches._prompts(1) == [2]
+    assert batches.targets.tolist() == [0, 1, 2] and batches._prompts(1).tolist() == [2]
+
+
+def test_targets_and_prompts_are_those_of_lists(tmp_path: Path) -> None:
+    """As they were when each speaker had a list: the same draws for the same seed."""
+    generator = np.random.default_rng(0)
+    utterances = made_up(generator.integers(0, 60, 300), generator.random(300) < 0.8)
+    batches = VcBatches(utterances, CLOCK, CONFIG)
+    prompts = [
+        [
+            i
+            for i, other in enumerate(utterances)
+            if other.speaker == one.speaker and other.has_voice and i != target
+        ]
+        for target, one in enumerate(utterances)
+    ]
+    assert [batches._prompts(i).tolist() for i in range(300)] == prompts
+    assert batches.targets.tolist() == [i for i in range(300) if prompts[i]]
+    assert 0 < len(batches.targets) < 300
+    for target in batches.targets:
+        one, other = (np.random.default_rng(target) for _ in range(2))
+        assert one.choice(prompts[target]) == other.choice(batches._prompts(target))
+
+
+def test_finding_prompts_took_quadratic_time() -> None:
+    """A list for each utterance of a speaker: minutes for 20,000 of them."""
+    begin = time.monotonic()
+    batches = VcBatches(made_up(np.zeros(20_000, int), np.ones(20_000, bool)), CLOCK, CONFIG)
+    assert time.monotonic() - begin < 2
+    assert len(batches.targets) == 20_000 and len(batches._prompts(7)) == 19_999
+
+
+def made_up(speakers: np.ndarray, voiced: np.ndarray) -> list[VcUtterance]:
+    """Utterances without audio."""
+    nothing, voice = np.zeros(0, np.float32), np.ones(1, np.float32)
+    return [
+        VcUtterance(
+            Utterance(str(i), ""), str(speaker), nothing, nothing, voice if has else nothing
+        )
+        for i, (speaker, has) in enumerate(zip(speakers, voiced, strict=True))
+    ]
 
 
 def test_lonely_utterances_are_an_error(tmp_path: Path) -> None:
