@@ -70,9 +70,15 @@ def meet(config: TrainingConfig) -> None:
 
 
 def wait_for_all() -> None:
-    """Until every rank is here; nothing, in a process that trains alone."""
+    """Until every rank is here; nothing, in a process that trains alone.
+
+    Raises EntcompError if a rank has ended.
+    """
     if torch.distributed.is_initialized():
-        torch.distributed.monitored_barrier(_waiting_group(), PATIENCE)
+        try:
+            torch.distributed.monitored_barrier(_waiting_group(), PATIENCE)
+        except RuntimeError as error:
+            raise EntcompError("another rank of this training failed; it says why") from error
 
 
 @contextmanager

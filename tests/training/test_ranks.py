@@ -77,7 +77,7 @@ def test_another_number_of_tasks_than_devices(
 
 
 def run_two_ranks(program: str, made: Path) -> list[str]:
-    """What the two print."""
+    """What each prints, or the last line of its error."""
     ranks = [
         subprocess.Popen(
             [sys.executable, "-c", program, made],
@@ -91,13 +91,16 @@ def run_two_ranks(program: str, made: Path) -> list[str]:
                 "SLURM_JOB_ID": str(os.getpid() % 10_000),
             },
             stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         )
         for rank in range(2)
     ]
-    said = [one.communicate(timeout=120)[0] for one in ranks]
-    assert [one.returncode for one in ranks] == [0, 0]
-    return said
+    said = [one.communicate(timeout=120) for one in ranks]
+    return [
+        errors.splitlines()[-1] if one.returncode else out
+        for one, (out, errors) in zip(ranks, said, strict=True)
+    ]
 
 
 def test_others_wait_for_what_the_first_rank_writes(tmp_path: Path) -> None:
@@ -107,4 +110,12 @@ def test_others_wait_for_what_the_first_rank_writes(tmp_path: Path) -> None:
 
 def test_all_ranks_read_what_the_first_one_spills(tmp_path: Path) -> None:
     assert run_two_ranks(SPILL, tmp_path / "made") == ["", ""]
+    assert not (tmp_path / "made").exists()
+
+
+def test_other_ranks_do_not_wait_for_one_that_failed(tmp_path: Path) -> None:
+    """They ended in a traceback about their connection."""
+    said = run_two_ranks(SPILL.replace("range(100)", "[1 // 0]"), tmp_path / "made")
+    assert said[0].endswith("ZeroDivisionError: integer division or modulo by zero")
+    assert said[1].endswith("EntcompError: another rank of this training failed; it says why")
     assert not (tmp_path / "made").exists()

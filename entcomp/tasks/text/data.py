@@ -43,7 +43,7 @@ class TextBatches:
                 f"({self.lengths.max()} units); raise it or lower 'longest'"
             )
         self.batches_an_epoch = max(1, int(self.lengths.sum()) // config.batch_frames)
-        self._planned: tuple[int, np.ndarray, np.ndarray] = (-1, *np.empty((2, 0)))
+        self._planned = -1, np.empty(0), np.empty(0)
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> TextBatch:
         """This rank's part of batch ``step``; masks and rates do not depend on the ranks."""
