@@ -49,9 +49,8 @@ CODE = {
 }
 
 TRAINING = {
-    "libraries of a training, and no": "import entcomp.tasks.text.data, entcomp.tasks.vc.dataset",
-    "corpus of train-asr": "import simulated_load; simulated_load.read_for_asr(data, exp)",
-    "corpus of train-vc": "import simulated_load; simulated_load.read_for_vc(data, exp)",
+    "corpus and a batch of train-asr": "from simulated_load import *; read_for_asr(data, exp)",
+    "corpus of train-vc": "from simulated_load import *; read_for_vc(data, exp)",
 }
 
 
@@ -220,6 +219,8 @@ def main() -> None:
     for criterion in ("global", "peak"):
         options = ["--criterion", criterion, "--target-rate", "10", "--sets", "long"]
         measure(f"segment, {criterion}, {long}", [entcomp, "segment", *options, *places])
+    libraries = "import entcomp.tasks.text.data, entcomp.tasks.vc.dataset, entcomp.training.spill"
+    measure("the libraries of a training alone", [sys.executable, "-c", libraries])
     for what, code in TRAINING.items():
         here = f"sys.path.append({str(Path(__file__).parent)!r})\n"
         measure(f"{what}, {some}", [sys.executable, "-c", start + here + code, *places])
