@@ -15,6 +15,9 @@ from entcomp.cli.random_rates import draw_groups, random_streams, rate_rules
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+
+    from entcomp.encoder.local import LocalEncoderConfig
     from entcomp.errors import SkippedUtterances
     from entcomp.experiment import Experiment
     from entcomp.kaldi.datadir import DataDir
@@ -129,7 +132,6 @@ def train(data: Path, exp: Path, options: TrainingOptions) -> None:
     from entcomp.tasks.text.train import TaskInfo, train_text_model
     from entcomp.training.ranks import is_first_rank, meet
     from entcomp.training.spill import spill
-    from entcomp.units.codebook import Codebook
 
     if (options.segments is None) == (options.random_rates is None):
         raise EntcompError("give either --segments raw|dedup|TAG or --random-rates LOW-HIGH")
@@ -154,8 +156,7 @@ def train(data: Path, exp: Path, options: TrainingOptions) -> None:
         rules = rate_rules(experiment, options.criterion, options.random_rates)
     draw = partial(draw_groups, rules) if rules else None
     train_rows, dev_rows = (_read(experiment, one, options, config, rules, skipped) for one in sets)
-    from_codebook = config.local.embedding == "codebook"
-    centroids = Codebook.read(experiment.codebook).centroids if from_codebook else None
+    centroids = first_embeddings(experiment, config.local)
     with (
         spill(folder / ".train.spill", train_rows) as train,
         spill(folder / ".dev.spill", dev_rows) as dev,
@@ -170,6 +171,14 @@ def train(data: Path, exp: Path, options: TrainingOptions) -> None:
         skipped.write(folder / "skipped.txt")
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     print(f"{folder}: step {result.step}, dev {metrics}")
+
+
+def first_embeddings(experiment: Experiment, local: LocalEncoderConfig) -> np.ndarray | None:
+    """The codebook's centroids (K, features), if a model's embeddings are to begin from them."""
+    from entcomp.units.codebook import Codebook
+
+    from_codebook = local.embedding == "codebook"
+    return Codebook.read(experiment.codebook).centroids if from_codebook else None
 
 
 def _read(

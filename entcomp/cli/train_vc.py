@@ -16,6 +16,7 @@ from entcomp.cli.text_task import (
     Tag,
     TrainSeed,
     TrainSets,
+    first_embeddings,
 )
 
 if TYPE_CHECKING:
@@ -80,13 +81,14 @@ def train_vc(
     folder = experiment.task("vc", tag or "_".join(part for part in parts if part))
     start = experiment.task("vc", init.removeprefix("vc/")) if init else None
     train_rows, dev_rows = (_read(experiment, one, segments, allow_pipes) for one in chosen)
+    centroids = first_embeddings(experiment, resolved.local)
     with (
         spill(folder / ".train.spill", train_rows) as train,
         spill(folder / ".dev.spill", dev_rows) as dev,
     ):
         hashes = _hashes(experiment, chosen, segments)  # of voices too, which are there by now
         result = train_voice_converter(
-            folder, info, resolved, units, train, dev, hashes, start, print
+            folder, info, resolved, units, train, dev, hashes, start, centroids, print
         )
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     print(f"{folder}: step {result.step}, dev {metrics}")

@@ -60,6 +60,8 @@ class Vocabulary:
                 vocab_size=config.size,
                 hard_vocab_limit=False,
                 character_coverage=config.character_coverage,
+                input_sentence_size=config.max_texts,
+                shuffle_input_sentence=True,
                 normalization_rule_name="identity",
                 pad_id=cls.blank,
                 unk_id=cls.unknown,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
-from pydantic import ValidationInfo, field_validator
 
 from entcomp.config import Config
 from entcomp.encoder.local import LocalEncoderConfig
 from entcomp.tasks.vc.content import Layout
 from entcomp.tasks.vc.dit import DitConfig
+from entcomp.tasks.vc.mean_mel import MeanMelConfig
 from entcomp.tasks.vc.mel import MelConfig
 from entcomp.training.config import TrainingConfig
 
@@ -45,15 +45,8 @@ class VcConfig(Config):
     merge_runs: bool = False  # equal units within a group are one token
     layout: Layout = "zero_insert"
     dit: DitConfig = DitConfig()
+    mean_mel: MeanMelConfig | None = MeanMelConfig()
     ema_decay: Probability = 0.999
-    mean_first: Probability = 0.0  # part of the steps that learn the mean mel alone; they are quick
     batch: BatchConfig = BatchConfig()
     sampler: SamplerConfig = SamplerConfig()
     training: TrainingConfig = TrainingConfig()
-
-    @field_validator("mean_first")
-    @classmethod
-    def _there_is_a_mean(cls, value: float, others: ValidationInfo) -> float:
-        if value and not others.data["dit"].mean_mel:
-            raise ValueError("there is nothing to learn first without dit.mean_mel")
-        return value

@@ -21,8 +21,6 @@ from entcomp.encoder.mixer import rotate
 
 TIME_FREQUENCIES = 128
 SPEAKER_SIZE = 256  # of Resemblyzer's embeddings
-MEAN_LAYERS = 2
-MEAN_KERNEL = 5  # patches
 
 
 class DitConfig(Config):
@@ -34,7 +32,6 @@ class DitConfig(Config):
     ff_ratio: Annotated[int, Gt(0)] = 4
     dropout: float = 0.0
     patch: Annotated[int, Gt(0)] = 1  # mel frames that are one position of the transformer
-    mean_mel: bool = True  # see MeanMel
 
 
 @dataclass(frozen=True)
@@ -64,9 +61,12 @@ class Condition:
 
 
 class DiffusionTransformer(nn.Module):
-    """Velocity (B, M, N) of a noisy mel at time t in [0, 1]."""
+    """Velocity (B, M, N) of a noisy mel at time t in [0, 1].
 
-    def __init__(self, config: DitConfig, n_mels: int) -> None:
+    With ``with_mean`` it is also given a mel that it can expect (see `MeanMel`).
+    """
+
+    def __init__(self, config: DitConfig, n_mels: int, with_mean: bool) -> None:
         super().__init__()
         if config.dim % (2 * config.heads):
             raise ValueError(f"dim {config.dim} does not split into {config.heads} even heads")
@@ -75,86 +75,35 @@ class DiffusionTransformer(nn.Module):
         self.speaker = nn.Linear(SPEAKER_SIZE, config.dim, bias=False)
         self.patch = config.patch
         bins = config.patch * n_mels
-        self.mean_mel = MeanMel(config.dim, bins) if config.mean_mel else None
-        self.mel_in = nn.Linear((3 if config.mean_mel else 2) * bins, config.dim)
+        self.mel_in = nn.Linear((3 if with_mean else 2) * bins, config.dim)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.modulation = nn.Linear(config.dim, 2 * config.dim)
         self.mel_out = nn.Linear(config.dim, bins)
-        self.gains = nn.Linear(config.dim, (2 if config.mean_mel else 1) * bins)
+        self.gains = nn.Linear(config.dim, (2 if with_mean else 1) * bins)
         for layer in (self.modulation, self.mel_out, self.gains):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x_BMN: Tensor, t_B: Tensor, condition: Condition) -> tuple[Tensor, Tensor]:
-        """The velocity, and the `mean`; both (B, M, N)."""
-        x_BPE, prompt_BPE = (self._patches(one).flatten(2) for one in (x_BMN, condition.prompt))
-        content_BPD, valid_BP = self._content(condition)
-        mean_BPE = self._mean(content_BPD, condition.speaker, valid_BP)
-        seen = [x_BPE] if self.mean_mel is None else [x_BPE, mean_BPE]
-        h_BPD = self.mel_in(torch.cat([*seen, prompt_BPE], dim=2)) + content_BPD
+    def forward(
+        self, x_BMN: Tensor, t_B: Tensor, condition: Condition, mean_BMN: Tensor | None
+    ) -> Tensor:
+        """The velocity (B, M, N)."""
+        mels = [x_BMN] if mean_BMN is None else [x_BMN, mean_BMN]
+        seen_BPE = torch.cat([to_patches(one, self.patch).flatten(2) for one in mels], dim=2)
+        prompt_BPE = to_patches(condition.prompt, self.patch).flatten(2)
+        content_BPD = to_patches(condition.content, self.patch).mean(dim=2)
+        valid_BP = to_patches(condition.valid.unsqueeze(2), self.patch).flatten(2).any(dim=2)
+        h_BPD = self.mel_in(torch.cat([seen_BPE, prompt_BPE], dim=2)) + content_BPD
         given_BD = F.silu(self.time(time_features(t_B)) + self.speaker(condition.speaker))
         for block in self.blocks:
             h_BPD = block(h_BPD, given_BD, valid_BP[:, None, None])
         shift, scale = self.modulation(given_BD).unsqueeze(1).chunk(2, dim=2)
         # Noise and mean pass around the blocks: the field of a Gaussian with that mean is affine in
         # both, and the blocks learn what is not.
-        around_BPE = self.gains(given_BD).unsqueeze(1) * torch.cat(seen, dim=2)
+        around_BPE = self.gains(given_BD).unsqueeze(1) * seen_BPE
         velocity_BPE = self.mel_out(modulate(h_BPD, shift, scale))
-        velocity_BPE = velocity_BPE + sum(around_BPE.chunk(len(seen), dim=2))
-        return self._frames(velocity_BPE, x_BMN), self._frames(mean_BPE, x_BMN)
-
-    def mean(self, condition: Condition) -> Tensor:
-        """The mean mel (B, M, N) that a condition calls for; it costs little by itself.
-
-        Without `MeanMel` it is zero, the mean of all mels.
-        """
-        content_BPD, valid_BP = self._content(condition)
-        return self._frames(self._mean(content_BPD, condition.speaker, valid_BP), condition.prompt)
-
-    def _mean(self, content_BPD: Tensor, speaker_BE: Tensor, valid_BP: Tensor) -> Tensor:
-        if self.mean_mel is None:
-            return content_BPD.new_zeros(*valid_BP.shape, self.mel_out.out_features)
-        return self.mean_mel(content_BPD, speaker_BE, valid_BP)
-
-    def _content(self, condition: Condition) -> tuple[Tensor, Tensor]:
-        """The mean content (B, P, D) of each patch, and which patches (B, P) are not padding."""
-        valid_BPp1 = self._patches(condition.valid.unsqueeze(2))
-        return self._patches(condition.content).mean(dim=2), valid_BPp1.flatten(2).any(dim=2)
-
-    def _patches(self, x_BMX: Tensor) -> Tensor:
-        """(B, M, X) in patches of frames, (B, P, patch, X), the last one filled up with zeros."""
-        whole_BMX = F.pad(x_BMX, (0, 0, 0, -x_BMX.shape[1] % self.patch))
-        return whole_BMX.unflatten(1, (-1, self.patch))
-
-    def _frames(self, x_BPE: Tensor, like_BMN: Tensor) -> Tensor:
-        """(B, P, E) as frames again, as many as there are in another tensor."""
-        return x_BPE.unflatten(2, (self.patch, -1)).flatten(1, 2)[:, : like_BMN.shape[1]]
-
-
-class MeanMel(nn.Module):
-    """The mean mel of some content in some voice, as in Grad-TTS (Popov et al. 2021).
-
-    It is learnt by regression beside the flow, whose own loss is slow to teach what units sound
-    like: half of it is noise, and where the mel shows through the noise nothing else is asked for.
-    """
-
-    def __init__(self, dim: int, bins: int) -> None:
-        super().__init__()
-        self.speaker = nn.Linear(SPEAKER_SIZE, dim, bias=False)
-        self.layers = nn.ModuleList(
-            nn.Conv1d(dim, dim, MEAN_KERNEL, padding=MEAN_KERNEL // 2) for _ in range(MEAN_LAYERS)
-        )
-        self.out = nn.Linear(dim, bins)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
-
-    def forward(self, content_BPD: Tensor, speaker_BE: Tensor, valid_BP: Tensor) -> Tensor:
-        """(B, P, bins); patches that are not valid tell the others nothing."""
-        h_BPD = content_BPD + self.speaker(speaker_BE).unsqueeze(1)
-        for layer in self.layers:
-            seen_BPD = F.layer_norm(h_BPD, h_BPD.shape[-1:]) * valid_BP.unsqueeze(2)
-            h_BPD = h_BPD + F.gelu(layer(seen_BPD.transpose(1, 2))).transpose(1, 2)
-        return self.out(F.layer_norm(h_BPD, h_BPD.shape[-1:]))
+        velocity_BPE = velocity_BPE + sum(around_BPE.chunk(len(mels), dim=2))
+        return to_frames(velocity_BPE, self.patch)[:, : x_BMN.shape[1]]
 
 
 class Block(nn.Module):
@@ -193,6 +142,17 @@ class Block(nn.Module):
             rotate(q), rotate(k), v, attn_mask=attended_B11P
         )
         return self.out(mixed_BHPK.transpose(1, 2).flatten(2))
+
+
+def to_patches(x_BMX: Tensor, patch: int) -> Tensor:
+    """(B, M, X) in patches of frames, (B, P, patch, X), the last one filled up with zeros."""
+    whole_BMX = F.pad(x_BMX, (0, 0, 0, -x_BMX.shape[1] % patch))
+    return whole_BMX.unflatten(1, (-1, patch))
+
+
+def to_frames(x_BPX: Tensor, patch: int) -> Tensor:
+    """(B, P, patch * X) as frames again, (B, P * patch, X)."""
+    return x_BPX.unflatten(2, (patch, -1)).flatten(1, 2)
 
 
 def modulate(h_BPD: Tensor, shift_B1D: Tensor, scale_B1D: Tensor) -> Tensor:

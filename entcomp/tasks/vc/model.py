@@ -18,8 +18,10 @@ from entcomp.errors import EntcompError
 from entcomp.tasks.vc.config import SamplerConfig, VcConfig
 from entcomp.tasks.vc.dit import Condition, DiffusionTransformer
 from entcomp.tasks.vc.flow import PathPoint, draw_point, euler, guided, matching_loss
+from entcomp.tasks.vc.mean_mel import MeanMel
 
 DEV_SEED = 0
+LAST_PLACE = 15  # frames; those further from an end of their group share an embedding
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,47 @@ class Network(nn.Module):
     def __init__(self, config: VcConfig, num_clusters: int) -> None:
         super().__init__()
         self.local = LocalEncoder(config.local, num_clusters, config.dit.dim)
-        self.transformer = DiffusionTransformer(config.dit, config.mel.n_mels)
+        size = config.dit.dim, config.dit.patch, config.mel.n_mels
+        self.mean_mel = MeanMel(config.mean_mel, *size) if config.mean_mel else None
+        self.transformer = DiffusionTransformer(
+            config.dit, config.mel.n_mels, with_mean=config.mean_mel is not None
+        )
+        ends = 2 * (LAST_PLACE + 1) if config.layout == "repeat" else 0
+        self.place = nn.Embedding(ends, config.dit.dim) if ends else None
+        if self.place is not None:
+            nn.init.normal_(self.place.weight, std=0.1)
 
     def content(self, tokens: PackedTokens, rows_BM: Tensor) -> Tensor:
-        """Group vectors on the mel axis (B, M, D), zeros where no group lies."""
+        """Group vectors on the mel axis (B, M, D), zeros where no group lies.
+
+        Where a group is repeated, a frame also knows how far it is from the group's two ends.
+        """
         vectors_GD = self.local(tokens)
-        return torch.cat([torch.zeros_like(vectors_GD[:1]), vectors_GD])[rows_BM]
+        content_BMD = torch.cat([torch.zeros_like(vectors_GD[:1]), vectors_GD])[rows_BM]
+        if self.place is None:
+            return content_BMD
+        before_BM, behind_BM = (one.clamp(max=LAST_PLACE) for one in places(rows_BM))
+        place_BMD = self.place(before_BM) + self.place(behind_BM + LAST_PLACE + 1)
+        return content_BMD + place_BMD * (rows_BM > 0).unsqueeze(2)
+
+    def mean(self, given: Condition) -> Tensor | None:
+        """The mean mel (B, M, N) that a condition calls for, if there is a `MeanMel`."""
+        return self.mean_mel(given) if self.mean_mel else None
+
+
+@dataclass(frozen=True)
+class GivenField:
+    """The velocity field under one condition, whose mean mel is worked out once."""
+
+    network: Network
+    given: Condition
+    mean_BMN: Tensor | None
+    target_BM: Tensor
+
+    def __call__(self, x_BMN: Tensor, t_B: Tensor) -> Tensor:
+        """It sees no noise where the prompt is."""
+        seen_BMN = x_BMN * self.target_BM.unsqueeze(2)
+        return self.network.transformer(seen_BMN, t_B, self.given, self.mean_BMN)
 
 
 class VoiceConverter(nn.Module):
@@ -80,6 +117,11 @@ class VoiceConverter(nn.Module):
         self.mel_mean.fill_(mean)
         self.mel_std.fill_(std)
 
+    def start_from_codebook(self, centroids_KF: Tensor) -> None:
+        """Let the embeddings of units begin as their centroids say; see `LocalEncoder`."""
+        self.network.local.start_from_codebook(centroids_KF)
+        self.average.load_state_dict(self.network.state_dict())
+
     def start_from(self, other: VoiceConverter) -> None:
         """Take over the average and the mel statistics of a trained converter.
 
@@ -95,12 +137,13 @@ class VoiceConverter(nn.Module):
 
     def forward(
         self, x_BMN: Tensor, t_B: Tensor, kept_2B: Tensor, batch: VcBatch
-    ) -> tuple[Tensor, Tensor]:
-        """Velocity on the target's frames, and the mean mel (normalised); both (B, M, N).
+    ) -> tuple[Tensor, Tensor | None]:
+        """Velocity on the target's frames, and the mean mel (normalised) if any; both (B, M, N).
 
         ``kept_2B`` is false where there is to be no content (first row) or no voice (second).
         """
-        return self._velocity(x_BMN, t_B, self._condition(batch).keep(*kept_2B), batch)
+        field = self._field(self._condition(batch).keep(*kept_2B), batch)
+        return field(x_BMN, t_B), field.mean_BMN
 
     def loss(self, batch: VcBatch) -> dict[str, Tensor]:
         """Flow-matching loss over the target's frames, counted in frames, and the mean mel's error.
@@ -109,40 +152,50 @@ class VoiceConverter(nn.Module):
         """
         if self.training:
             self._update_average()
-            if self.updates <= self.config.mean_first * self.config.training.max_steps:
+            first = self.config.mean_mel.first if self.config.mean_mel else 0.0
+            if self.updates <= first * self.config.training.max_steps:
                 return self._mean_loss(batch)
         point, kept_2B = self._draw(batch)
         velocity, mean = self(point.x_t, point.t, kept_2B, batch)
         flow = matching_loss(velocity, point.velocity, batch.target_BM)
         count = batch.target_BM.sum()
-        if not self.config.dit.mean_mel:
+        if mean is None:
             return {"loss": flow, "count": count}
-        everywhere = batch.prompt_BM | batch.target_BM
-        error = matching_loss(mean, self._normalised(batch.mel_BMN), everywhere)
+        error, _ = self._mean_error(mean, batch)
         return {"loss": flow + error, "flow": flow, "mean_mel": error, "count": count}
 
     def _mean_loss(self, batch: VcBatch) -> dict[str, Tensor]:
         """The mean mel's error alone; ranks that train together want every weight in it."""
-        mean = self.network.transformer.mean(self._condition(batch))
-        everywhere = batch.prompt_BM | batch.target_BM
-        error = matching_loss(mean, self._normalised(batch.mel_BMN), everywhere)
+        mean = self.network.mean(self._condition(batch))
+        assert mean is not None
+        error, count = self._mean_error(mean, batch)
         unused = sum(0 * one.sum() for one in self.network.parameters())
-        return {"loss": error + unused, "mean_mel": error, "count": everywhere.sum()}
+        return {"loss": error + unused, "mean_mel": error, "count": count}
+
+    def _mean_error(self, mean_BMN: Tensor, batch: VcBatch) -> tuple[Tensor, Tensor]:
+        """Over the frames of prompts and targets, and how many they are."""
+        everywhere = batch.prompt_BM | batch.target_BM
+        error = matching_loss(mean_BMN, self._normalised(batch.mel_BMN), everywhere)
+        return error, everywhere.sum()
 
     @torch.no_grad()
     def sample(self, batch: VcBatch, sampler: SamplerConfig, seed: int) -> Tensor:
         """Draw log mels (B, M, N); only the frames of ``target_BM`` mean anything."""
         condition = self._condition(batch)
         none = torch.zeros_like(batch.speaker_BE[:, 0])
-        away = [
-            (sampler.guidance, condition.keep(none, none)),
-            (sampler.voice_guidance, condition.keep(none + 1, none)),
+        knows_all = self._field(condition, batch)
+        knows_less = [
+            (guidance, self._field(condition.keep(*kept), batch))
+            for guidance, kept in (
+                (sampler.guidance, (none, none)),
+                (sampler.voice_guidance, (none + 1, none)),
+            )
+            if guidance > 0
         ]
 
         def field(x_BMN: Tensor, t_B: Tensor) -> Tensor:
-            velocity, _ = self._velocity(x_BMN, t_B, condition, batch)
-            others = [(g, self._velocity(x_BMN, t_B, less, batch)[0]) for g, less in away if g > 0]
-            return guided(velocity, others)
+            others = [(guidance, less(x_BMN, t_B)) for guidance, less in knows_less]
+            return guided(knows_all(x_BMN, t_B), others)
 
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(batch.mel_BMN.shape, generator=generator) * sampler.temperature
@@ -168,11 +221,8 @@ class VoiceConverter(nn.Module):
             valid=batch.prompt_BM | batch.target_BM,
         )
 
-    def _velocity(
-        self, x_BMN: Tensor, t_B: Tensor, given: Condition, batch: VcBatch
-    ) -> tuple[Tensor, Tensor]:
-        """The field sees no noise where the prompt is."""
-        return self._active.transformer(x_BMN * batch.target_BM.unsqueeze(2), t_B, given)
+    def _field(self, given: Condition, batch: VcBatch) -> GivenField:
+        return GivenField(self._active, given, self._active.mean(given), batch.target_BM)
 
     def _normalised(self, mel_BMN: Tensor) -> Tensor:
         return (mel_BMN - self.mel_mean) / self.mel_std
@@ -188,3 +238,16 @@ class VoiceConverter(nn.Module):
         decay = torch.clamp((1 + self.updates) / (10 + self.updates), max=self.config.ema_decay)
         for mean, current in zip(self.average.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(current, 1 - decay)
+
+
+def places(rows_BM: Tensor) -> tuple[Tensor, Tensor]:
+    """How many equal rows stand before and behind each frame, in one run with it; both (B, M)."""
+    frames = rows_BM.shape[1]
+    number_M = torch.arange(frames, device=rows_BM.device)
+    turns_BM = rows_BM.diff(dim=1) != 0
+    edge_B1 = torch.ones_like(turns_BM[:, :1])
+    first_BM = torch.cat([edge_B1, turns_BM], dim=1) * number_M
+    last_BM = torch.where(torch.cat([turns_BM, edge_B1], dim=1), number_M, frames)
+    before_BM = number_M - first_BM.cummax(dim=1).values
+    behind_BM = last_BM.flip(1).cummin(dim=1).values.flip(1) - number_M
+    return before_BM, behind_BM

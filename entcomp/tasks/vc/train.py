@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -46,13 +47,15 @@ def train_voice_converter(
     dev: Sequence[VcUtterance],
     data_sha256: dict[str, Any],
     start: Path | None,
+    centroids_KF: np.ndarray | None,
     report: Callable[[str], None],
 ) -> FitResult:
     """Train in ``folder``, or go on there; ``report`` receives lines for the user.
 
     ``data_sha256`` names all that the utterances were read from; ``start`` is the folder of a
-    converter to begin with. Raises EntcompError if no speaker has two utterances, if ``start`` is
-    of another codebook or another size, and for what `fit` does.
+    converter to begin with; ``centroids_KF`` are the codebook's, where the embeddings are to begin
+    from them. Raises EntcompError if no speaker has two utterances, if ``start`` is of another
+    codebook or another size, and for what `fit` does.
     """
     clock = Clock.between(units, config.mel)
     batches, dev_batches = VcBatches(train, clock, config), VcBatches(dev, clock, config)
@@ -61,6 +64,8 @@ def train_voice_converter(
     model = VoiceConverter(config, info.num_clusters)
     if start is None:
         model.set_mel_statistics(*mel_statistics(train, config))
+        if centroids_KF is not None:
+            model.start_from_codebook(torch.from_numpy(centroids_KF))
     else:
         model.start_from(load_converter(start, units)[0])
     size = sum(one.numel() for one in model.network.parameters())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import string
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,13 @@ from entcomp.encoder.local import LocalEncoderConfig
 from entcomp.encoder.packed import PackedTokens, group_tokens, length_mask
 from entcomp.errors import EntcompError
 from entcomp.tasks.text.attention import RelativeAttention
-from entcomp.tasks.text.config import DecodingConfig, EncoderConfig, TextTaskConfig, default_config
+from entcomp.tasks.text.config import (
+    DecodingConfig,
+    EncoderConfig,
+    TextTaskConfig,
+    VocabularyConfig,
+    default_config,
+)
 from entcomp.tasks.text.corpus import ctc_length
 from entcomp.tasks.text.decoder_steps import DecoderSteps
 from entcomp.tasks.text.espnet_parts import RelPositionMultiHeadedAttention, end_detect
@@ -165,6 +173,23 @@ def test_vocabulary_round_trip_and_same_bytes(vocabulary: Vocabulary, tmp_path: 
     ids = loaded.encode("bad cab")
     assert loaded.decode(ids) == "bad cab"
     assert not {Vocabulary.blank, Vocabulary.eos} & set(ids)
+
+
+def test_a_large_text_is_learnt_from_a_sample() -> None:
+    """SentencePiece would hold all texts of a large corpus in memory."""
+    config = VocabularyConfig(kind="char", max_texts=200)
+    texts = ["".join(pair) for pair in itertools.product(string.ascii_lowercase, repeat=2)]
+    once, again = Vocabulary.train(texts, config), Vocabulary.train(iter(texts), config)
+    everything = Vocabulary.train(texts, VocabularyConfig(kind="char"))
+    assert once.model == again.model  # all ranks draw the same
+    assert scores(once) != scores(everything)
+    sample_is_all = Vocabulary.train(texts, VocabularyConfig(kind="char", max_texts=len(texts)))
+    assert scores(sample_is_all) == scores(everything)
+
+
+def scores(vocabulary: Vocabulary) -> list[tuple[str, float]]:
+    pieces = vocabulary.pieces
+    return [(pieces.id_to_piece(one), pieces.get_score(one)) for one in range(len(pieces))]
 
 
 def test_vocabulary_too_small_is_an_error() -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from vc_toys import CLUSTERS, UNITS, toy_config, write_toy_corpus
 
-from entcomp.config import make_config
-from entcomp.errors import EntcompError
 from entcomp.tasks.vc.config import SamplerConfig, VcConfig
 from entcomp.tasks.vc.content import Clock
 from entcomp.tasks.vc.dataset import VcBatches, mel_statistics
 from entcomp.tasks.vc.dit import DitConfig
-from entcomp.tasks.vc.model import VcBatch, VoiceConverter
+from entcomp.tasks.vc.mean_mel import MeanMelConfig
+from entcomp.tasks.vc.model import LAST_PLACE, VcBatch, VoiceConverter, places
 
 
 @pytest.fixture
@@ -121,7 +123,7 @@ def test_the_mean_mel_is_the_target_less_what_the_condition_does_not_tell(batch:
 
 def test_the_mean_mel_comes_first(batch: VcBatch) -> None:
     """Two of four steps leave the blocks alone; evaluation looks at the whole all the time."""
-    model = VoiceConverter(toy_config(mean_first=0.5), CLUSTERS)
+    model = VoiceConverter(toy_config(mean_mel=MeanMelConfig(first=0.5)), CLUSTERS)
     parts = []
     for _ in range(3):
         model.train().zero_grad()
@@ -130,24 +132,50 @@ def test_the_mean_mel_comes_first(batch: VcBatch) -> None:
         parts.append(set(losses))
         learns = model.network.transformer.mel_out.weight.grad.abs().max() > 0
         assert learns == ("flow" in losses)
-        assert model.network.transformer.mean_mel.out.weight.grad.abs().max() > 0
+        assert model.network.mean_mel.out.weight.grad.abs().max() > 0
         assert "flow" in model.eval().loss(batch)
     whole = {"loss", "flow", "mean_mel", "count"}
     assert parts == [whole - {"flow"}, whole - {"flow"}, whole]
 
 
-def test_no_mean_mel_can_come_first(tmp_path: Path) -> None:
-    values = {"dit": {"mean_mel": False}, "mean_first": 0.5}
-    with pytest.raises(EntcompError, match=r"key 'mean_first': .* without dit\.mean_mel"):
-        make_config(VcConfig, values, source="x.yaml")
-
-
 def test_without_mean_mel_there_is_the_flow_alone(tmp_path: Path) -> None:
-    config = toy_config(dit=DitConfig(dim=32, depth=2, heads=2, mean_mel=False))
+    config = toy_config(mean_mel=None)
     model, one = random_model(config), batches(tmp_path, config).batch(0)
     assert set(model.loss(one)) == {"loss", "count"}
     _, mean = model(torch.randn(one.mel_BMN.shape), torch.full((4,), 0.3), torch.ones(2, 4), one)
-    assert not mean.any()
+    assert mean is None
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=9, max_size=9), min_size=1, max_size=4))
+def test_a_frame_knows_how_far_the_ends_of_its_group_are(rows: list[list[int]]) -> None:
+    runs = [[list(run) for _, run in groupby(row)] for row in rows]
+    before, behind = places(torch.tensor(rows))
+    assert before.tolist() == [[i for run in row for i in range(len(run))] for row in runs]
+    assert behind.tolist() == [
+        [len(run) - 1 - i for run in row for i in range(len(run))] for row in runs
+    ]
+
+
+def test_the_mean_mel_of_a_repeated_group_changes_within_it(tmp_path: Path) -> None:
+    """One vector stands on all frames of a group; its sound must not stand still."""
+    config = toy_config(layout="repeat")
+    one = batches(tmp_path, config).batch(0)
+    same = replace(one, rows_BM=torch.ones_like(one.rows_BM))  # a single group, far from its ends
+    network = random_model(config).network
+    content = network.content(same.tokens, same.rows_BM)
+    assert not torch.equal(content[:, 0], content[:, 1])
+    middle = content[:, LAST_PLACE : -LAST_PLACE - 1]
+    assert torch.equal(middle[:, :-1], middle[:, 1:])
+    assert VoiceConverter(toy_config(), CLUSTERS).network.place is None  # zeros: nothing repeats
+
+
+def test_units_that_sound_alike_begin_alike() -> None:
+    model = VoiceConverter(toy_config(), CLUSTERS)
+    angles = torch.arange(CLUSTERS) * 0.1
+    model.start_from_codebook(torch.stack([angles.cos(), angles.sin(), angles], dim=1))
+    e_KD = model.network.local.embedding.weight
+    assert (e_KD[0] - e_KD[1]).norm() < 0.5 * (e_KD[0] - e_KD[6]).norm()
+    assert torch.equal(e_KD, model.average.local.embedding.weight)
 
 
 def test_the_average_follows_the_network(batch: VcBatch) -> None:
