@@ -4,12 +4,13 @@
 #
 #   egs/speechocean762/run.sh --corpus DIR --prompts DIR [options]
 #
-# --corpus is the corpus's train folder (OpenSLR 101): wav.scp, text, utt2spk, and the recordings.
+# --corpus is the corpus's train folder (OpenSLR 101): wav.scp, text, utt2spk, spk2age, recordings.
 # --prompts are the data dirs of egs/asterisk (its stages 0 and 1), read by professionals: with them
 # the models have heard five languages, and clean speech beside learners'.
 #
 # Stages (what is whole is skipped):
-#   1  data dirs       100 speakers to train on, 10 for dev, 15 for the test; the prompts' own sets
+#   1  data dirs       100 speakers to train on, 10 for dev, 15 for the test; sentences of its adults
+#                      for VC; the prompts' own sets
 #   2  learn-kmeans    the codebook of Moonshine's third layer
 #   3  dump-units
 #   4  train-lm        forward and backward
@@ -19,6 +20,8 @@
 #   8  pack            the model that comes with entcomp        entcomp/pretrained/moonshine-l3-k500
 #   9  ASR             a recogniser for each stream and seed, decoded on unseen speakers and prompts
 #  10  results         error rates of all streams and seeds, with intervals, on standard output
+#  11  VC              a voice converter for each stream and seed; unseen adults in each other's voices
+#  12  VC results      what was said, whose voice it is, how it sounds; on standard output
 #
 # Options:
 #   --stage N, --stop-stage N
@@ -29,7 +32,10 @@
 #   --streams "NAME ..."        raw, dedup, or tags of stage 6
 #   --seeds "N ..."
 #   --asr-config FILE, --asr-steps N
-#   --nj N                      recognisers at a time (default: one a processor)
+#   --vc-streams "NAME ..."     for VC; what the first one learnt, the others start from
+#   --vc-config FILE, --vc-steps N  of the first stream; a quarter for the others
+#   --vc-seeds "N ..."
+#   --nj N                      models at a time (default: one a processor)
 #   --dry-run                   print the commands, and run none
 set -euo pipefail
 
@@ -37,7 +43,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 corpus=
 prompts=$here/../asterisk/data
 stage=1
-stop_stage=10
+stop_stage=12
 data=$here/data
 exp=$here/exp
 pretrained=$here/../../entcomp/pretrained
@@ -49,13 +55,17 @@ streams="raw dedup fixed2 fixed4 uniform15 rate15_global rate15_bidirectional ra
 seeds="0 1 2"
 asr_config=$here/conf/asr/small.yaml
 asr_steps=
+vc_streams="rate24_global raw dedup rate15_global rate7_global"
+vc_config=$here/conf/vc/small.yaml
+vc_steps=4000
+vc_seeds="0 1 2"
 nj=$(nproc)
 dry_run=false
 # shellcheck source=utils/parse_options.sh
 . "$here/utils/parse_options.sh"
 [[ $# -eq 0 ]] || option_error "unexpected argument $1"
 [[ -n $corpus || $stage -gt 1 ]] || option_error "--corpus is needed for stage 1"
-for name in corpus prompts data exp pretrained lm_config asr_config; do
+for name in corpus prompts data exp pretrained lm_config asr_config vc_config; do
   [[ -z ${!name} ]] || printf -v "$name" '%s' "$(realpath -m "${!name}")"
 done
 cd "$here"
@@ -67,7 +77,8 @@ cd "$here"
 # Seconds, chosen on dev_en by egs/asterisk: Moonshine's units turn so much before the middle of what
 # they cover.
 unit_shift=-0.016
-titles=("" "data dirs" learn-kmeans dump-units train-lm score-entropy segment align-eval pack ASR results)
+titles=("" "data dirs" learn-kmeans dump-units train-lm score-entropy segment align-eval pack ASR results
+  VC "VC results")
 
 stage_1() {
   run local/prepare_data.py "$corpus" "$data"
@@ -146,6 +157,35 @@ stage_10() {
   for set in test test_en; do
     run local/error_table.py "$data" "$exp" "$set"
   done
+}
+
+# One line a seed: the converters of all streams, the first from nothing, the others from what it
+# learnt, each with the sentences it speaks.
+converters() {
+  local seed stream first=${vc_streams%% *}
+  for seed in $vc_seeds; do
+    for stream in $vc_streams; do
+      local options=(--max-steps "$vc_steps")
+      if [[ $stream != "$first" ]]; then
+        options=(--init "vc/${first}_seed$seed" --max-steps "$((vc_steps / 4 + 1))")
+      fi
+      printf '%q ' "${train_cmd[@]}" entcomp train-vc --segments "$stream" \
+        --tag "${stream}_seed$seed" --config "$vc_config" --pooling cale --seed "$seed" \
+        "${options[@]}" "$data" "$exp"
+      printf '&& '
+      printf '%q ' "${train_cmd[@]}" entcomp convert --model "vc/${stream}_seed$seed" \
+        --sets test_vc --reference "$data/test_vc/references.scp" "$data" "$exp"
+      printf '&& '
+    done
+    echo true
+  done
+}
+
+stage_11() { converters | job_list vc; }
+
+stage_12() {
+  run "${train_cmd[@]}" entcomp score-vc --sets test_vc "$data" "$exp"
+  run local/conversion_table.py "$data" "$exp" test_vc
 }
 
 for number in $(seq "$stage" "$stop_stage"); do

@@ -16,7 +16,10 @@ RECIPE = Path(__file__).resolve().parents[2] / "egs/speechocean762"
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Thirty speakers of two utterances, with paths relative to the folder above, as OpenSLR's."""
+    """Thirty speakers of two utterances, with paths relative to the folder above, as OpenSLR's.
+
+    Every other one is a child.
+    """
     folder = tmp_path / "corpus/train"
     ids = [f"{speaker:05d}{utterance:04d}" for speaker in range(30) for utterance in range(2)]
     for utt_id in ids:
@@ -24,12 +27,16 @@ def corpus(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"RIFF")
     write_table(folder / "wav.scp", [(utt_id, f"WAVE/{utt_id}.WAV") for utt_id in ids])
-    write_table(folder / "text", [(utt_id, "WE CALL IT BEAR") for utt_id in ids])
+    texts = {"0": "WE CALL IT BEAR", "1": "MARK IS GOING TO SEE ELEPHANT"}
+    write_table(folder / "text", [(utt_id, texts[utt_id[-1]]) for utt_id in ids])
     write_table(folder / "utt2spk", [(utt_id, utt_id[1:5]) for utt_id in ids])
+    ages = [f"{speaker:04d} {9 if speaker % 2 else 30}\n" for speaker in reversed(range(30))]
+    (folder / "spk2age").write_text("".join(ages))  # not sorted, as OpenSLR's
     return folder
 
 
 def prepare(corpus: Path, data: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    options = ("--vc-sentences", "1", *options)
     command = [sys.executable, str(RECIPE / "local/prepare_data.py"), *options, corpus, data]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -47,7 +54,34 @@ def test_no_speaker_is_in_two_sets(corpus: Path, tmp_path: Path) -> None:
         "test": 5,
     }
     assert len(set.union(*speakers.values())) == 30
-    assert set(read_table(tmp_path / "data/test/text").values()) == {"we call it bear"}
+    texts = set(read_table(tmp_path / "data/test/text").values())
+    assert texts == {"we call it bear", "mark is going to see elephant"}
+
+
+def test_adults_speak_each_others_longest_sentences(corpus: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert prepare(corpus, data, "--test-speakers", "9", "--dev-speakers", "3").returncode == 0
+    unseen = set(read_table(data / "test/utt2spk").values())
+    speakers = read_table(data / "test_vc/utt2spk")
+    assert set(speakers.values()) == {one for one in unseen if int(one) % 2 == 0}
+    texts = read_table(data / "test_vc/text")
+    assert set(texts.values()) == {"mark is going to see elephant"}
+    references = read_table(data / "test_vc/references.scp")
+    assert list(references) == list(speakers)
+    for utt_id, wav in references.items():
+        voice = Path(wav).stem
+        assert voice.endswith("0000")  # the longest that is left
+        assert voice[1:5] in speakers.values()
+        assert voice[1:5] != speakers[utt_id]
+
+
+def test_conversion_wants_two_adults(corpus: Path, tmp_path: Path) -> None:
+    done = prepare(corpus, tmp_path / "data", "--vc-sentences", "2")
+    assert done.returncode == 1
+    assert "lower --vc-sentences" in done.stderr
+    (corpus / "spk2age").unlink()
+    done = prepare(corpus, tmp_path / "data")
+    assert "spk2age: no such file" in done.stderr
 
 
 def test_a_missing_recording_is_named(corpus: Path, tmp_path: Path) -> None:
@@ -67,10 +101,12 @@ def test_too_few_speakers(corpus: Path, tmp_path: Path) -> None:
 def test_dry_run_prints_every_stage(corpus: Path) -> None:
     command = [RECIPE / "run.sh", "--corpus", corpus, "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    for stage in range(1, 11):
+    for stage in range(1, 13):
         assert f"stage {stage}: " in done.stdout
     assert done.stdout.count("entcomp train-asr") == 8 * 3
     assert done.stdout.count("entcomp decode") == 8 * 3
+    assert done.stdout.count("entcomp train-vc") == done.stdout.count("entcomp convert") == 5 * 3
+    assert done.stdout.count("--init vc/rate24_global_seed2 ") == 4
 
 
 def test_error_table_pairs_streams_with_raw(tmp_path: Path) -> None:
@@ -100,6 +136,46 @@ def test_error_table_without_raw(tmp_path: Path) -> None:
     done = subprocess.run([*command, tmp_path.name], capture_output=True, text=True)
     assert done.returncode == 1
     assert "run stage 9" in done.stderr
+
+
+def test_conversion_table_averages_seeds(tmp_path: Path) -> None:
+    """Two utterances; one seed hears all words, the other none in ``a``."""
+    write_table(tmp_path / "data/vc/text", [("a", "one two"), ("b", "three four")])
+    folder = tmp_path / "exp/vc/scores/vc"
+    systems = {
+        "source": ("one two", 0.4),
+        "resynthesis": ("one two", 0.4),
+        "raw_seed0": ("one two", 0.7),
+        "raw_seed1": ("five six", 0.3),
+    }
+    for name, (heard, to_reference) in systems.items():
+        one = {
+            "text_moonshine": heard,
+            "similarity_reference": to_reference,
+            "similarity_source": 0.5,
+            "distillmos": 2.0,
+            "dnsmos": 3.0,
+        }
+        write_json(
+            folder / f"{name}.json", {"outputs": {"a": one, "b": one | {"text_moonshine": "three"}}}
+        )
+    rates = {name: {"rate": 41.7} if "raw" in name else {} for name in systems}
+    write_json(folder / "scores.json", {"systems": rates})
+    command = [sys.executable, RECIPE / "local/conversion_table.py", "data", "exp", "vc"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    rows = [[one.strip() for one in row.split("|")] for row in done.stdout.split("\n")[2:]]
+    source, raw = rows[0], rows[2]
+    assert source[1:5] == ["source", "", "25.0 [0.0, 50.0]", "25.0"]
+    assert raw[1:5] == ["raw", "41.7", "50.0 [50.0, 50.0]", "25.0 75.0"]
+    assert raw[6:9] == ["50.0 [50.0, 50.0]", "0.50 [0.50, 0.50]", "0.50 [0.50, 0.50]"]
+
+
+def test_conversion_table_without_scores(tmp_path: Path) -> None:
+    write_table(tmp_path / "text", [])
+    command = [sys.executable, RECIPE / "local/conversion_table.py", tmp_path.parent, tmp_path]
+    done = subprocess.run([*command, tmp_path.name], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "run stage 12" in done.stderr
 
 
 def test_the_corpus_has_to_be_named() -> None:
