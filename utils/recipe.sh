@@ -24,8 +24,7 @@ job_list() {
   jobs=$(wc -l < "$list")
   # The processors are shared out: threads that wait for each other take ten times as long.
   threads=$(($(nproc) / (jobs < nj ? jobs : nj)))
-  OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 0 ? threads : 1))} \
-    utils/run.py --max-jobs-run "$nj" "JOB=1:$jobs" "$exp/log/$1.JOB.log" \
-    sed -n JOBp "$list" \| bash -euo pipefail
+  utils/run.py --max-jobs-run "$nj" --num-threads "$((threads > 0 ? threads : 1))" \
+    "JOB=1:$jobs" "$exp/log/$1.JOB.log" sed -n JOBp "$list" \| bash -euo pipefail
   grep -h -e 'groups a second$' -e ' utterances to ' -e ': whole, skipped$' "$exp/log/$1".*.log
 }

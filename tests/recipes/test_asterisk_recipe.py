@@ -32,7 +32,7 @@ COMMANDS = [
     ["train-st"] * 12,
     ["bench-latency"],
     ["report"],
-    ["draw_references.py", *["train-vc"] * 7],
+    ["draw_references.py", *["train-vc"] * 6],
     ["score-vc", "report"],
 ]
 TINY_LM = """

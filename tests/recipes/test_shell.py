@@ -36,3 +36,26 @@ def test_shellcheck(script: Path) -> None:
 @pytest.mark.parametrize("script", shell_scripts(), ids=str)
 def test_executable_unless_sourced(script: Path) -> None:
     assert os.access(REPOSITORY / script, os.X_OK) == (script.name not in SOURCED)
+
+
+def test_a_lone_job_of_a_list_had_one_thread(tmp_path: Path) -> None:
+    """The runner gives each job --num-threads, whatever the environment said."""
+    script = f"""
+    set -euo pipefail
+    exp={tmp_path} dry_run=false nj=$1
+    . utils/recipe.sh
+    line='echo "$OMP_NUM_THREADS threads, 60 utterances to score"'
+    for _ in $(seq "$2"); do echo "$line"; done | job_list x
+    """
+    processors = len(os.sched_getaffinity(0))
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    for jobs, threads in ((1, processors), (processors, 1), (2 * processors, 1)):
+        done = subprocess.run(
+            ["bash", "-c", script, "bash", str(processors), str(jobs)],
+            cwd=REPOSITORY,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.count(f"{threads} threads, ") == jobs
