@@ -9,14 +9,13 @@ are averaged over seeds; brackets hold 95% bootstrap intervals over utterances.
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from error_table import cell, mean_errors
+from error_table import cell, mean_errors, print_table
 
 from entcomp.bootstrap import ratio_interval
 from entcomp.errors import EntcompError
@@ -81,12 +80,4 @@ def conversion_table(data: Path, exp: Path, set_name: str) -> Table:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Conversions from all streams and seeds.")
-    parser.add_argument("data", type=Path)
-    parser.add_argument("exp", type=Path)
-    parser.add_argument("set_name", metavar="SET")
-    arguments = parser.parse_args()
-    try:
-        print(conversion_table(arguments.data, arguments.exp, arguments.set_name).markdown())
-    except EntcompError as error:
-        raise SystemExit(f"error: {error}") from None
+    print_table(conversion_table, "Conversions from all streams and seeds.")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -82,13 +83,18 @@ def error_table(data: Path, exp: Path, set_name: str) -> Table:
     return Table(header, rows)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Error rates of all streams and seeds.")
+def print_table(make: Callable[[Path, Path, str], Table], description: str) -> None:
+    """Of the DATA, EXP and SET on the command line."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("data", type=Path)
     parser.add_argument("exp", type=Path)
     parser.add_argument("set_name", metavar="SET")
     arguments = parser.parse_args()
     try:
-        print(error_table(arguments.data, arguments.exp, arguments.set_name).markdown())
+        print(make(arguments.data, arguments.exp, arguments.set_name).markdown())
     except EntcompError as error:
         raise SystemExit(f"error: {error}") from None
+
+
+if __name__ == "__main__":
+    print_table(error_table, "Error rates of all streams and seeds.")
