@@ -15,7 +15,7 @@ from entcomp.errors import EntcompError, SkippedUtterances
 from entcomp.files import Stage, sha256_file
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.shard import Shard
-from entcomp.kaldi.table import iter_table
+from entcomp.kaldi.table import iter_table, join
 from entcomp.kaldi.wav import read_utterance
 from entcomp.progress import track
 
@@ -73,26 +73,19 @@ def _transcripts(
 ) -> Iterator[Transcript]:
     """The shard's utterances that have a text; the others go to ``unaligned``."""
     total = sum(1 for _ in data_set.ids())
-    utterances = list(shard.take(data_set.utterances(), total))
-    ids = {utterance.utt_id for utterance in utterances}
-    texts = _of(ids, data_set.path / "text")
+    mine = ((one.utt_id, one) for one in shard.take(data_set.utterances(), total))
     utt2spk = data_set.path / "utt2spk"
-    speakers = _of(ids, utt2spk) if utt2spk.exists() else {}
-    for utterance in utterances:
-        utt_id = utterance.utt_id
+    speakers = iter_table(utt2spk) if utt2spk.exists() else iter(())
+    rows = join(mine, iter_table(data_set.path / "text", empty_values=True), speakers)
+    for (utt_id, utterance), text, speaker in rows:
         if "/" in utt_id:
             raise EntcompError(f"{data_set.path}: {utt_id} cannot name a file; rename it")
-        if texts.get(utt_id):
+        if text and text[1]:
             read = partial(_read, utterance, unaligned, allow_pipes)
-            speaker = speakers.get(utt_id, "speaker").replace("/", "_")
-            yield Transcript(utt_id, speaker, texts[utt_id], read)
+            name = (speaker[1] if speaker else "speaker").replace("/", "_")
+            yield Transcript(utt_id, name, text[1], read)
         else:
             unaligned.reasons[utt_id] = "no text"
-
-
-def _of(ids: set[str], path: Path) -> dict[str, str]:
-    """The part of a table that a shard needs."""
-    return {key: value for key, value in iter_table(path, empty_values=True) if key in ids}
 
 
 def _read(

@@ -28,6 +28,7 @@ from entcomp.tasks.vc.hifigan import VocoderConfig, build_generator
 from entcomp.tasks.vc.mel import MelConfig, log_mel
 from entcomp.training.config import TrainingConfig
 from entcomp.training.loop import FitResult, fit
+from entcomp.training.spill import spill
 
 DEV_BATCHES = 8
 MEL_WEIGHT = 45.0
@@ -121,21 +122,29 @@ def train_hifigan(
 
     Raises EntcompError for a pipe in wav.scp without ``allow_pipes``, and for what `fit` does.
     """
-    audio = [[one for data_set in sets for one in data_set.utterances()] for sets in (train, dev)]
-    for one in (*audio[0], *audio[1]):
-        if one.wav.endswith("|") and not allow_pipes:
-            raise EntcompError(f"'{one.wav}' is a shell command; pass --allow-pipes")
     torch.manual_seed(config.training.seed)
     model = HifiGanTraining(config)
-    batches, dev_batches = (WaveformBatches(utterances, config) for utterances in audio)
     inputs = {
         "model": config.model_dump(mode="json", exclude={"training"}),
         "data": {one.name: one.audio_sha256() for one in (*train, *dev)},
     }
-    fixed = [dev_batches.batch(step) for step in range(DEV_BATCHES)]
-    result = fit(model, batches, fixed, config.training, folder, inputs)
+    with (
+        spill(folder / ".train.spill", _utterances(train, allow_pipes)) as train_audio,
+        spill(folder / ".dev.spill", _utterances(dev, allow_pipes)) as dev_audio,
+    ):
+        batches, dev_batches = (WaveformBatches(one, config) for one in (train_audio, dev_audio))
+        fixed = [dev_batches.batch(step) for step in range(DEV_BATCHES)]
+        result = fit(model, batches, fixed, config.training, folder, inputs)
     rank_zero_only(save_config)(folder / "config.yaml", config)
     return result
+
+
+def _utterances(sets: Sequence[DataDir], allow_pipes: bool) -> Iterator[Utterance]:
+    for data_set in sets:
+        for one in data_set.utterances():
+            if one.wav.endswith("|") and not allow_pipes:
+                raise EntcompError(f"'{one.wav}' is a shell command; pass --allow-pipes")
+            yield one
 
 
 class WaveformBatches:
