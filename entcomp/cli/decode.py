@@ -102,7 +102,7 @@ def _transcribe(
 ) -> tuple[dict[str, str], float]:
     """Texts by utterance, and the groups a second of audio that they were made from."""
     from entcomp.encoder.packed import group_tokens
-    from entcomp.encoder.streams import read_streams
+    from entcomp.encoder.streams import group_rate, read_streams
     from entcomp.progress import track
     from entcomp.tasks.text.search import TextSearch
 
@@ -115,8 +115,7 @@ def _transcribe(
         for one, text in zip(batch, search.transcribe([tokens[one] for one in batch]), strict=True):
             texts[one] = text
     hypotheses = {utt_id: text for (utt_id, *_), text in zip(streams, texts, strict=True)}
-    seconds = sum(len(units) for _, units, _ in streams) * trained.info.frame_shift
-    return hypotheses, sum(len(groups) for *_, groups in streams) / max(seconds, 1e-9)
+    return hypotheses, group_rate(streams, trained.info.frame_shift)
 
 
 def _score(

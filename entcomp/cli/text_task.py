@@ -131,7 +131,7 @@ def train(data: Path, exp: Path, options: TrainingOptions) -> None:
     from entcomp.tasks.text.corpus import Corpus
     from entcomp.tasks.text.train import TaskInfo, train_text_model
     from entcomp.training.ranks import is_first_rank, meet
-    from entcomp.training.spill import spill
+    from entcomp.training.spill import spill_both
 
     if (options.segments is None) == (options.random_rates is None):
         raise EntcompError("give either --segments raw|dedup|TAG or --random-rates LOW-HIGH")
@@ -155,18 +155,15 @@ def train(data: Path, exp: Path, options: TrainingOptions) -> None:
     if options.random_rates:
         rules = rate_rules(experiment, options.criterion, options.random_rates)
     draw = partial(draw_groups, rules) if rules else None
-    train_rows, dev_rows = (_read(experiment, one, options, config, rules, skipped) for one in sets)
+    rows = (_read(experiment, one, options, config, rules, skipped) for one in sets)
     centroids = first_embeddings(experiment, config.local)
-    with (
-        spill(folder / ".train.spill", train_rows) as train,
-        spill(folder / ".dev.spill", dev_rows) as dev,
-    ):
-        for part, found in zip(sets, (train, dev), strict=True):
+    with spill_both(folder, *rows) as spilled:
+        for part, found in zip(sets, spilled, strict=True):
             if not found:
                 where = part[0].path / options.target
                 raise EntcompError(f"{where}: no utterance with units and text")
-        corpora = Corpus(train, draw), Corpus(dev, draw)
-        result = train_text_model(folder, info, config, *corpora, centroids)
+        train, dev = (Corpus(one, draw) for one in spilled)
+        result = train_text_model(folder, info, config, train, dev, centroids)
     if is_first_rank():
         skipped.write(folder / "skipped.txt")
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())

@@ -61,7 +61,7 @@ def train_vc(
     from entcomp.kaldi.datadir import find_sets
     from entcomp.tasks.vc.train import VcInfo, train_voice_converter
     from entcomp.training.ranks import meet
-    from entcomp.training.spill import spill
+    from entcomp.training.spill import spill_both
 
     experiment = Experiment(exp)
     units = experiment.units_info()
@@ -80,12 +80,9 @@ def train_vc(
     parts = [segments, pooling, layout, f"seed{seed}" if seed else None]
     folder = experiment.task("vc", tag or "_".join(part for part in parts if part))
     start = experiment.task("vc", init.removeprefix("vc/")) if init else None
-    train_rows, dev_rows = (_read(experiment, one, segments, allow_pipes) for one in chosen)
+    rows = (_read(experiment, one, segments, allow_pipes) for one in chosen)
     centroids = first_embeddings(experiment, resolved.local)
-    with (
-        spill(folder / ".train.spill", train_rows) as train,
-        spill(folder / ".dev.spill", dev_rows) as dev,
-    ):
+    with spill_both(folder, *rows) as (train, dev):
         hashes = _hashes(experiment, chosen, segments)  # of voices too, which are there by now
         result = train_voice_converter(
             folder, info, resolved, units, train, dev, hashes, start, centroids, print

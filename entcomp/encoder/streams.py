@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -73,12 +73,18 @@ def stream_sha256(experiment: Experiment, set_name: str, segments: str) -> list[
 
 
 def stream_rate(experiment: Experiment, set_name: str, segments: str) -> float:
-    """Groups a second of audio in a set; the errors are those of `read_streams`."""
+    """`group_rate` of a set; the errors are those of `read_streams`."""
+    streams = read_streams(experiment, set_name, segments)
+    return group_rate(streams, experiment.units_info().frame_shift)
+
+
+def group_rate(streams: Iterable[tuple[str, np.ndarray, np.ndarray]], frame_shift: float) -> float:
+    """Groups a second of audio, of what `read_streams` yields; ``frame_shift`` in seconds."""
     frames = count = 0
-    for _, units, groups in read_streams(experiment, set_name, segments):
+    for _, units, groups in streams:
         frames += len(units)
         count += len(groups)
-    return count / max(frames * experiment.units_info().frame_shift, 1e-9)
+    return count / max(frames * frame_shift, 1e-9)
 
 
 def plain_groups(units: np.ndarray, stream: str) -> np.ndarray:

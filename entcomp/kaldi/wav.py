@@ -93,9 +93,14 @@ def _finite(blocks: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:
         yield block
 
 
+def check_pipe(wav: str, allow_pipes: bool) -> None:
+    """Raises EntcompError for a command in the place of a recording, unless they are allowed."""
+    if wav.endswith("|") and not allow_pipes:
+        raise EntcompError(f"'{wav}' is a shell command; pass --allow-pipes if you trust it")
+
+
 def _run_pipe(command: str, allow_pipes: bool) -> io.BytesIO:
-    if not allow_pipes:
-        raise EntcompError(f"'{command}' is a shell command; pass --allow-pipes if you trust it")
+    check_pipe(command, allow_pipes)
     result = subprocess.run(command.rstrip("| "), shell=True, capture_output=True, check=False)
     if result.returncode != 0:
         reason = result.stderr.decode(errors="replace").strip().splitlines()[-1:]

@@ -62,7 +62,7 @@ class ConversionScores:
         for name in self.names:
             one = self.systems[name]
             rate = f"{one['rate']:.1f}" if "rate" in one else ""
-            rows.append([name, rate, *(_cell(one[key]) for key in self.metrics)])
+            rows.append([name, rate, *(score_cell(one[key]) for key in self.metrics)])
         return Table(["system", "Hz", *map(label, self.metrics)], rows)
 
     def describe(self) -> list[str]:
@@ -166,7 +166,7 @@ def _value(score: Mapping[str, Any]) -> float:
     return score["percent"] if "percent" in score else score["mean"]
 
 
-def _cell(score: Mapping[str, Any]) -> str:
+def score_cell(score: Mapping[str, Any]) -> str:
     """``12.3 [10.1, 14.5]``, or to two places where values are small."""
     value = _value(score)
     places = 1 if "percent" in score else 2

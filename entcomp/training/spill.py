@@ -63,6 +63,15 @@ def spill(path: Path, items: Iterable[Item]) -> Iterator[Spilled[Item]]:
             path.unlink(missing_ok=True)
 
 
+@contextmanager
+def spill_both(
+    folder: Path, train: Iterable[Item], dev: Iterable[Item]
+) -> Iterator[tuple[Spilled[Item], Spilled[Item]]]:
+    """`spill` what a model in ``folder`` is trained on, and what it is evaluated on."""
+    with spill(folder / ".train.spill", train) as one, spill(folder / ".dev.spill", dev) as other:
+        yield one, other
+
+
 def _write(path: Path, items: Iterable[Item]) -> None:
     """Pickles end to end, then where they begin and end; the last is also the table's own place."""
     path.parent.mkdir(parents=True, exist_ok=True)

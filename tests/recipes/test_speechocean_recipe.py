@@ -130,12 +130,13 @@ def test_error_table_pairs_streams_with_raw(tmp_path: Path) -> None:
     assert fixed[3:5] == ["0.0 [0.0, 0.0]", "-37.5 [-75.0, +0.0]"]
 
 
-def test_error_table_without_raw(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("table", "stage"), [("error_table", 9), ("conversion_table", 12)])
+def test_a_table_without_results_names_the_stage(table: str, stage: int, tmp_path: Path) -> None:
     write_table(tmp_path / "text", [])
-    command = [sys.executable, RECIPE / "local/error_table.py", tmp_path.parent, tmp_path]
+    command = [sys.executable, RECIPE / f"local/{table}.py", tmp_path.parent, tmp_path]
     done = subprocess.run([*command, tmp_path.name], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "run stage 9" in done.stderr
+    assert f"run stage {stage}" in done.stderr
 
 
 def test_conversion_table_averages_seeds(tmp_path: Path) -> None:
@@ -168,14 +169,6 @@ def test_conversion_table_averages_seeds(tmp_path: Path) -> None:
     assert source[1:5] == ["source", "", "25.0 [0.0, 50.0]", "25.0"]
     assert raw[1:5] == ["raw", "41.7", "50.0 [50.0, 50.0]", "25.0 75.0"]
     assert raw[6:9] == ["50.0 [50.0, 50.0]", "0.50 [0.50, 0.50]", "0.50 [0.50, 0.50]"]
-
-
-def test_conversion_table_without_scores(tmp_path: Path) -> None:
-    write_table(tmp_path / "text", [])
-    command = [sys.executable, RECIPE / "local/conversion_table.py", tmp_path.parent, tmp_path]
-    done = subprocess.run([*command, tmp_path.name], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "run stage 12" in done.stderr
 
 
 def test_the_corpus_has_to_be_named() -> None:

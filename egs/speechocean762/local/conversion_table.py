@@ -21,8 +21,9 @@ from entcomp.bootstrap import ratio_interval
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.kaldi.table import read_table
-from entcomp.report.conversion import BASELINES, label
+from entcomp.report.conversion import BASELINES, label, score_cell
 from entcomp.report.tables import Table
+from entcomp.scoring.conversion import mean_interval
 
 MEANS = ("similarity_reference", "similarity_source", "distillmos", "dnsmos")
 HEADER = (
@@ -37,12 +38,6 @@ def with_interval(numerators: np.ndarray, denominators: np.ndarray) -> str:
     return cell(ratio_interval(numerators, denominators), value)
 
 
-def mean_cell(values: np.ndarray) -> str:
-    """A mean over utterances with its interval."""
-    low, high = ratio_interval(values, np.ones(len(values)))
-    return f"{values.mean():.2f} [{low:.2f}, {high:.2f}]"
-
-
 def row_of(name: str, rate: str, references: dict[str, str], seeds: list[Any]) -> list[str]:
     """``seeds`` are scores by utterance."""
     heard = [{utt_id: one[utt_id]["text_moonshine"] for utt_id in one} for one in seeds]
@@ -55,8 +50,9 @@ def row_of(name: str, rate: str, references: dict[str, str], seeds: list[Any]) -
     closer = (values("similarity_reference") > values("similarity_source")).mean(axis=0)
     by_seed = " ".join(f"{100 * errors / length:.1f}" for errors, length in each)
     ours = "" if name in BASELINES else with_interval(closer, np.ones(len(closer)))
+    means = (score_cell(mean_interval(values(key).mean(axis=0))) for key in MEANS)
     cells = [with_interval(*words.T), by_seed, with_interval(*characters.T), ours]
-    return [name, rate, *cells, *(mean_cell(values(key).mean(axis=0)) for key in MEANS)]
+    return [name, rate, *cells, *means]
 
 
 def conversion_table(data: Path, exp: Path, set_name: str) -> Table:

@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from entcomp.config import Config, save_config
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir, Utterance
-from entcomp.kaldi.wav import read_utterance
+from entcomp.kaldi.wav import check_pipe, read_utterance
 from entcomp.tasks.vc.hifigan import VocoderConfig, build_generator
 from entcomp.tasks.vc.mel import MelConfig, log_mel
 from entcomp.training.config import TrainingConfig
 from entcomp.training.loop import FitResult, fit
-from entcomp.training.spill import spill
+from entcomp.training.spill import spill_both
 
 DEV_BATCHES = 8
 MEL_WEIGHT = 45.0
@@ -128,11 +128,9 @@ def train_hifigan(
         "model": config.model_dump(mode="json", exclude={"training"}),
         "data": {one.name: one.audio_sha256() for one in (*train, *dev)},
     }
-    with (
-        spill(folder / ".train.spill", _utterances(train, allow_pipes)) as train_audio,
-        spill(folder / ".dev.spill", _utterances(dev, allow_pipes)) as dev_audio,
-    ):
-        batches, dev_batches = (WaveformBatches(one, config) for one in (train_audio, dev_audio))
+    audio = (_utterances(sets, allow_pipes) for sets in (train, dev))
+    with spill_both(folder, *audio) as spilled:
+        batches, dev_batches = (WaveformBatches(one, config) for one in spilled)
         fixed = [dev_batches.batch(step) for step in range(DEV_BATCHES)]
         result = fit(model, batches, fixed, config.training, folder, inputs)
     rank_zero_only(save_config)(folder / "config.yaml", config)
@@ -142,8 +140,7 @@ def train_hifigan(
 def _utterances(sets: Sequence[DataDir], allow_pipes: bool) -> Iterator[Utterance]:
     for data_set in sets:
         for one in data_set.utterances():
-            if one.wav.endswith("|") and not allow_pipes:
-                raise EntcompError(f"'{one.wav}' is a shell command; pass --allow-pipes")
+            check_pipe(one.wav, allow_pipes)
             yield one
 
 
