@@ -33,7 +33,7 @@
 #   --seeds "N ..."
 #   --asr-config FILE, --asr-steps N
 #   --vc-streams "NAME ..."     for VC; what the first one learnt, the others start from
-#   --vc-config FILE, --vc-steps N  of the first stream; a quarter for the others
+#   --vc-config FILE, --vc-steps N  of the first stream; an eighth for the others
 #   --vc-seeds "N ..."
 #   --nj N                      models at a time (default: one a processor)
 #   --dry-run                   print the commands, and run none
@@ -56,8 +56,8 @@ seeds="0 1 2"
 asr_config=$here/conf/asr/small.yaml
 asr_steps=
 vc_streams="rate24_global raw dedup rate15_global rate7_global"
-vc_config=$here/conf/vc/small.yaml
-vc_steps=4000
+vc_config=$here/conf/vc/small_long.yaml
+vc_steps=12000
 vc_seeds="0 1 2"
 nj=$(nproc)
 dry_run=false
@@ -167,7 +167,7 @@ converters() {
     for stream in $vc_streams; do
       local options=(--max-steps "$vc_steps")
       if [[ $stream != "$first" ]]; then
-        options=(--init "vc/${first}_seed$seed" --max-steps "$((vc_steps / 4 + 1))")
+        options=(--init "vc/${first}_seed$seed" --max-steps "$((vc_steps / 8 + 1))")
       fi
       printf '%q ' "${train_cmd[@]}" entcomp train-vc --segments "$stream" \
         --tag "${stream}_seed$seed" --config "$vc_config" --pooling cale --seed "$seed" \
