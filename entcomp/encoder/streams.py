@@ -45,7 +45,7 @@ def read_streams(
     out here. Raises EntcompError for units or groups of another codebook, and where the two do
     not fit together.
     """
-    units_scp = _table(experiment.units(set_name) / "units.scp", "dump-units")
+    units_scp = _units_scp(experiment, set_name)
     found = read_stage(units_scp.parent)["inputs"].get("codebook_sha256")
     expected = experiment.units_info().codebook_sha256
     check_same(expected, found, "codebook", units_scp, "rerun dump-units for this set")
@@ -55,7 +55,7 @@ def read_streams(
             yield utt_id, vector, plain_groups(vector, segments)
         return
     check_segments(experiment, segments)
-    scp = _table(experiment.segments(segments) / set_name / "groups.scp", "segment")
+    scp = _groups_scp(experiment, set_name, segments)
     for (utt_id, groups), row in join(iter_vectors(scp), units):
         if row is None or groups.sum() != len(row[1]):
             raise EntcompError(
@@ -65,11 +65,14 @@ def read_streams(
 
 
 def stream_sha256(experiment: Experiment, set_name: str, segments: str) -> list[str]:
-    """What names the content of a stream: hashes of its units and of its groups."""
-    units = archive_sha256(experiment.units(set_name), "units")
+    """What names the content of a stream: hashes of its units and of its groups.
+
+    Raises EntcompError for a set without units, or without that segmentation.
+    """
+    units = archive_sha256(_units_scp(experiment, set_name).parent, "units")
     if segments in PLAIN_STREAMS:
         return [units, segments]
-    return [units, archive_sha256(experiment.segments(segments) / set_name, "groups")]
+    return [units, archive_sha256(_groups_scp(experiment, set_name, segments).parent, "groups")]
 
 
 def stream_rate(experiment: Experiment, set_name: str, segments: str) -> float:
@@ -93,6 +96,14 @@ def plain_groups(units: np.ndarray, stream: str) -> np.ndarray:
         return np.ones_like(units)
     ends = np.flatnonzero(np.append(units[1:] != units[:-1], True)) + 1
     return np.diff(ends, prepend=0).astype(np.int32)
+
+
+def _units_scp(experiment: Experiment, set_name: str) -> Path:
+    return _table(experiment.units(set_name) / "units.scp", "dump-units")
+
+
+def _groups_scp(experiment: Experiment, set_name: str, segments: str) -> Path:
+    return _table(experiment.segments(segments) / set_name / "groups.scp", "segment")
 
 
 def _table(scp: Path, stage: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -314,6 +315,17 @@ def test_mistakes_in_the_call(world: Path, tmp_path: Path) -> None:
     )
     message = fails("train-vc", lonely, exp, "--segments", "raw", "--dev-sets", "train")
     assert "no speaker has two utterances" in message
+
+
+def test_a_set_without_the_models_segmentation_was_a_traceback(world: Path, tmp_path: Path) -> None:
+    exp = tmp_path / "exp"
+    shutil.copytree(world / "exp", exp)
+    call = ["convert", world / "data", exp, "--model", "vc/fixed4", "--sets", "test"]
+    call += ["--reference", world / "data/train/bob_2.wav"]
+    shutil.rmtree(exp / "segments/fixed4/test")
+    assert "fixed4/test/groups.scp: no such file; run segment for this set first" in fails(*call)
+    shutil.rmtree(exp / "units/test")
+    assert "units/test/units.scp: no such file; run dump-units for this set" in fails(*call)
 
 
 def test_scores_stand_beside_source_and_resynthesis(world: Path, tmp_path: Path) -> None:
