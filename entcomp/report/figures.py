@@ -142,7 +142,8 @@ def comparison_figure(columns: Mapping[str, Mapping[str, np.ndarray]], sample_ra
             axis, waveform = axes[row, column], waveforms[system]
             spectrogram = _spectrogram(waveform, sample_rate)
             _draw_spectrogram(axis, spectrogram, len(waveform) / sample_rate, sample_rate)
-            axis.set_ylabel(system if column == 0 else "")
+            name = system if column == 0 else ""
+            axis.set_ylabel(name, rotation="horizontal", ha="right", va="center")
             axis.tick_params(labelleft=False, labelsize=7)
         axes[0, column].set_title(title, fontsize=9)
         axes[-1, column].set_xlabel("seconds")

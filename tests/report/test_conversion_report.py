@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -162,3 +163,13 @@ def test_comparison_has_a_column_an_utterance() -> None:
     assert [axis.get_title() for axis in drawn.axes[:2]] == ["one", "two"]
     assert [axis.get_ylabel() for axis in drawn.axes] == ["a", "", "b", ""]
     assert [axis.get_xlim()[1] for axis in drawn.axes] == pytest.approx([1, 1.5, 1, 1.5])
+
+
+def test_long_names_of_systems_ran_into_each_other() -> None:
+    names = "rate24_global_seed0", "rate24_global_seed1", "rate15_global_seed0"
+    noise = np.random.default_rng(0).standard_normal(16000)
+    drawn = figures.comparison_figure({"one": dict.fromkeys(names, noise)}, 16000)
+    drawn.draw_without_rendering()
+    boxes = [axis.yaxis.label.get_window_extent() for axis in drawn.axes]
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+    assert all(box.x0 >= 0 for box in boxes)
