@@ -132,23 +132,28 @@ def _draw_lines(axis: Axes, lines: Mapping[str, Sequence[tuple[float, float]]]) 
 
 
 def _draw_points(axis: Axes, points: Sequence[Point]) -> None:
+    """Every point with its interval; lines go through the means of models of the same rate."""
     kinds = {point.kind for point in points}
     for kind in sorted(kinds, key=[*STYLES, *sorted(kinds)].index):
         color, marker = STYLES.get(kind, (BLACK, "h"))
         own = sorted((one for one in points if one.kind == kind), key=lambda one: one.rate)
+        rates = np.array([one.rate for one in own])
         values = np.array([one.value for one in own])
         low, high = np.array([(one.low, one.high) for one in own]).T
         axis.errorbar(
-            [one.rate for one in own],
+            rates,
             values,
             np.array([values - low, high - values]).clip(0),
             color=color,
             marker=marker,
             markersize=9 if marker in "*12" else 6,
+            linestyle="none",
             capsize=2,
-            linewidth=1.3,
             label=kind,
         )
+        places = np.unique(rates)
+        means = [values[rates == rate].mean() for rate in places]
+        axis.plot(places, means, color=color, linewidth=1.3)
 
 
 def _draw_legend(figure: Figure, axes: Iterable[Axes]) -> None:

@@ -201,6 +201,17 @@ def test_scores_lie_where_the_numbers_say(panels: int) -> None:
     assert {text.get_text() for text in legend.texts} == {one.kind for one in points}
 
 
+def test_lines_went_to_and_fro_between_seeds() -> None:
+    """They go through the means of a stream's models, whose points all stand."""
+    values = {15: (30, 40), 7: (50, 58)}
+    points = [Point("global", rate, one, one, one) for rate, two in values.items() for one in two]
+    (axis,) = result_figures.score_figure({"WER (%)": points}).axes
+    dots, line = (one for one in axis.lines if len(one.get_xdata()) > 1 and one.get_marker() != "_")
+    assert sorted(map(tuple, dots.get_xydata())) == [(7, 50), (7, 58), (15, 30), (15, 40)]
+    assert dots.get_linestyle() == "None"
+    assert np.array_equal(line.get_xydata(), [(7, 54), (15, 35)])
+
+
 def test_nothing_is_cut() -> None:
     names = [f"asr/rate15_bidirectional_peaks_seed{one}" for one in range(8)]
     bars = result_figures.latency_figure(fake_latency(names))
