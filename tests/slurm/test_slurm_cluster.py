@@ -106,7 +106,8 @@ def cancel(folder: Path, environment: Environment) -> None:
 def test_a_job_killed_midway_ends_right_when_submitted_again(
     folder: Path, slurm_environment: Environment, end: object
 ) -> None:
-    script = "if [ ! -e pid ]; then echo $$ > pid; sleep 99; fi; echo whole > result"
+    # Without exec, a shell that outlives its sleep would go on to write the result.
+    script = "if [ ! -e pid ]; then echo $$ > pid; exec sleep 99; fi; echo whole > result"
     words = ["--retries", "1", "log/a.log", "exec", "bash", "-c", script]
     process = call(folder, slurm_environment, "slurm", *words)
     end(folder, slurm_environment)  # type: ignore[operator]
