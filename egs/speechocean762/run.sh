@@ -17,7 +17,7 @@
 #   5  score-entropy
 #   6  segment         by every criterion, and the baselines
 #   7  align-eval      boundaries against the prompts' alignments by MFA
-#   8  pack            the model that comes with entcomp        entcomp/pretrained/moonshine-l3-k500
+#   8  pack            the model that comes with entcomp        entcomp/pretrained/moonshine-l3-kK
 #   9  ASR             a recogniser for each stream and seed, decoded on unseen speakers and prompts
 #  10  results         error rates of all streams and seeds, with intervals, on standard output
 #  11  VC              a voice converter for each stream and seed; unseen adults in each other's voices
@@ -135,7 +135,7 @@ stage_8() {
     tags+=(--segments "rate${rate}_global")
   done
   run "${cpu_cmd[@]}" entcomp pack "${tags[@]}" --notes local/model_card.md "$exp" \
-    "$pretrained/moonshine-l3-k500"
+    "$pretrained/moonshine-l3-k$num_clusters"
 }
 
 # One line a recogniser: its training, and the test sets decoded.
