@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
@@ -106,8 +107,13 @@ def whitening_matrix(frames: np.ndarray, degree: float) -> np.ndarray:
     """Makes the variances of features (frames, dim) alike: float32 (dim, dim), symmetric.
 
     Variances along the principal axes, s, become s ** (1 - degree): 1 whitens wholly, so that
-    distances are Mahalanobis', and 0 changes nothing.
+    distances are Mahalanobis', and 0 changes nothing. Raises EntcompError for frames all alike.
     """
+    if (frames == frames[0]).all():
+        raise EntcompError(
+            f"{len(frames)} frames that are all alike cannot be whitened; give other recordings, "
+            f"or no --whiten"
+        )
     covariance = np.atleast_2d(np.cov(frames, rowvar=False, dtype=np.float64))
     variances, axes = np.linalg.eigh(covariance)
     variances = variances.clip(LEAST_VARIANCE * variances.max())
@@ -123,16 +129,27 @@ def learn_codebook(
     for the same frames and seed, whatever the number of threads. Raises EntcompError for fewer
     frames than clusters.
     """
-    import faiss
-
     if len(frames) < num_clusters:
         raise EntcompError(
             f"{len(frames)} frames for {num_clusters} clusters; "
             f"give more recordings or a smaller --num-clusters"
         )
-    whitening = whitening_matrix(frames, whiten) if whiten else None
-    if whitening is not None:
+    if not whiten:
+        return Codebook(_kmeans(frames, num_clusters, seed))
+    # One thread, as what LAPACK and BLAS round depends on their number.
+    with threadpool_limits(1, "blas"):
+        whitening = whitening_matrix(frames, whiten)
         frames = frames @ whitening
+    centroids = _kmeans(frames, num_clusters, seed)
+    with threadpool_limits(1, "blas"):
+        centroids = np.linalg.solve(whitening.astype(np.float64), centroids.T).T
+    return Codebook(np.ascontiguousarray(centroids, np.float32), whitening)
+
+
+def _kmeans(frames: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
+    """Centroids, float32 (num_clusters, dim)."""
+    import faiss
+
     centroids = None
     # One iteration a call, so that there is something to show; faiss goes on where it stopped.
     for _ in track(range(ITERATIONS), "k-means"):
@@ -147,7 +164,4 @@ def learn_codebook(
         )
         kmeans.train(frames, init_centroids=centroids)
         centroids = kmeans.centroids
-    centroids = np.asarray(centroids, np.float32)
-    if whitening is not None:
-        centroids = np.linalg.solve(whitening.astype(np.float64), centroids.T).T
-    return Codebook(np.ascontiguousarray(centroids, np.float32), whitening)
+    return np.asarray(centroids, np.float32)

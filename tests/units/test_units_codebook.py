@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from entcomp.errors import EntcompError
 from entcomp.units.codebook import BLOCK, Codebook, learn_codebook, whitening_matrix
@@ -118,6 +119,12 @@ def test_whitening_leaves_what_never_varies():
     assert np.isfinite(codebook.inertia(frames, codebook.assign(frames)))
 
 
+@pytest.mark.parametrize("frames", [1, 50])
+def test_frames_all_alike_were_whitened_to_nan(frames):
+    with pytest.raises(EntcompError, match=f"{frames} frames that are all alike cannot be"):
+        learn_codebook(np.full((frames, 3), 0.1, np.float32), 1, seed=0, whiten=0.5)
+
+
 def test_whitened_clusters_are_not_those_of_the_loudest_dimension():
     apart = {}
     for degree in (0.0, 1.0):
@@ -159,6 +166,18 @@ def test_same_bytes_for_any_number_of_threads(threads):
         faiss.omp_set_num_threads(number)
         found.append(learn_codebook(frames, 50, seed=0).centroids.tobytes())
     faiss.omp_set_num_threads(before)
+    assert found[0] == found[1]
+
+
+def test_whitened_bytes_depended_on_the_threads_of_blas():
+    generator = np.random.default_rng(0)
+    frames = generator.standard_normal((3000, 384)) * np.linspace(1, 30, 384)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, "blas"):
+            codebook = learn_codebook(frames.astype(np.float32), 20, seed=0, whiten=0.5)
+        assert codebook.whitening is not None
+        found.append(codebook.centroids.tobytes() + codebook.whitening.tobytes())
     assert found[0] == found[1]
 
 
