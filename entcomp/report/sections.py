@@ -99,7 +99,8 @@ def example(report: Report) -> str | None:
         one.phones,
     )
     rate = len(one.group_lengths) / (len(one.entropies) * info.frame_shift)
-    caption = f"{one.utt_id}: {one.text} Groups of {one.tag}, {rate:.1f} a second here."
+    said = f", “{one.text}”" if one.text else ""
+    caption = f"{one.utt_id}{said}: groups of {one.tag}, {rate:.1f} a second here."
     return page.section(
         "An utterance",
         report.figure(drawn, "entropy", caption),

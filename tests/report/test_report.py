@@ -120,12 +120,12 @@ def test_the_utterance_and_segmentation_asked_for(fake: Fake, tmp_path: Path) ->
     last = sorted(fake.units["test"])[-1]
     options = ["--utterance", last, "--segments", "rate7_peak", "--output", tmp_path / "r"]
     html = report(fake, *options)
-    assert f"<figcaption>{last}: x Groups of rate7_peak, " in html
+    assert f"<figcaption>{last}, “x”: groups of rate7_peak, " in html
     assert (tmp_path / "r" / "index.html").exists()
 
 
 def test_global_near_15_hz_unless_asked(html: str) -> None:
-    assert "Groups of rate15_global, " in html
+    assert ": groups of rate15_global, " in html
 
 
 def test_sections_without_their_stage_are_left_out(fake: Fake) -> None:
