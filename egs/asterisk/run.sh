@@ -26,7 +26,7 @@
 #   --nj N                      processes at a time (default: one a processor)
 #   --data DIR, --exp DIR       where data dirs and results go (default: beside this script)
 #   --subset N                  about N prompts a language, to try things out
-#   --num-clusters K, --max-frames N   of the codebook; see entcomp learn-kmeans
+#   --num-clusters K, --whiten W, --max-frames N   of the codebook; see entcomp learn-kmeans
 #   --lm-config FILE            see conf/lm/
 #   --lm-units raw|dedup        does the LM see repeated units?
 #   --lm-steps N                training steps, instead of the config's
@@ -49,6 +49,7 @@ data=$here/data
 exp=$here/exp
 subset=0
 num_clusters=500
+whiten=0.0
 max_frames=128000
 lm_config=$here/conf/lm/small.yaml
 lm_units=raw
@@ -95,7 +96,7 @@ stage_1() {
 
 stage_2() {
   run "${cpu_cmd[@]}" entcomp learn-kmeans --sets 'train_*' --num-clusters "$num_clusters" \
-    --max-frames "$max_frames" --nj "$nj" "$data" "$exp"
+    --whiten "$whiten" --max-frames "$max_frames" --nj "$nj" "$data" "$exp"
 }
 
 stage_3() {

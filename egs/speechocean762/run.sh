@@ -26,7 +26,7 @@
 # Options:
 #   --stage N, --stop-stage N
 #   --data DIR, --exp DIR
-#   --num-clusters K, --max-frames N   of the codebook; see entcomp learn-kmeans
+#   --num-clusters K, --whiten W, --max-frames N   of the codebook; see entcomp learn-kmeans
 #   --pretrained DIR            where stage 8 puts the model
 #   --lm-config FILE, --lm-units raw|dedup, --lm-steps N
 #   --rates "HZ ..."
@@ -48,6 +48,7 @@ stop_stage=12
 data=$here/data
 exp=$here/exp
 num_clusters=500
+whiten=0.0
 max_frames=128000
 pretrained=$here/../../entcomp/pretrained
 lm_config=$here/conf/lm/pretrained.yaml
@@ -90,7 +91,7 @@ stage_1() {
 
 stage_2() {
   run "${cpu_cmd[@]}" entcomp learn-kmeans --sets 'train*' --num-clusters "$num_clusters" \
-    --max-frames "$max_frames" "$data" "$exp"
+    --whiten "$whiten" --max-frames "$max_frames" "$data" "$exp"
 }
 
 stage_3() { run "${cpu_cmd[@]}" entcomp dump-units "$data" "$exp"; }

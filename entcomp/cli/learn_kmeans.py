@@ -33,6 +33,10 @@ def learn_kmeans(
     ] = None,
     checkpoint: Checkpoint = None,
     num_clusters: Annotated[int, typer.Option(min=1, help="K, the number of units.")] = 500,
+    whiten: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Make variances alike first: 0 not at all, 1 wholly."),
+    ] = 0.0,
     max_frames: Annotated[int, typer.Option(min=1, help="Frames drawn to learn from.")] = 128_000,
     seed: Seed = 0,
     skip_bad: SkipBad = False,
@@ -48,7 +52,7 @@ def learn_kmeans(
 
     experiment = Experiment(exp)
     chosen = find_sets(data, sets)
-    learning = Learning(num_clusters, max_frames, seed, skip_bad)
+    learning = Learning(num_clusters, max_frames, seed, skip_bad, whiten)
     model = load_extractor(extractor, layer, checkpoint, device)
     outputs = learn_kmeans(chosen, experiment, model, learning, num_jobs, allow_pipes)
     if outputs is None:

@@ -7,22 +7,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
 from entcomp.progress import track
 
 ITERATIONS = 25
+LEAST_VARIANCE = 1e-6  # of the largest; whitening would blow up what hardly varies
 BLOCK = 4096  # frames whose distances to all centroids are held at once
 
 
 @dataclass(frozen=True)
 class Codebook:
-    """``centroids`` is float32 (K, dim); unit ``k`` is the number of a row."""
+    """``centroids`` is float32 (K, dim); unit ``k`` is the number of a row.
+
+    Features and centroids are compared after multiplication by ``whitening``, float32 (dim, dim),
+    if there is one: see `whitening_matrix`.
+    """
 
     centroids: np.ndarray
+    whitening: np.ndarray | None = None
 
     def assign(self, features: np.ndarray) -> np.ndarray:
         """Nearest centroid of each frame: float32 (frames, dim) to int32 (frames,).
@@ -49,30 +57,41 @@ class Codebook:
 
     def inertia(self, features: np.ndarray, units: np.ndarray) -> float:
         """Sum of the squared distances of frames (frames, dim) to the centroids of their units."""
-        return sum(
-            float(np.square(features[block] - self.centroids[units[block]], dtype=np.float64).sum())
-            for block in _blocks(len(features))
-        )
+        total = 0.0
+        for block in _blocks(len(features)):
+            apart = self._whitened(features[block] - self.centroids[units[block]])
+            total += float(np.square(apart).sum())
+        return total
 
     @cached_property
     def _transposed(self) -> np.ndarray:
-        return np.ascontiguousarray(self.centroids.T, np.float64)
+        """(dim, K): what to multiply features by, so that they need no whitening themselves."""
+        return np.ascontiguousarray(self._whitened(self._whitened(self.centroids)).T)
 
     @cached_property
     def _squares(self) -> np.ndarray:
-        return np.square(self.centroids, dtype=np.float64).sum(axis=1)
+        return np.square(self._whitened(self.centroids)).sum(axis=1)
+
+    def _whitened(self, vectors: np.ndarray) -> np.ndarray:
+        """float64 (n, dim)"""
+        exact = vectors.astype(np.float64)
+        return exact if self.whitening is None else exact @ self.whitening.astype(np.float64)
 
     def write(self, path: Path) -> None:
-        """Write ``path`` (.npz with ``centroids``); equal codebooks are equal bytes."""
+        """Write ``path``, .npz with the fields that are there; equal codebooks are equal bytes."""
+        arrays: dict[str, Any] = {"centroids": self.centroids}
+        if self.whitening is not None:
+            arrays["whitening"] = self.whitening
         with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-            np.savez(stream, centroids=self.centroids)
+            np.savez(stream, **arrays)
 
     @classmethod
     def read(cls, path: Path) -> Codebook:
         """Raises EntcompError if the file is not there or holds no codebook."""
         try:
             with np.load(path) as stored:
-                return cls(stored["centroids"].astype(np.float32))
+                whitening = stored.get("whitening")
+                return cls(stored["centroids"].astype(np.float32), whitening)
         except FileNotFoundError:
             raise EntcompError(f"{path}: no such file; run learn-kmeans first") from None
         except (KeyError, ValueError, EOFError, zipfile.BadZipFile):
@@ -84,19 +103,53 @@ def _blocks(frames: int) -> Iterator[slice]:
         yield slice(first, min(first + BLOCK, frames))
 
 
-def learn_codebook(frames: np.ndarray, num_clusters: int, seed: int) -> Codebook:
+def whitening_matrix(frames: np.ndarray, degree: float) -> np.ndarray:
+    """Makes the variances of features (frames, dim) alike: float32 (dim, dim), symmetric.
+
+    Variances along the principal axes, s, become s ** (1 - degree): 1 whitens wholly, so that
+    distances are Mahalanobis', and 0 changes nothing. Raises EntcompError for frames all alike.
+    """
+    if (frames == frames[0]).all():
+        raise EntcompError(
+            f"{len(frames)} frames that are all alike cannot be whitened; give other recordings, "
+            f"or no --whiten"
+        )
+    covariance = np.atleast_2d(np.cov(frames, rowvar=False, dtype=np.float64))
+    variances, axes = np.linalg.eigh(covariance)
+    variances = variances.clip(LEAST_VARIANCE * variances.max())
+    return ((axes * variances ** (-degree / 2)) @ axes.T).astype(np.float32)
+
+
+def learn_codebook(
+    frames: np.ndarray, num_clusters: int, seed: int, whiten: float = 0.0
+) -> Codebook:
     """Lloyd's k-means from a k-means++ start on float32 (frames, dim), by faiss.
 
-    The same bytes for the same frames and seed, whatever the number of threads. Raises
-    EntcompError for fewer frames than clusters.
+    ``whiten`` is the degree of `whitening_matrix` that the frames are compared with. The same bytes
+    for the same frames and seed, whatever the number of threads. Raises EntcompError for fewer
+    frames than clusters.
     """
-    import faiss
-
     if len(frames) < num_clusters:
         raise EntcompError(
             f"{len(frames)} frames for {num_clusters} clusters; "
             f"give more recordings or a smaller --num-clusters"
         )
+    if not whiten:
+        return Codebook(_kmeans(frames, num_clusters, seed))
+    # One thread, as what LAPACK and BLAS round depends on their number.
+    with threadpool_limits(1, "blas"):
+        whitening = whitening_matrix(frames, whiten)
+        frames = frames @ whitening
+    centroids = _kmeans(frames, num_clusters, seed)
+    with threadpool_limits(1, "blas"):
+        centroids = np.linalg.solve(whitening.astype(np.float64), centroids.T).T
+    return Codebook(np.ascontiguousarray(centroids, np.float32), whitening)
+
+
+def _kmeans(frames: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
+    """Centroids, float32 (num_clusters, dim)."""
+    import faiss
+
     centroids = None
     # One iteration a call, so that there is something to show; faiss goes on where it stopped.
     for _ in track(range(ITERATIONS), "k-means"):
@@ -111,4 +164,4 @@ def learn_codebook(frames: np.ndarray, num_clusters: int, seed: int) -> Codebook
         )
         kmeans.train(frames, init_centroids=centroids)
         centroids = kmeans.centroids
-    return Codebook(np.asarray(centroids, np.float32))
+    return np.asarray(centroids, np.float32)

@@ -26,6 +26,7 @@ class Learning:
     max_frames: int
     seed: int
     skip_bad: bool
+    whiten: float = 0.0
 
 
 def learn_kmeans(
@@ -54,7 +55,7 @@ def learn_kmeans(
     if not sample.seen:
         raise EntcompError(f"{sets[0].path}: no utterance to learn from")
     frames = sample.frames()
-    codebook = learn_codebook(frames, learning.num_clusters, learning.seed)
+    codebook = learn_codebook(frames, learning.num_clusters, learning.seed, learning.whiten)
     codebook.write(exp.codebook)
     _units_info(extractor, codebook, exp).write(exp.units_json)
     skipped.write(exp.codebook.with_name("skipped.txt"))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from entcomp.errors import EntcompError
-from entcomp.units.codebook import BLOCK, Codebook, learn_codebook
+from entcomp.units.codebook import BLOCK, Codebook, learn_codebook, whitening_matrix
 
 CORNERS = np.array([[0, 0], [10, 0], [0, 10]], np.float32)
 
@@ -92,6 +93,68 @@ def test_same_seed_same_bytes(tmp_path):
     )
 
 
+def uneven() -> np.ndarray:
+    """Two blobs that differ in the second dimension; the first is loud, and says nothing."""
+    generator = np.random.default_rng(0)
+    frames = generator.standard_normal((400, 2)) * [100, 0.1]
+    frames[:, 1] += np.repeat([-1, 1], 200)
+    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
+    return (frames @ turn).astype(np.float32)
+
+
+@pytest.mark.parametrize("degree", [0.25, 0.5, 1.0])
+def test_whitening_makes_variances_alike(degree):
+    frames = np.random.default_rng(0).standard_normal((500, 3)) * [1, 10, 100]
+    variances = np.linalg.eigvalsh(np.cov(frames.T))
+    matrix = whitening_matrix(frames, degree)
+    np.testing.assert_allclose(matrix, matrix.T)
+    whitened = np.linalg.eigvalsh(np.cov((frames @ matrix).T))
+    np.testing.assert_allclose(whitened, variances ** (1 - degree), rtol=1e-3)
+
+
+def test_whitening_leaves_what_never_varies():
+    frames = np.pad(uneven(), ((0, 0), (0, 1)), constant_values=3)
+    codebook = learn_codebook(frames, 2, seed=0, whiten=1.0)
+    np.testing.assert_allclose(codebook.centroids[:, 2], 3, rtol=1e-3)
+    assert np.isfinite(codebook.inertia(frames, codebook.assign(frames)))
+
+
+@pytest.mark.parametrize("frames", [1, 50])
+def test_frames_all_alike_were_whitened_to_nan(frames):
+    with pytest.raises(EntcompError, match=f"{frames} frames that are all alike cannot be"):
+        learn_codebook(np.full((frames, 3), 0.1, np.float32), 1, seed=0, whiten=0.5)
+
+
+def test_whitened_clusters_are_not_those_of_the_loudest_dimension():
+    apart = {}
+    for degree in (0.0, 1.0):
+        found = (learn_codebook(uneven(), 2, seed, degree).assign(uneven()) for seed in range(5))
+        apart[degree] = max(abs(units[:200].mean() - units[200:].mean()) for units in found)
+    assert apart[0.0] < 0.2
+    assert apart[1.0] == 1
+
+
+def test_whitened_units_are_the_nearest_after_whitening():
+    generator = np.random.default_rng(0)
+    frames = (generator.standard_normal((500, 5)) * [1, 3, 10, 30, 100]).astype(np.float32)
+    codebook = learn_codebook(frames, 20, seed=0, whiten=0.5)
+    assert codebook.whitening is not None
+    whitened, centroids = (one @ codebook.whitening for one in (frames, codebook.centroids))
+    distances = np.linalg.norm(whitened[:, None] - centroids, axis=2)
+    units = codebook.assign(frames)
+    np.testing.assert_array_equal(units, distances.argmin(axis=1))
+    inertia = np.square(distances.min(axis=1)).sum()
+    assert codebook.inertia(frames, units) == pytest.approx(inertia, rel=1e-4)
+
+
+def test_whitening_is_kept(tmp_path):
+    codebook = learn_codebook(uneven(), 4, seed=0, whiten=0.5)
+    codebook.write(tmp_path / "kmeans.npz")
+    again = Codebook.read(tmp_path / "kmeans.npz")
+    np.testing.assert_array_equal(again.whitening, codebook.whitening)
+    np.testing.assert_array_equal(again.assign(uneven()), codebook.assign(uneven()))
+
+
 @pytest.mark.parametrize("threads", [2, 5])
 def test_same_bytes_for_any_number_of_threads(threads):
     import faiss
@@ -103,6 +166,18 @@ def test_same_bytes_for_any_number_of_threads(threads):
         faiss.omp_set_num_threads(number)
         found.append(learn_codebook(frames, 50, seed=0).centroids.tobytes())
     faiss.omp_set_num_threads(before)
+    assert found[0] == found[1]
+
+
+def test_whitened_bytes_depended_on_the_threads_of_blas():
+    generator = np.random.default_rng(0)
+    frames = generator.standard_normal((3000, 384)) * np.linspace(1, 30, 384)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, "blas"):
+            codebook = learn_codebook(frames.astype(np.float32), 20, seed=0, whiten=0.5)
+        assert codebook.whitening is not None
+        found.append(codebook.centroids.tobytes() + codebook.whitening.tobytes())
     assert found[0] == found[1]
 
 
