@@ -124,6 +124,16 @@ def test_the_utterance_and_segmentation_asked_for(fake: Fake, tmp_path: Path) ->
     assert (tmp_path / "r" / "index.html").exists()
 
 
+def test_a_transcript_ran_into_the_caption_behind_it(fake: Fake) -> None:
+    text = fake.data / "test" / "text"
+    last = sorted(fake.units["test"])[-1]
+    text.write_text("".join(f"{utt_id} no full stop\n" for utt_id in sorted(fake.units["test"])))
+    options = ["--utterance", last, "--segments", "rate7_peak"]
+    assert f"<figcaption>{last}, “no full stop”: groups of rate7_peak, " in report(fake, *options)
+    text.unlink()
+    assert f"<figcaption>{last}: groups of rate7_peak, " in report(fake, *options)
+
+
 def test_global_near_15_hz_unless_asked(html: str) -> None:
     assert ": groups of rate15_global, " in html
 
