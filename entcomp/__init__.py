@@ -7,7 +7,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from entcomp.tokenizer import StreamingTokenizer, Tokenized, Tokenizer
+    from entcomp.pipelines.tokenizer import StreamingTokenizer, Tokenized, Tokenizer
 
 __version__ = "0.1.0"
 __all__ = ["StreamingTokenizer", "Tokenized", "Tokenizer", "__version__"]
@@ -16,7 +16,7 @@ __all__ = ["StreamingTokenizer", "Tokenized", "Tokenizer", "__version__"]
 def __getattr__(name: str) -> Any:
     """Import the tokenizer, and torch with it, when it is first asked for."""
     if name in __all__:
-        from entcomp import tokenizer
+        from entcomp.pipelines import tokenizer
 
         return getattr(tokenizer, name)
     raise AttributeError(f"module 'entcomp' has no attribute {name!r}")

@@ -1,10 +1,6 @@
-"""Errors that a user can mend, and the list of utterances that a stage had to leave out."""
+"""Errors that a user can fix."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 
 class EntcompError(Exception):
@@ -13,50 +9,3 @@ class EntcompError(Exception):
     The message is one line that names the file, the utterance where there is one, and the remedy.
     The command line prints it and exits with 1; ``--debug`` shows the traceback as well.
     """
-
-
-class SkippedUtterances:
-    """Collects bad utterances under ``--skip-bad``; without it the first one ends the stage.
-
-    >>> skipped = SkippedUtterances(skip_bad=False)
-    >>> with skipped.guard("utt1"):
-    ...     raise EntcompError("a.wav: no samples")
-    Traceback (most recent call last):
-    entcomp.errors.EntcompError: a.wav: no samples (utterance utt1); mend it or pass --skip-bad
-    """
-
-    def __init__(self, skip_bad: bool) -> None:
-        self.skip_bad = skip_bad
-        self.reasons: dict[str, str] = {}
-
-    def add(self, utt_id: str, reason: str) -> None:
-        """Note a bad utterance; raises EntcompError unless ``--skip-bad`` was given."""
-        if not self.skip_bad:
-            raise EntcompError(f"{reason} (utterance {utt_id}); mend it or pass --skip-bad")
-        self.reasons[utt_id] = reason
-
-    @contextmanager
-    def guard(self, utt_id: str) -> Iterator[None]:
-        """Turn an EntcompError inside the block into a bad utterance."""
-        try:
-            yield
-        except EntcompError as error:
-            if not self.skip_bad:
-                raise EntcompError(
-                    f"{error} (utterance {utt_id}); mend it or pass --skip-bad"
-                ) from error
-            self.reasons[utt_id] = str(error)
-
-    def __len__(self) -> int:
-        return len(self.reasons)
-
-    def write(self, path: Path) -> None:
-        """Write ``utt_id reason`` lines, sorted; no file where nothing was skipped."""
-        from entcomp.files import atomic_path
-
-        if not self.reasons:
-            path.unlink(missing_ok=True)
-            return
-        with atomic_path(path) as temporary:
-            lines = (f"{utt_id} {reason}\n" for utt_id, reason in sorted(self.reasons.items()))
-            temporary.write_text("".join(lines), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Whole files or none: atomic writes, content hashes, and the mark that a stage is whole."""
+"""Complete files or none: atomic writes, content hashes, JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -91,42 +90,3 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     with atomic_path(path) as temporary:
         text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
         temporary.write_text(text + "\n", encoding="utf-8")
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One output folder of a stage, with all that its bytes depend on.
-
-    ``stage.json`` is written last. It holds ``inputs`` (hashes and options) and ``outputs``
-    (counts and hashes), so that a rerun knows what is whole, and a later stage what it reads.
-    Where several stages or shards share a folder, ``name`` tells their marks apart.
-    """
-
-    folder: Path
-    inputs: dict[str, Any]
-    name: str = "stage"
-
-    @property
-    def mark(self) -> Path:
-        return self.folder / f"{self.name}.json"
-
-    def is_whole(self) -> bool:
-        """True if the folder was finished from the same inputs."""
-        as_stored = json.loads(json.dumps(self.inputs))
-        return self.mark.exists() and read_json(self.mark).get("inputs") == as_stored
-
-    def start(self) -> None:
-        """Make the folder and withdraw an older mark, whose files are about to be replaced."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.mark.unlink(missing_ok=True)
-
-    def finish(self, outputs: dict[str, Any]) -> None:
-        """Mark the folder as whole."""
-        write_json(self.mark, {"inputs": self.inputs, "outputs": outputs})
-
-
-def read_stage(folder: Path, name: str = "stage") -> dict[str, dict[str, Any]]:
-    """``inputs`` and ``outputs`` of a finished stage; both empty for somebody else's files."""
-    path = folder / f"{name}.json"
-    stored = read_json(path) if path.exists() else {}
-    return {"inputs": stored.get("inputs", {}), "outputs": stored.get("outputs", {})}

@@ -14,8 +14,8 @@ import pytest
 import soundfile
 from fake_experiment import Fake, make_fake
 
-from entcomp.alignment.textgrid import Interval, TextGrid, write_textgrid
 from entcomp.cli import app
+from entcomp.formats.textgrid import Interval, TextGrid, write_textgrid
 
 Spans = list[tuple[float, float, str]]
 

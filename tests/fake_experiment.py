@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.experiment import Direction, Experiment, UnitsInfo, entropy_name
-from entcomp.files import Stage, read_stage, write_json
+from entcomp.artifacts.experiment import Direction, Experiment, UnitsInfo, entropy_name
+from entcomp.artifacts.stage import Stage, read_stage
+from entcomp.files import write_json
 from entcomp.kaldi.ark import ArkWriter
 
 K = 500

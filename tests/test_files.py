@@ -7,17 +7,10 @@ import threading
 
 import pytest
 
-from entcomp.errors import EntcompError, SkippedUtterances
-from entcomp.files import (
-    Stage,
-    atomic_path,
-    locked,
-    read_json,
-    read_stage,
-    sha256_file,
-    sha256_of,
-    write_json,
-)
+from entcomp.artifacts.stage import Stage, read_stage
+from entcomp.errors import EntcompError
+from entcomp.files import atomic_path, locked, read_json, sha256_file, sha256_of, write_json
+from entcomp.skipped import SkippedUtterances
 
 
 def test_the_final_name_appears_only_when_whole(tmp_path):
@@ -102,15 +95,15 @@ def test_refuses_json(tmp_path, content, message):
 
 def test_a_stage_is_whole_only_for_the_same_inputs(tmp_path):
     stage = Stage(tmp_path / "out", {"seed": 1, "pair": (1, 2)})
-    assert not stage.is_whole()
+    assert not stage.is_complete()
     stage.start()
-    assert not stage.is_whole()
+    assert not stage.is_complete()
     stage.finish({"utterances": 3})
-    assert stage.is_whole()
-    assert not Stage(tmp_path / "out", {"seed": 2, "pair": (1, 2)}).is_whole()
+    assert stage.is_complete()
+    assert not Stage(tmp_path / "out", {"seed": 2, "pair": (1, 2)}).is_complete()
     assert read_stage(tmp_path / "out")["outputs"] == {"utterances": 3}
     stage.start()
-    assert not stage.is_whole()
+    assert not stage.is_complete()
     assert read_stage(tmp_path / "out") == {"inputs": {}, "outputs": {}}
 
 

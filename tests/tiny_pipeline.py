@@ -10,11 +10,11 @@ import numpy as np
 import soundfile
 import torch
 
+from entcomp.artifacts.experiment import Direction, Experiment
+from entcomp.artifacts.shard import Shard
 from entcomp.config import save_config
-from entcomp.experiment import Direction, Experiment
 from entcomp.files import sha256_file, write_json
 from entcomp.kaldi.datadir import find_sets
-from entcomp.kaldi.shard import Shard
 from entcomp.lm.calibrate import calibrate
 from entcomp.lm.checkpoint import LMInfo, load_lm
 from entcomp.lm.config import LMConfig, LmUnits

@@ -45,7 +45,7 @@ step() {
   done
   wait "$pid" || {
     tail -n 20 "$log" >&2
-    die "$title: failed; its output is in $log. Mend that and run again"
+    die "$title: failed; its output is in $log. Fix that and run again"
   }
   trap - INT TERM
   [[ ! -t 1 ]] || printf '\r'

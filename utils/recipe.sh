@@ -26,5 +26,5 @@ job_list() {
   threads=$(($(nproc) / (jobs < nj ? jobs : nj)))
   utils/run.py --max-jobs-run "$nj" --num-threads "$((threads > 0 ? threads : 1))" \
     "JOB=1:$jobs" "$exp/log/$1.JOB.log" sed -n JOBp "$list" \| bash -euo pipefail
-  grep -h -e 'groups a second$' -e ' utterances to ' -e ': whole, skipped$' "$exp/log/$1".*.log
+  grep -h -e 'groups a second$' -e ' utterances to ' -e ': complete, skipped$' "$exp/log/$1".*.log
 }

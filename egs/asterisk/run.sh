@@ -4,7 +4,7 @@
 #
 #   egs/asterisk/run.sh [options]
 #
-# Stages (what is whole is skipped, so a second call goes on where the first one stopped):
+# Stages (what is complete is skipped, so a second call goes on where the first one stopped):
 #   0  set-up and download    Python, Moonshine, the prompts           tools/, downloads/
 #   1  data dirs              train, dev, test of every language       DATA/<set>
 #   2  learn-kmeans           the codebook                             EXP/units/kmeans.npz

@@ -5,7 +5,7 @@
 #   egs/mls_en/run.sh [options]                     # see db.sh for where the corpora lie
 #   CMD_BACKEND=slurm egs/mls_en/run.sh [options]   # see conf/slurm.conf
 #
-# Stages (what is whole is skipped, so a second call goes on where the first one stopped):
+# Stages (what is complete is skipped, so a second call goes on where the first one stopped):
 #   1  data dirs, alignments  DATA/{train_mls,dev_clean,test_clean,...}, EXP/align
 #   2  learn-kmeans           the codebook                             EXP/units/kmeans.npz
 #   3  dump-units             recordings to units, in shards           EXP/units/<set>

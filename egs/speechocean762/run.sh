@@ -8,7 +8,7 @@
 # --prompts are the data dirs of egs/asterisk (its stages 0 and 1), read by professionals: with them
 # the models have heard five languages, and clean speech beside learners'.
 #
-# Stages (what is whole is skipped):
+# Stages (what is complete is skipped):
 #   1  data dirs       100 speakers to train on, 10 for dev, 15 for the test; sentences of its adults
 #                      for VC; the prompts' own sets
 #   2  learn-kmeans    the codebook of Moonshine's third layer

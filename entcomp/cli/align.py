@@ -11,7 +11,7 @@ import typer
 from entcomp.cli.options import AllowPipes, Data, Exp, NumJobs, Sets, ShardOption, SkipBad
 
 if TYPE_CHECKING:
-    from entcomp.alignment.align_set import Align
+    from entcomp.evaluation.alignment.align_set import Align
 
 
 class Aligner(str, Enum):
@@ -40,10 +40,10 @@ def align(
 
     What cannot be aligned is counted and listed in unaligned.txt beside them.
     """
-    from entcomp.alignment.align_set import align_set
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
+    from entcomp.artifacts.shard import Shard
+    from entcomp.evaluation.alignment.align_set import align_set
     from entcomp.kaldi.datadir import find_sets
-    from entcomp.kaldi.shard import Shard
 
     part = Shard.parse(shard)
     run, settings = _choose(aligner, num_jobs, mfa_dictionary, mfa_acoustic)
@@ -61,7 +61,7 @@ def _choose(
     from functools import partial
     from importlib.metadata import version
 
-    from entcomp.alignment import mfa, pocketsphinx_aligner
+    from entcomp.evaluation.alignment import mfa, pocketsphinx_aligner
 
     if aligner is Aligner.auto:
         aligner = Aligner.mfa if shutil.which("mfa") else Aligner.pocketsphinx
@@ -74,7 +74,7 @@ def _choose(
 
 def _describe(counts: dict[str, int] | None, folder: str, part: Any) -> str:
     if counts is None:
-        return "whole, skipped"
+        return "complete, skipped"
     line = f"{counts['aligned']} utterances aligned"
     if counts["unaligned"]:
         line += f", {counts['unaligned']} not: see {folder}/unaligned{part.suffix}.txt"

@@ -13,9 +13,9 @@ from entcomp.cli.options import Data, Exp, Seed, Sets
 if TYPE_CHECKING:
     import numpy as np
 
-    from entcomp.alignment.evaluate import Chance
-    from entcomp.alignment.references import References
-    from entcomp.experiment import Experiment, UnitsInfo
+    from entcomp.artifacts.experiment import Experiment, UnitsInfo
+    from entcomp.evaluation.boundaries.evaluate import Chance
+    from entcomp.evaluation.boundaries.references import References
 
     Groups = Iterator[tuple[str, np.ndarray]]
 
@@ -50,11 +50,11 @@ def align_eval(
 
     Writes OUTPUT/TAG/SET.json and, of all tags, OUTPUT/SET.md.
     """
-    from entcomp.alignment.boundaries import to_ticks
-    from entcomp.alignment.evaluate import Matching, evaluate
-    from entcomp.alignment.references import References
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.errors import EntcompError
-    from entcomp.experiment import Experiment
+    from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
+    from entcomp.evaluation.boundaries.references import References
+    from entcomp.evaluation.boundaries.ticks import to_ticks
     from entcomp.kaldi.datadir import find_sets
 
     experiment = Experiment(exp)
@@ -118,8 +118,8 @@ def _check_tags(experiment: Experiment, info: UnitsInfo, wanted: str) -> list[st
 
     Raises EntcompError for one that does not exist or is of another codebook.
     """
+    from entcomp.artifacts.experiment import check_same
     from entcomp.errors import EntcompError
-    from entcomp.experiment import check_same
     from entcomp.files import read_json
 
     there = sorted(path.name for path in experiment.path.glob("segments/*") if path.is_dir())

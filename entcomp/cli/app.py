@@ -95,7 +95,7 @@ def main() -> None:
     except OSError as error:
         if error.errno not in USERS:
             raise
-        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
+        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "fix that"
         _fail(f"{error.filename or 'output'}: {error.strerror}; {remedy} and run again", debug)
 
 

@@ -16,13 +16,13 @@ from entcomp.cli.options import AllowPipes, Checkpoint, Data, Exp
 if TYPE_CHECKING:
     import numpy as np
 
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.kaldi.datadir import DataDir, Utterance
     from entcomp.lm.score import Scorer
+    from entcomp.pipelines.tokenizer import Tokenizer
     from entcomp.segmentation.rule import Rule
     from entcomp.tasks.text.search import TextSearch
     from entcomp.tasks.text.train import TrainedTextModel
-    from entcomp.tokenizer import Tokenizer
 
 
 def bench_latency(
@@ -55,10 +55,10 @@ def bench_latency(
     turns, so that what else the machine does slows all of them.
     Writes EXP/latency.json and EXP/latency.md: median and 95th percentile in milliseconds.
     """
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
+    from entcomp.audio.read import read_utterance
     from entcomp.files import atomic_path, write_json
     from entcomp.kaldi.datadir import find_sets
-    from entcomp.kaldi.wav import read_utterance
 
     experiment, clock = Experiment(exp), _choose_clock(cpu_time)
     sample_rate = experiment.units_info().sample_rate
@@ -150,9 +150,9 @@ class _Path:
         """Raises EntcompError where a stage has not been run, or was run with another's files."""
         from entcomp.lm.checkpoint import load_lm
         from entcomp.lm.score import BATCH_TOKENS, Scorer
+        from entcomp.pipelines.tokenizer import Tokenizer
         from entcomp.tasks.text.search import TextSearch
         from entcomp.tasks.text.train import TrainedTextModel
-        from entcomp.tokenizer import Tokenizer
         from entcomp.training.evaluation import training_device
 
         trained = TrainedTextModel.load(experiment.path / model)
@@ -172,8 +172,8 @@ class _Path:
     def count_pieces(self, parts: list[DataDir], utterances: list[Utterance]) -> list[int]:
         """How many text pieces each reference has. Raises EntcompError if there is none."""
         from entcomp.errors import EntcompError
+        from entcomp.evaluation.text.normalizer import normalize
         from entcomp.kaldi.table import read_table
-        from entcomp.scoring.normalizer import normalize
 
         target, normalizer = self.trained.info.target, self.trained.config.vocabulary.normalizer
         texts: dict[str, str] = {}

@@ -10,7 +10,7 @@ import typer
 from entcomp.cli.options import AllowPipes, Checkpoint, Seed, Sets, SkipBad
 
 if TYPE_CHECKING:
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
 
 
 def convert(
@@ -62,10 +62,10 @@ def convert(
 
     Of DATA, utterances go to OUTPUT/<set>, a data dir with utt2ref (default: EXP/vc/TAG/convert).
     """
-    from entcomp.cli.conversion import Room, convert_file, convert_set
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.errors import EntcompError
-    from entcomp.experiment import Experiment
     from entcomp.kaldi.datadir import find_sets
+    from entcomp.pipelines.convert import Room, convert_file, convert_set
 
     experiment = Experiment(exp)
     folder = _model_folder(experiment, model)

@@ -10,7 +10,7 @@ import typer
 from entcomp.cli.options import Data, Exp
 
 if TYPE_CHECKING:
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.kaldi.datadir import DataDir
     from entcomp.tasks.text.config import DecodingConfig
     from entcomp.tasks.text.train import TrainedTextModel
@@ -39,7 +39,7 @@ def decode(
     Writes EXP/TASK/TAG/decode_<set>: text, hyp.trn, ref.trn and scores.json. Options that differ
     from training become part of the folder's name.
     """
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.kaldi.datadir import find_sets
     from entcomp.tasks.text.train import TrainedTextModel
 
@@ -68,8 +68,9 @@ def _decode_set(
     folder: Path,
 ) -> None:
     """Decode and score one set, unless that was done from the same inputs."""
-    from entcomp.encoder.streams import check_segments, stream_sha256
-    from entcomp.files import Stage, sha256_file
+    from entcomp.artifacts.stage import Stage
+    from entcomp.artifacts.streams import check_segments, stream_sha256
+    from entcomp.files import sha256_file
     from entcomp.kaldi.table import write_table
 
     check_segments(experiment, segments)
@@ -82,8 +83,8 @@ def _decode_set(
         "reference_sha256": sha256_file(reference) if reference.exists() else None,
     }
     stage = Stage(folder, inputs)
-    if stage.is_whole():
-        print(f"{folder}: whole, skipped")
+    if stage.is_complete():
+        print(f"{folder}: complete, skipped")
         return
     stage.start()
     hypotheses, rate = _transcribe(experiment, data_set.name, trained, segments, config)
@@ -101,8 +102,8 @@ def _transcribe(
     config: DecodingConfig,
 ) -> tuple[dict[str, str], float]:
     """Texts by utterance, and the groups a second of audio that they were made from."""
+    from entcomp.artifacts.streams import group_rate, read_streams
     from entcomp.encoder.packed import group_tokens
-    from entcomp.encoder.streams import group_rate, read_streams
     from entcomp.progress import track
     from entcomp.tasks.text.search import TextSearch
 
@@ -126,11 +127,11 @@ def _score(
     rate: float,
 ) -> bool:
     """Write scores.json and, for recognition, trn files; False if nothing has a reference."""
+    from entcomp.evaluation.text.normalizer import normalize
+    from entcomp.evaluation.text.recognition import write_trn
+    from entcomp.evaluation.text.scores import describe_scores, score_texts
     from entcomp.files import write_json
     from entcomp.kaldi.table import iter_table
-    from entcomp.scoring.normalizer import normalize
-    from entcomp.scoring.recognition import write_trn
-    from entcomp.scoring.scores import describe_scores, score_texts
 
     rows = iter_table(reference, empty_values=True)
     references = {utt_id: text for utt_id, text in rows if utt_id in hypotheses}

@@ -18,7 +18,7 @@ from entcomp.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from entcomp.experiment import UnitsInfo
+    from entcomp.artifacts.experiment import UnitsInfo
 
 
 def dump_units(
@@ -35,9 +35,9 @@ def dump_units(
     """Write the units of every recording: EXP/units/<set>/units.{ark,scp}."""
     import time
 
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
+    from entcomp.artifacts.shard import Shard
     from entcomp.kaldi.datadir import find_sets
-    from entcomp.kaldi.shard import Shard
     from entcomp.units.dump import Dumper, check_checkpoint, read_codebook
     from entcomp.units.extractor import load_extractor
 
@@ -57,7 +57,7 @@ def dump_units(
 
 def _describe(counts: dict[str, Any] | None, info: UnitsInfo, took: float) -> str:
     if counts is None:
-        return "whole, skipped"
+        return "complete, skipped"
     seconds = counts["samples"] / info.sample_rate
     rate = counts["runs"] / max(counts["frames"] * info.frame_shift, info.frame_shift)
     return (

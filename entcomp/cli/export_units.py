@@ -18,7 +18,7 @@ def export_units(
     sets: Sets = None,
 ) -> None:
     """Write units as other toolkits read them."""
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.kaldi.datadir import find_sets
     from entcomp.units import exchange
 

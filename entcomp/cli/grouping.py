@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from entcomp.pipelines.tokenizer import Tokenizer
     from entcomp.segmentation.request import Request
     from entcomp.segmentation.rule import Rule
-    from entcomp.tokenizer import Tokenizer
 
 RATE = 15.0  # Hz, where a command has a default
 

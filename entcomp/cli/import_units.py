@@ -32,7 +32,7 @@ def import_units(
     skip_bad: SkipBad = False,
 ) -> None:
     """Take units from elsewhere into an experiment, as the set that DATA names."""
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.units import exchange
 
     info = exchange.imported_info(
@@ -42,7 +42,7 @@ def import_units(
     counts = exchange.import_units(files, tsv or [], kind, data, Experiment(exp), info, skip_bad)
     name = data.resolve().name
     if counts is None:
-        print(f"{name}: whole, skipped")
+        print(f"{name}: complete, skipped")
     else:
         print(
             f"{name}: {counts['utterances']} utterances, {counts['frames']} units, "

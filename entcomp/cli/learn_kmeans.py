@@ -45,7 +45,7 @@ def learn_kmeans(
     num_jobs: NumJobs = os.cpu_count() or 1,
 ) -> None:
     """Learn the codebook of units from recordings: EXP/units/kmeans.npz and units.json."""
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.kaldi.datadir import find_sets
     from entcomp.units.extractor import load_extractor
     from entcomp.units.learn import Learning, learn_kmeans
@@ -56,7 +56,7 @@ def learn_kmeans(
     model = load_extractor(extractor, layer, checkpoint, device)
     outputs = learn_kmeans(chosen, experiment, model, learning, num_jobs, allow_pipes)
     if outputs is None:
-        print(f"{experiment.codebook}: whole, skipped")
+        print(f"{experiment.codebook}: complete, skipped")
         return
     per_frame = outputs["inertia"] / outputs["frames"]
     print(

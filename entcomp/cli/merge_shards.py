@@ -11,7 +11,7 @@ import typer
 from entcomp.cli.options import Data, Exp, Sets
 
 if TYPE_CHECKING:
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.kaldi.datadir import DataDir
 
 
@@ -37,9 +37,9 @@ def merge_shards(
     sets: Sets = None,
 ) -> None:
     """Join what N runs with --shard I/N wrote, as if one had, without touching archives."""
+    from entcomp.artifacts import shard
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.errors import EntcompError
-    from entcomp.experiment import Experiment
-    from entcomp.kaldi import shard
     from entcomp.kaldi.datadir import find_sets
 
     experiment = Experiment(exp)

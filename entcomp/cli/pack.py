@@ -32,9 +32,9 @@ def pack(
     Codebook, LMs, calibration, thresholds, models, configs, hashes, and a model card of what the
     stages have measured. The same EXP gives the same bytes.
     """
-    from entcomp import packing
+    from entcomp.artifacts import packing
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.errors import EntcompError
-    from entcomp.experiment import Experiment
     from entcomp.report.model_card import model_card
 
     experiment = Experiment(exp)

@@ -39,11 +39,11 @@ def plot(
     checkpoint: Checkpoint = None,
 ) -> None:
     """Draw the spectrogram, entropy and groups of a recording, with words where they are known."""
+    from entcomp.audio.read import read_wav
     from entcomp.errors import EntcompError
     from entcomp.files import atomic_path
-    from entcomp.kaldi.wav import read_wav
+    from entcomp.pipelines.tokenizer import Tokenizer
     from entcomp.report.figures import entropy_figure, png
-    from entcomp.tokenizer import Tokenizer
 
     output = output or Path(file.with_suffix(".png").name)
     check_output(output)
@@ -76,7 +76,7 @@ def plot(
 
 def _spans(path: Path, kind: str, start: float) -> list[Span]:
     """Words or phones with their times from ``start`` on; none where there is no such tier."""
-    from entcomp.alignment.textgrid import TIER_NAMES, read_textgrid
+    from entcomp.formats.textgrid import TIER_NAMES, read_textgrid
 
     if not path.exists():
         return []

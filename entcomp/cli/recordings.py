@@ -60,8 +60,8 @@ class Recordings:
 
         When the block ends, raises EntcompError if any recording has failed, naming it.
         """
-        from entcomp.kaldi.decode import audio_seconds
-        from entcomp.kaldi.wav import iter_wav
+        from entcomp.audio.decode import audio_seconds
+        from entcomp.audio.read import iter_wav
         from entcomp.progress import progress_bar
 
         total = sum(audio_seconds(path) for path in self.paths.values())

@@ -12,8 +12,8 @@ from entcomp.cli.options import AllowPipes, Data, Exp
 if TYPE_CHECKING:
     import numpy as np
 
-    from entcomp.alignment.references import References
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
+    from entcomp.evaluation.boundaries.references import References
     from entcomp.kaldi.datadir import DataDir, Utterance
     from entcomp.report.figures import Span
     from entcomp.report.sections import Example
@@ -49,7 +49,7 @@ def report(
     allow_pipes: AllowPipes = False,
 ) -> None:
     """Tables and figures as one page, EXP/report/index.html; PNGs and samples beside it."""
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.report.conversion import read_samples
     from entcomp.report.sections import Report, write_report
 
@@ -103,9 +103,9 @@ def _example(
 
     Raises EntcompError if the one asked for has no entropies, groups or recording.
     """
-    from entcomp.alignment.references import References
+    from entcomp.audio.read import read_utterance
+    from entcomp.evaluation.boundaries.references import References
     from entcomp.kaldi.table import read_table
-    from entcomp.kaldi.wav import read_utterance
     from entcomp.report.sections import Example
 
     entropy_scp = experiment.entropy(data_set.name) / "entropy.scp"

@@ -28,9 +28,9 @@ def score(
 ) -> None:
     """Score hypotheses against references; utterances without a reference do not count."""
     from entcomp.errors import EntcompError
+    from entcomp.evaluation.text.scores import describe_scores, score_texts
     from entcomp.files import write_json
     from entcomp.kaldi.table import read_table
-    from entcomp.scoring.scores import describe_scores, score_texts
 
     for option, value, known in (
         ("metric", metric, ("wer", "bleu")),

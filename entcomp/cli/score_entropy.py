@@ -12,7 +12,7 @@ from entcomp.cli.options import Data, Exp, Sets, ShardOption, SkipBad
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from entcomp.experiment import Direction, Experiment
+    from entcomp.artifacts.experiment import Direction, Experiment
     from entcomp.lm.checkpoint import LMInfo
     from entcomp.lm.score import Precision, Scorer
 
@@ -53,9 +53,9 @@ def score_entropy(
     """Write the entropy of every unit, EXP/entropy/<set>/entropy.{ark,scp}, and calibrate."""
     import time
 
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
+    from entcomp.artifacts.shard import Shard
     from entcomp.kaldi.datadir import find_sets
-    from entcomp.kaldi.shard import Shard
     from entcomp.lm.corpus import UnitSet
     from entcomp.lm.score import score_set
 
@@ -88,7 +88,7 @@ def _open_scorer(
 
 def _describe(counts: dict[str, Any] | None, took: float) -> str:
     if counts is None:
-        return "whole, skipped"
+        return "complete, skipped"
     return (
         f"{counts['utterances']} utterances, {counts['frames']} units, "
         f"{counts['frames'] / took:,.0f} units/s, {counts['skipped']} utterances skipped"
@@ -111,4 +111,4 @@ def _calibrate(
             return
     path = experiment.calibration(lm.direction)
     written = calibrate(experiment, names, lm)
-    print(f"{path}: {'on ' + ', '.join(names) if written else 'whole, skipped'}")
+    print(f"{path}: {'on ' + ', '.join(names) if written else 'complete, skipped'}")

@@ -10,8 +10,8 @@ import typer
 from entcomp.cli.options import AllowPipes, Checkpoint, Data, Exp, Sets
 
 if TYPE_CHECKING:
-    from entcomp.experiment import Experiment
-    from entcomp.scoring.conversion import Recogniser
+    from entcomp.artifacts.experiment import Experiment
+    from entcomp.evaluation.voices.judges import Recogniser
 
 
 def score_vc(
@@ -40,13 +40,13 @@ def score_vc(
 
     Writes EXP/vc/scores/<set>: table.md, scores.json, and each utterance's scores.
     """
-    from entcomp.cli.comparison import Comparison
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.errors import EntcompError
-    from entcomp.experiment import Experiment
+    from entcomp.evaluation.voices.judges import Judges
+    from entcomp.evaluation.voices.mos import mos_predictors
+    from entcomp.evaluation.voices.speaker import SpeakerEncoder
     from entcomp.kaldi.datadir import find_sets
-    from entcomp.scoring.conversion import Judges
-    from entcomp.scoring.mos import mos_predictors
-    from entcomp.scoring.speaker import SpeakerEncoder
+    from entcomp.pipelines.score_voices import Comparison
 
     experiment = Experiment(exp)
     recognisers = [_recogniser(experiment, one, moonshine, checkpoint) for one in asr]
@@ -71,9 +71,9 @@ def _recogniser(
     experiment: Experiment, name: str, moonshine: Path | None, checkpoint: Path | None
 ) -> Recogniser | None:
     """Moonshine, or a recogniser of units that was trained in EXP; None for ``none``."""
-    from entcomp.cli.units_recogniser import UnitsRecogniser
     from entcomp.errors import EntcompError
-    from entcomp.scoring.moonshine_asr import MoonshineAsr
+    from entcomp.evaluation.voices.moonshine_asr import MoonshineAsr
+    from entcomp.pipelines.recognizer import UnitsRecogniser
     from entcomp.units.moonshine import find_encoder
 
     if name == "none":

@@ -30,9 +30,9 @@ def segment(
 
     Reads EXP/entropy (the baselines: EXP/units), writes EXP/segments/TAG.
     """
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
+    from entcomp.artifacts.shard import Shard
     from entcomp.kaldi.datadir import find_sets
-    from entcomp.kaldi.shard import Shard
     from entcomp.segmentation.stage import segment_sets
 
     request = grouping.request()

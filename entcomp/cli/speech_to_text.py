@@ -21,9 +21,9 @@ from entcomp.errors import EntcompError
 
 if TYPE_CHECKING:
     from entcomp.cli.recordings import Reader
-    from entcomp.cli.units_recogniser import UnitsRecogniser
+    from entcomp.pipelines.recognizer import UnitsRecogniser
+    from entcomp.pipelines.tokenizer import Tokenized, Tokenizer
     from entcomp.segmentation.rule import Rule
-    from entcomp.tokenizer import Tokenized, Tokenizer
     from entcomp.units.stream import Recording
 
 TOGETHER = 32  # pieces, at most, that wait for each other
@@ -76,8 +76,8 @@ def write_texts(files: list[Path], kind: str, options: TextOptions, grouping: Gr
 
 def _open_recogniser(kind: str, options: TextOptions, grouping: Grouping) -> UnitsRecogniser:
     """Raises EntcompError for a model of the other task, or where it is not said which."""
-    from entcomp.cli.units_recogniser import UnitsRecogniser
-    from entcomp.packing import open_model, trained_tasks
+    from entcomp.artifacts.packing import open_model, trained_tasks
+    from entcomp.pipelines.recognizer import UnitsRecogniser
 
     def choose(tokenizer: Tokenizer) -> Rule:
         return grouping.rule(tokenizer, options.segments)
@@ -100,7 +100,7 @@ def _pieces(
     recordings: Recordings, read: Reader, sample_rate: int, longest: float
 ) -> Iterator[Recording]:
     """Pieces of all recordings, in order; a broken one ends where it breaks."""
-    from entcomp.kaldi.silence import split_at_silences
+    from entcomp.audio.silence import split_at_silences
     from entcomp.units.stream import Recording
 
     for utt_id, path in recordings.paths.items():

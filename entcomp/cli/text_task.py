@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from entcomp.cli.options import given
-from entcomp.cli.random_rates import draw_groups, random_streams, rate_rules
+from entcomp.pipelines.random_rates import draw_groups, random_streams, rate_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import numpy as np
 
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.encoder.local import LocalEncoderConfig
-    from entcomp.errors import SkippedUtterances
-    from entcomp.experiment import Experiment
     from entcomp.kaldi.datadir import DataDir
     from entcomp.segmentation.rule import Rule
+    from entcomp.skipped import SkippedUtterances
     from entcomp.tasks.text.config import TextTaskConfig
     from entcomp.tasks.text.corpus import Stream
 
@@ -102,8 +102,8 @@ class TrainingOptions:
 
     def model_config(self) -> TextTaskConfig:
         """The YAML file, and over it what the command line says."""
+        from entcomp.artifacts.streams import PLAIN_STREAMS
         from entcomp.config import load_config, make_config
-        from entcomp.encoder.streams import PLAIN_STREAMS
         from entcomp.tasks.text.config import TextTaskConfig, default_config
 
         default = default_config(self.task)
@@ -125,9 +125,10 @@ class TrainingOptions:
 
 def train(data: Path, exp: Path, options: TrainingOptions) -> None:
     """Train, the corpora lying on disk, and print what came of it."""
-    from entcomp.errors import EntcompError, SkippedUtterances
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
+    from entcomp.errors import EntcompError
     from entcomp.kaldi.datadir import find_sets
+    from entcomp.skipped import SkippedUtterances
     from entcomp.tasks.text.corpus import Corpus
     from entcomp.tasks.text.train import TaskInfo, train_text_model
     from entcomp.training.ranks import is_first_rank, meet
@@ -187,8 +188,8 @@ def _read(
     skipped: SkippedUtterances,
 ) -> Iterator[tuple[Stream, str]]:
     """Streams and texts of the sets; prints how many."""
-    from entcomp.encoder.streams import read_streams
-    from entcomp.scoring.normalizer import normalize
+    from entcomp.artifacts.streams import read_streams
+    from entcomp.evaluation.text.normalizer import normalize
     from entcomp.tasks.text.corpus import Stream, pair, read_texts
 
     def clean(text: str) -> str:

@@ -18,8 +18,8 @@ from entcomp.cli.recordings import check_output
 if TYPE_CHECKING:
     import numpy as np
 
-    from entcomp.alignment.textgrid import Interval
-    from entcomp.tokenizer import Tokenized
+    from entcomp.formats.textgrid import Interval
+    from entcomp.pipelines.tokenizer import Tokenized
 
     Write = Callable[[str, Path, Tokenized], None]
 
@@ -35,7 +35,7 @@ class TokenFormat(str, Enum):
 def open_writer(kind: TokenFormat, output: Path | None) -> Iterator[Write]:
     """Yields what writes one recording: ``write(utt_id, path, tokenized)``.
 
-    JSON (an object a line) and CTM go to a file or the standard output, whole or not at all;
+    JSON (an object a line) and CTM go to a file or the standard output, complete or not at all;
     TextGrids and Kaldi's archives to a folder. Kaldi's want ids sorted.
     """
     from entcomp.errors import EntcompError
@@ -108,7 +108,7 @@ def _ctm(utt_id: str, _: Path, found: Tokenized) -> Iterator[str]:
 
 def _write_textgrid(folder: Path, utt_id: str, _: Path, found: Tokenized) -> None:
     """Tiers of groups and of runs of equal units."""
-    from entcomp.alignment.textgrid import TextGrid, write_textgrid
+    from entcomp.formats.textgrid import TextGrid, write_textgrid
 
     tiers = {
         "groups": tuple(_intervals(found, found.groups)),
@@ -118,7 +118,7 @@ def _write_textgrid(folder: Path, utt_id: str, _: Path, found: Tokenized) -> Non
 
 
 def _intervals(found: Tokenized, lengths: np.ndarray) -> Iterator[Interval]:
-    from entcomp.alignment.textgrid import Interval
+    from entcomp.formats.textgrid import Interval
 
     other = replace(found, groups=lengths)
     for (start, end), units in zip(other.times.tolist(), other.tokens, strict=True):

@@ -35,7 +35,7 @@ def tokenize(
     By default 15 groups a second. An id is the file's name; a second file of that name gets -2.
     """
     from entcomp.errors import EntcompError
-    from entcomp.tokenizer import Tokenizer
+    from entcomp.pipelines.tokenizer import Tokenizer
     from entcomp.units.stream import Recording
 
     tokenizer = Tokenizer.from_pretrained(model, checkpoint)

@@ -40,7 +40,7 @@ def train_lm(
     skip_bad: SkipBad = False,
 ) -> None:
     """Train the entropy LM on units: EXP/lm, or EXP/lm_backward."""
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.kaldi.datadir import find_sets
     from entcomp.lm.train import train_lm
 
@@ -54,7 +54,7 @@ def train_lm(
     folder = experiment.lm(resolved.direction)
     lm = train_lm(experiment, names[0], names[1], resolved, skip_bad)
     if lm is None:
-        print(f"{folder}: whole, skipped")
+        print(f"{folder}: complete, skipped")
         return
     reached = lm.nats_per_unit
     print(f"{folder}: " + ", ".join(f"{name} {value:.3f}" for name, value in reached.items()))

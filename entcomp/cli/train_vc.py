@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.kaldi.datadir import DataDir
     from entcomp.tasks.vc.config import VcConfig
     from entcomp.tasks.vc.corpus import VcUtterance
@@ -56,8 +56,8 @@ def train_vc(
     allow_pipes: AllowPipes = False,
 ) -> None:
     """Train a voice converter of compressed units: EXP/vc/TAG."""
-    from entcomp.encoder.streams import check_segments
-    from entcomp.experiment import Experiment
+    from entcomp.artifacts.experiment import Experiment
+    from entcomp.artifacts.streams import check_segments
     from entcomp.kaldi.datadir import find_sets
     from entcomp.tasks.vc.train import VcInfo, train_voice_converter
     from entcomp.training.ranks import meet
@@ -100,8 +100,8 @@ def _resolve(
     training: dict[str, Any],
 ) -> VcConfig:
     """The YAML file, and over it what the command line says."""
+    from entcomp.artifacts.streams import PLAIN_STREAMS
     from entcomp.config import load_config, make_config
-    from entcomp.encoder.streams import PLAIN_STREAMS
     from entcomp.tasks.vc.config import VcConfig
 
     values = (load_config(VcConfig, path) if path else VcConfig()).model_dump()
@@ -118,13 +118,13 @@ def _read(
     experiment: Experiment, sets: list[DataDir], segments: str, allow_pipes: bool
 ) -> Iterator[VcUtterance]:
     """The utterances of sets; the voices' embeddings are made where they are not yet."""
-    from entcomp.scoring.speaker import write_embeddings
+    from entcomp.evaluation.voices.speaker import write_embeddings
     from entcomp.tasks.vc.corpus import read_corpus
 
     for one in sets:
         folder = experiment.voices(one.name)
         made = write_embeddings(one, folder, allow_pipes)
-        print(f"{one.name}: {made or 'voices whole, skipped'}")
+        print(f"{one.name}: {made or 'voices complete, skipped'}")
         yield from read_corpus(experiment, one, segments, folder / "speaker.scp")
 
 
@@ -132,8 +132,8 @@ def _hashes(
     experiment: Experiment, chosen: tuple[list[DataDir], list[DataDir]], segments: str
 ) -> dict[str, Any]:
     """What names the content of each set: its audio, voices, units and groups."""
-    from entcomp.encoder.streams import stream_sha256
-    from entcomp.kaldi.ark import archive_sha256
+    from entcomp.artifacts.stage import archive_sha256
+    from entcomp.artifacts.streams import stream_sha256
 
     return {
         one.name: [

@@ -20,8 +20,8 @@ def train_vocoder(
     allow_pipes: AllowPipes = False,
 ) -> None:
     """Train a HiFi-GAN vocoder on recordings: EXP/vocoder/TAG."""
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.config import load_config, make_config
-    from entcomp.experiment import Experiment
     from entcomp.kaldi.datadir import find_sets
     from entcomp.tasks.vc.vocoder_training import VocoderTrainingConfig, train_hifigan
     from entcomp.training.ranks import meet

@@ -1,4 +1,4 @@
-"""Vectors in Kaldi archives, written whole or not at all, read one after the other."""
+"""Vectors in Kaldi archives, written complete or not at all, read one after the other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import kaldiio
 import numpy as np
 
 from entcomp.errors import EntcompError
-from entcomp.files import naming_file, read_stage, sha256_file, sha256_of
+from entcomp.files import naming_file
 from entcomp.kaldi.table import iter_table
 
 # kaldiio raises on, or silently changes, every other type.
@@ -104,15 +104,6 @@ def iter_vectors(scp: Path) -> Iterator[tuple[str, np.ndarray]]:
     with _Archives(scp) as archives:
         for utt_id, entry in iter_table(scp):
             yield utt_id, archives.load(utt_id, entry)
-
-
-def archive_sha256(folder: Path, name: str, mark: str = "stage") -> str:
-    """SHA-256 of ``name``'s archives: from the mark of their stage or, without one, their bytes."""
-    known = read_stage(folder, mark)["outputs"].get("sha256")
-    if known:
-        return str(known)
-    files = [*sorted(folder.glob(f"{name}.*ark")), folder / f"{name}.scp"]
-    return sha256_of([sha256_file(path) for path in files])
 
 
 class _Archives:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from entcomp.artifacts.experiment import Experiment, entropy_name
+from entcomp.artifacts.stage import archive_sha256, read_stage
 from entcomp.errors import EntcompError
-from entcomp.experiment import Experiment, entropy_name
-from entcomp.files import read_json, read_stage, write_json
-from entcomp.kaldi.ark import archive_sha256, iter_vectors
+from entcomp.files import read_json, write_json
+from entcomp.kaldi.ark import iter_vectors
 from entcomp.lm.checkpoint import LMInfo
 from entcomp.progress import track
 
@@ -22,7 +23,7 @@ SAMPLE_SEED = 0
 
 
 def calibrate(experiment: Experiment, sets: Sequence[str], lm: LMInfo) -> bool:
-    """Write the calibration of a direction from the entropies of ``sets``; False if it was whole.
+    """Write a direction's calibration from the entropies of ``sets``; False if it was complete.
 
     The first unit that the LM reads of an utterance follows nothing and is left out. Raises
     EntcompError where a set has no entropies, or those of another LM.

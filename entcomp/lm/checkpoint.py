@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from entcomp.artifacts.experiment import Direction, Experiment, check_same
 from entcomp.config import load_config
 from entcomp.errors import EntcompError
-from entcomp.experiment import Direction, Experiment, check_same
 from entcomp.files import read_json, sha256_file, write_json
 from entcomp.lm.config import LMConfig, LmUnits
 from entcomp.lm.model import UnitLM

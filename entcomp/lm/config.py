@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Lt
 from pydantic import ValidationInfo, field_validator
 
+from entcomp.artifacts.experiment import Direction
 from entcomp.config import Config
-from entcomp.experiment import Direction
 from entcomp.training.config import TrainingConfig
 
 LmUnits = Literal["raw", "dedup"]

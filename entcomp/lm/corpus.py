@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.errors import EntcompError, SkippedUtterances
-from entcomp.experiment import Experiment, UnitsInfo, check_same
-from entcomp.files import Stage, atomic_path, read_stage
-from entcomp.kaldi.ark import archive_sha256, iter_vectors
-from entcomp.kaldi.shard import Shard
+from entcomp.artifacts.experiment import Experiment, UnitsInfo, check_same
+from entcomp.artifacts.shard import Shard
+from entcomp.artifacts.stage import Stage, archive_sha256, read_stage
+from entcomp.errors import EntcompError
+from entcomp.files import atomic_path
+from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.table import iter_table
 from entcomp.lm.config import LmUnits
 from entcomp.progress import track
+from entcomp.skipped import SkippedUtterances
 
 # More clusters than uint16 can name are an error of the codebook.
 MAX_CLUSTERS = 1 << 16
@@ -120,7 +122,7 @@ def pack_corpus(
         "skip_bad": skip_bad,
     }
     stage = Stage(folder, inputs, name)
-    if not stage.is_whole():
+    if not stage.is_complete():
         stage.start()
         stage.finish(_write(sets, lm_units, folder, name, SkippedUtterances(skip_bad)))
     counts = read_stage(folder, name)["outputs"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from entcomp.experiment import Direction
+from entcomp.artifacts.experiment import Direction
 from entcomp.lm.corpus import Corpus
 from entcomp.progress import track
 

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from entcomp.errors import EntcompError, SkippedUtterances
-from entcomp.experiment import Experiment, entropy_name
-from entcomp.files import Stage
+from entcomp.artifacts.experiment import Experiment, entropy_name
+from entcomp.artifacts.shard import Shard
+from entcomp.artifacts.stage import Stage
+from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import ArkWriter
-from entcomp.kaldi.shard import Shard
 from entcomp.lm.batches import read_and_predict
 from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
@@ -26,6 +26,7 @@ from entcomp.lm.model import UnitLM, entropies
 from entcomp.lm.packed import Packed
 from entcomp.lm.streaming import MARGIN, one_by_one
 from entcomp.progress import track
+from entcomp.skipped import SkippedUtterances
 
 Precision = Literal["float32", "bfloat16", "float64"]
 Item = TypeVar("Item")
@@ -187,7 +188,7 @@ class Scorer:
 def score_set(
     experiment: Experiment, units: UnitSet, scorer: Scorer, shard: Shard, skip_bad: bool
 ) -> dict[str, Any] | None:
-    """Write ``EXP/entropy/<set>/entropy.{ark,scp}``; returns counts, or None if it was whole."""
+    """Write ``EXP/entropy/<set>/entropy.{ark,scp}``; returns counts, or None if it was complete."""
     folder = experiment.entropy(units.name)
     direction = scorer.lm.direction
     inputs = {
@@ -199,7 +200,7 @@ def score_set(
         "skip_bad": skip_bad,
     }
     stage = Stage(folder, inputs, f"{entropy_name(direction, 'stage')}{shard.suffix}")
-    if stage.is_whole():
+    if stage.is_complete():
         return None
     stage.start()
     skipped = SkippedUtterances(skip_bad)

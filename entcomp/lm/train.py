@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
+from entcomp.artifacts.experiment import Experiment
 from entcomp.config import save_config
 from entcomp.errors import EntcompError
-from entcomp.experiment import Experiment
 from entcomp.lm.batches import DevRows, TrainRows
 from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
@@ -53,7 +53,7 @@ def train_lm(
         "num_clusters": info.num_clusters,
         "model": config.model_dump(mode="json", exclude={"training", "score_overlap"}),
     }
-    whole = training_stage(folder, config.training, inputs).is_whole()
+    whole = training_stage(folder, config.training, inputs).is_complete()
     if whole and (folder / "lm.json").exists():
         if is_first_rank():
             save_config(folder / "config.yaml", config)

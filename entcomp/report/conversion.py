@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.experiment import Experiment
+from entcomp.artifacts.experiment import Experiment
+from entcomp.audio.decode import audio_seconds
+from entcomp.audio.read import read_utterance, read_wav
 from entcomp.files import read_json
 from entcomp.kaldi.datadir import DataDir, Utterance
-from entcomp.kaldi.decode import audio_seconds
 from entcomp.kaldi.table import read_table
-from entcomp.kaldi.wav import read_utterance, read_wav
 from entcomp.report.result_figures import Point
 from entcomp.report.tables import Table
 

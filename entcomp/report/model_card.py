@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from entcomp.experiment import Experiment
+from entcomp.artifacts.experiment import Experiment
 from entcomp.files import read_json
 from entcomp.report.boundary_scores import by_rate, describe_matching, score_table, tiers
 from entcomp.report.tables import Table

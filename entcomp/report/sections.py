@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from entcomp.experiment import Direction, Experiment
-from entcomp.files import atomic_path, read_json, read_stage
+from entcomp.artifacts.experiment import Direction, Experiment
+from entcomp.artifacts.stage import read_stage
+from entcomp.files import atomic_path, read_json
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.report import boundary_scores, figures, page, result_figures, text_scores
 from entcomp.report.boundary_scores import describe_matching, read_scores, tiers

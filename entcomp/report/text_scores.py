@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from entcomp.experiment import Experiment
-from entcomp.files import read_json, read_stage
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.stage import read_stage
+from entcomp.files import read_json
 from entcomp.report.tables import Table
 
 LABELS = {"wer": "WER (%)", "cer": "CER (%)", "bleu": "BLEU", "chrf": "chrF"}

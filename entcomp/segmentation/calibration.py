@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.errors import EntcompError, SkippedUtterances
-from entcomp.experiment import Direction, Experiment, check_same
+from entcomp.artifacts.experiment import Direction, Experiment, check_same
+from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import Rows, iter_rows
 from entcomp.segmentation.rule import THRESHOLDS, Rule, edge_scores, group_starts
 from entcomp.segmentation.source import Source
 from entcomp.segmentation.theta import paper_rate, to_nats
+from entcomp.skipped import SkippedUtterances
 
 # Of the calibration set, where its quantiles alone do not tell the rate: 111 hours at 50 Hz.
 SAMPLE_UNITS = 20_000_000

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from entcomp.experiment import Direction
+from entcomp.artifacts.experiment import Direction
 from entcomp.segmentation import baselines, criteria
 from entcomp.segmentation.rows import Rows, limit_lengths
 

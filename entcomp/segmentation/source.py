@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from entcomp.errors import EntcompError, SkippedUtterances
-from entcomp.experiment import Direction, Experiment, check_same, entropy_name
-from entcomp.files import read_stage
-from entcomp.kaldi.ark import archive_sha256, iter_vectors
+from entcomp.artifacts.experiment import Direction, Experiment, check_same, entropy_name
+from entcomp.artifacts.stage import archive_sha256, read_stage
+from entcomp.errors import EntcompError
+from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.table import iter_table
 from entcomp.segmentation.rule import BASELINES
+from entcomp.skipped import SkippedUtterances
 
 Row = tuple[str, np.ndarray, np.ndarray | None]
 

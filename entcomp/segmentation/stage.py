@@ -1,4 +1,4 @@
-"""The stage: entropies or units in, groups and ``threshold.json`` out, whole or not at all."""
+"""The stage: entropies or units in, groups and ``threshold.json`` out, complete or not at all."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from entcomp.errors import EntcompError, SkippedUtterances
-from entcomp.experiment import Experiment
-from entcomp.files import Stage, read_stage, sha256_of, write_json
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.shard import Shard
+from entcomp.artifacts.stage import Stage, read_stage
+from entcomp.errors import EntcompError
+from entcomp.files import sha256_of, write_json
 from entcomp.kaldi.ark import ArkWriter
-from entcomp.kaldi.shard import Shard
 from entcomp.progress import track
 from entcomp.segmentation.calibration import Calibration, resolve, wanted_rate
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import BLOCK_UNITS, iter_rows
 from entcomp.segmentation.rule import Rule, group_starts
 from entcomp.segmentation.source import Row, Source
+from entcomp.skipped import SkippedUtterances
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Counts:
             f"{self.units:,} units in {self.groups:,} groups, {rate:.2f} Hz{drift}, "
             f"{self.units / self.groups:.2f} frames a group"
             + (f", {self.skipped} utterances skipped" if self.skipped else "")
-            + ("" if self.fresh else "; whole, skipped")
+            + ("" if self.fresh else "; complete, skipped")
         )
 
 
@@ -90,13 +92,13 @@ def segment_set(
     skip_bad: bool = False,
     block_units: int = BLOCK_UNITS,
 ) -> Counts:
-    """Write ``groups.{ark,scp}`` of one set (or shard) to ``folder``; nothing where it is whole.
+    """Write ``groups.{ark,scp}`` of one set (or shard) to ``folder``; nothing where it is complete.
 
     Groups are int32 lengths in frames and sum to the utterance's number of units.
     """
     inputs = {"rule": asdict(rule), "source": source.content_hashes(), "skip_bad": skip_bad}
     stage = Stage(folder, inputs, name=f"stage{shard.suffix}")
-    fresh = not stage.is_whole()
+    fresh = not stage.is_complete()
     if fresh:
         stage.start()
         skipped = SkippedUtterances(skip_bad)
@@ -160,11 +162,11 @@ def _describe_rule(rule: Rule) -> str:
 
 def _write_threshold(folder: Path, rule: Rule, facts: dict[str, Any]) -> None:
     shift = facts["frame_shift"]
-    rates = {name: groups / (units * shift) for name, groups, units in _whole_sets(folder, rule)}
+    rates = {name: groups / (units * shift) for name, groups, units in _complete_sets(folder, rule)}
     write_json(folder / "threshold.json", asdict(rule) | facts | {"rates": rates})
 
 
-def _whole_sets(folder: Path, rule: Rule) -> Iterator[tuple[str, int, int]]:
+def _complete_sets(folder: Path, rule: Rule) -> Iterator[tuple[str, int, int]]:
     """Name, groups and units of every set that was segmented by this rule, now or earlier."""
     for mark in sorted(folder.glob("*/stage.json")):
         stage = read_stage(mark.parent)

@@ -34,8 +34,9 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from entcomp.artifacts.stage import Stage, read_stage
 from entcomp.errors import EntcompError
-from entcomp.files import Stage, read_json, read_stage, sha256_file, write_json
+from entcomp.files import read_json, sha256_file, write_json
 from entcomp.training.config import FREE_KEYS, MACHINE_KEYS, TrainingConfig
 from entcomp.training.evaluation import DevBatches, autocast, evaluate, in_bfloat16, training_device
 from entcomp.training.keeper import Keeper
@@ -89,7 +90,7 @@ def fit(
     """
     weights = folder / "model.safetensors"
     stage = training_stage(folder, config, inputs)
-    whole = stage.is_whole()
+    whole = stage.is_complete()
     wait_for_all()  # the first rank may be about to make it whole
     if not whole:
         log = RunLog(folder, config)

@@ -83,7 +83,7 @@ def wait_for_all() -> None:
 
 @contextmanager
 def first_rank_first() -> Iterator[None]:
-    """The first rank goes through the block, then the others, who find its files whole."""
+    """The first rank goes through the block, then the others, who find its files complete."""
     if not is_first_rank():
         wait_for_all()
     yield

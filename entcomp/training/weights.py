@@ -1,4 +1,4 @@
-"""Weights in safetensors files: written whole or not at all, averaged, read back."""
+"""Weights in safetensors files: written complete or not at all, averaged, read back."""
 
 from __future__ import annotations
 

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from entcomp.errors import EntcompError, SkippedUtterances
-from entcomp.experiment import Experiment, UnitsInfo, check_same
-from entcomp.files import Stage, read_stage, sha256_file
+from entcomp.artifacts.experiment import Experiment, UnitsInfo, check_same
+from entcomp.artifacts.shard import Shard
+from entcomp.artifacts.stage import Stage, read_stage
+from entcomp.errors import EntcompError
+from entcomp.files import sha256_file
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.kaldi.datadir import DataDir, Utterance, audio_bytes
-from entcomp.kaldi.shard import Shard
 from entcomp.progress import track
+from entcomp.skipped import SkippedUtterances
 from entcomp.units.codebook import Codebook
 from entcomp.units.extractor import Extractor
 from entcomp.units.features import iter_features
@@ -34,7 +36,7 @@ class Dumper:
     allow_pipes: bool = False
 
     def dump(self, data_set: DataDir, shard: Shard) -> dict[str, Any] | None:
-        """Write the units of a set or its shard; returns the mark's counts, None if it was whole.
+        """Write the units of a set or its shard; its counts, or None if it was complete.
 
         Raises EntcompError for a bad utterance unless they are skipped.
         """
@@ -43,7 +45,7 @@ class Dumper:
             raise EntcompError(f"{data_set.path}: no utterances")
         stage = self._stage(data_set, shard)
         size = audio_bytes(shard.take(data_set.utterances(), total))
-        if stage.is_whole() and read_stage(stage.folder, stage.name)["outputs"]["bytes"] == size:
+        if stage.is_complete() and read_stage(stage.folder, stage.name)["outputs"]["bytes"] == size:
             return None
         stage.start()
         skipped = SkippedUtterances(self.skip_bad)

@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from entcomp.errors import EntcompError, SkippedUtterances
-from entcomp.experiment import Experiment, UnitsInfo, check_same
-from entcomp.files import Stage, sha256_files, sha256_of
+from entcomp.artifacts.experiment import Experiment, UnitsInfo, check_same
+from entcomp.artifacts.stage import Stage
+from entcomp.errors import EntcompError
+from entcomp.files import sha256_files, sha256_of
+from entcomp.formats.units import read_units, tsv_ids, write_tsv, write_units
 from entcomp.kaldi.ark import ArkWriter, iter_vectors
 from entcomp.kaldi.datadir import MARKERS, DataDir, Utterance
-from entcomp.kaldi.formats import read_units, tsv_ids, write_tsv, write_units
 from entcomp.kaldi.table import iter_table, write_table
 from entcomp.progress import track
+from entcomp.skipped import SkippedUtterances
 
 
 def imported_info(
@@ -54,7 +56,7 @@ def import_units(
     info: UnitsInfo,
     skip_bad: bool = False,
 ) -> dict[str, Any] | None:
-    """Write ``EXP/units/<set>/units.{ark,scp}``; returns the mark's counts, None if it was whole.
+    """Write ``EXP/units/<set>/units.{ark,scp}``; its counts, or None if it was complete.
 
     The set is named as the folder DATA, which is made, with ``utt2spk`` (each utterance its own
     speaker), where it is not there. Raises EntcompError for what `read_units` does, and if EXP has
@@ -72,7 +74,7 @@ def import_units(
     is_set = any((data / marker).exists() for marker in MARKERS)
     if not is_set and data.exists() and any(data.iterdir()):
         raise EntcompError(f"{data}: not a data dir; name one, or one that is to be made")
-    if stage.is_whole():
+    if stage.is_complete():
         return None
     ids = _km_ids(files, tsvs, data) if kind == "km" else None
     stage.start()

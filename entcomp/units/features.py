@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from entcomp.errors import SkippedUtterances
+from entcomp.audio.read import read_utterance
 from entcomp.kaldi.datadir import Utterance
-from entcomp.kaldi.wav import read_utterance
+from entcomp.skipped import SkippedUtterances
 from entcomp.units.extractor import Extractor, extract
 
 Item = TypeVar("Item")

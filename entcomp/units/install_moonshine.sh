@@ -21,7 +21,7 @@ die() {
 }
 
 # Are all files in this folder, and are they the ones that were meant?
-is_whole() {
+is_complete() {
   (cd "$1" && sha256sum --check --status <<< "$checksums") 2> /dev/null
 }
 
@@ -32,8 +32,8 @@ extract_vocabulary() {
   grep -o "\"${begin}[A-Za-z0-9+/=]*\"" "$1" | tr -d '"' | base64 -d
 }
 
-if is_whole "$target"; then
-  echo "$target: whole, skipped"
+if is_complete "$target"; then
+  echo "$target: complete, skipped"
   exit 0
 fi
 command -v npm > /dev/null || die "no npm; install Node.js (Debian, Ubuntu: apt-get install npm)"
@@ -46,7 +46,7 @@ tar -xzf "$temporary"/*.tgz -C "$temporary"
 mv "$temporary/package/$models"/*.onnx "$temporary/package/LICENSE" "$temporary"
 extract_vocabulary "$temporary/package/dist/moonshine.min.js" > "$temporary/vocabulary.txt"
 rm -rf "$temporary/package" "$temporary"/*.tgz
-is_whole "$temporary" || die "$temporary: not the files that were expected; remove it and run again"
+is_complete "$temporary" || die "$temporary: not the files that were expected; remove it and run again"
 rm -rf "$target"
 mv "$temporary" "$target"
 echo "$target: $(du -sh "$target" | cut -f 1)"

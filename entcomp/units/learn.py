@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.errors import EntcompError, SkippedUtterances
-from entcomp.experiment import Experiment, UnitsInfo
-from entcomp.files import Stage, sha256_file
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.stage import Stage
+from entcomp.errors import EntcompError
+from entcomp.files import sha256_file
 from entcomp.kaldi.datadir import DataDir, audio_bytes
 from entcomp.progress import track
+from entcomp.skipped import SkippedUtterances
 from entcomp.units.codebook import Codebook, learn_codebook
 from entcomp.units.extractor import Extractor
 from entcomp.units.features import iter_features
@@ -37,12 +39,12 @@ def learn_kmeans(
     num_jobs: int,
     allow_pipes: bool = False,
 ) -> dict[str, Any] | None:
-    """Learn the codebook of EXP; returns what the stage's mark says, None if it was whole.
+    """Learn the codebook of EXP; returns what the stage's manifest says, None if it was complete.
 
     Raises EntcompError for a bad utterance (unless they are skipped) or too few frames.
     """
     stage = Stage(exp.codebook.parent, _inputs(sets, extractor, learning))
-    if stage.is_whole():
+    if stage.is_complete():
         return None
     stage.start()
     skipped = SkippedUtterances(learning.skip_bad)

@@ -24,10 +24,10 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from fake_experiment import Fake, write_calibration
 
-from entcomp.experiment import Experiment, UnitsInfo
-from entcomp.files import Stage
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.shard import Shard
+from entcomp.artifacts.stage import Stage
 from entcomp.kaldi.ark import ArkWriter
-from entcomp.kaldi.shard import Shard
 
 SHARDS = 8
 SECONDS = 14.8  # of an utterance of MLS English
@@ -42,7 +42,7 @@ CODE = {
     "print(len(read_table(data / 'many/wav.scp')))",
     "units.scp and its archives": "from entcomp.kaldi.ark import iter_vectors\n"
     "print(sum(1 for _ in iter_vectors(exp / 'units/many/units.scp')))",
-    "packing units for the LM": "from entcomp.experiment import Experiment\n"
+    "packing units for the LM": "from entcomp.artifacts.experiment import Experiment\n"
     "from entcomp.lm.corpus import UnitSet, pack_corpus\n"
     "units = UnitSet.open(Experiment(exp), 'many', Experiment(exp).units_info())\n"
     "print(len(pack_corpus([units], 'raw', exp / 'packed', 'train', False)))",
@@ -134,9 +134,9 @@ def make_long(fake: Fake, hours: float) -> None:
 
 def read_for_asr(data: Path, exp: Path) -> None:
     """What train-asr makes of its training set, up to a batch; without the vocabulary's pieces."""
-    from entcomp.encoder.streams import read_streams
-    from entcomp.errors import SkippedUtterances
+    from entcomp.artifacts.streams import read_streams
     from entcomp.kaldi.datadir import find_sets
+    from entcomp.skipped import SkippedUtterances
     from entcomp.tasks.text.config import TextTaskConfig
     from entcomp.tasks.text.corpus import Corpus, Stream, pair, read_texts
     from entcomp.tasks.text.data import TextBatches

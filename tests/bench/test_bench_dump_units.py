@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.shard import Shard
 from entcomp.errors import EntcompError
-from entcomp.experiment import Experiment, UnitsInfo
 from entcomp.files import sha256_file
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import DataDir
-from entcomp.kaldi.shard import Shard
 from entcomp.units.codebook import Codebook
 from entcomp.units.dump import Dumper
 from entcomp.units.extractor import load_extractor

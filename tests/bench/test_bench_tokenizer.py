@@ -13,16 +13,16 @@ import pytest
 import soundfile
 import torch
 
-from entcomp.packing import DEFAULT_MODEL, PRETRAINED
-from entcomp.tokenizer import Tokenizer
+from entcomp.artifacts.packing import DEFAULT_MODEL, PRETRAINED
+from entcomp.pipelines.tokenizer import Tokenizer
 
 SCRIPT = """
 import json, os, resource, sys, time
 start = time.monotonic()
 from pathlib import Path
 import numpy as np
-from entcomp.kaldi.wav import iter_wav
-from entcomp.tokenizer import Tokenizer
+from entcomp.audio.read import iter_wav
+from entcomp.pipelines.tokenizer import Tokenizer
 from entcomp.units.stream import Recording
 
 path = Path(sys.argv[1])

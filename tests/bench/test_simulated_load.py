@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from simulated_load import make_training, read_for_asr, read_for_vc
 
-from entcomp.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
 
 SIZES = (1_000, 6_000)
 

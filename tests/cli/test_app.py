@@ -56,8 +56,8 @@ def run(monkeypatch: pytest.MonkeyPatch, error: Exception, *arguments: str) -> o
 
 
 def test_a_users_mistake_is_one_line(monkeypatch, capsys):
-    assert run(monkeypatch, EntcompError("a.wav: bad; mend it")) == 1
-    assert capsys.readouterr().err == "entcomp: error: a.wav: bad; mend it\n"
+    assert run(monkeypatch, EntcompError("a.wav: bad; fix it")) == 1
+    assert capsys.readouterr().err == "entcomp: error: a.wav: bad; fix it\n"
 
 
 def test_debug_shows_the_traceback_wherever_it_stands(monkeypatch):

@@ -19,9 +19,9 @@ from typer.testing import CliRunner, Result
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lm"))
 from lm_toys import SMALL, TRAINING, make_experiment
 
+from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.app import app
 from entcomp.errors import EntcompError
-from entcomp.experiment import Experiment
 from entcomp.files import read_json
 from entcomp.kaldi.ark import ArkWriter, iter_vectors
 from entcomp.lm import score
@@ -131,13 +131,13 @@ def test_whole_stages_are_skipped_and_changed_units_are_not(
     copy: tuple[Path, Experiment], config: Path
 ) -> None:
     data, experiment = copy
-    assert "whole, skipped" in run("train-lm", "--config", config, data, experiment.path)
+    assert "complete, skipped" in run("train-lm", "--config", config, data, experiment.path)
     output = run("score-entropy", data, experiment.path)
-    assert output.count("whole, skipped") == len(SETS) + 1
+    assert output.count("complete, skipped") == len(SETS) + 1
     with ArkWriter(experiment.units("test"), "units") as ark:
         ark.write("test-000", np.array([1, 2, 3], np.int32))
     output = run("score-entropy", data, experiment.path)
-    assert output.count("whole, skipped") == len(SETS)
+    assert output.count("complete, skipped") == len(SETS)
     assert "test: 1 utterances, 3 units" in output
 
 
@@ -185,7 +185,7 @@ def test_shards_make_the_same_entropies(copy: tuple[Path, Experiment]) -> None:
     (experiment.entropy("train_a") / "entropy.scp").unlink()
     run("merge-shards", "entropy", "--shards", 3, "--sets", "train_a", data, experiment.path)
     output = run("score-entropy", "--sets", "train_a", data, experiment.path)
-    assert output.count("whole, skipped") == 1 and "calibration.json: on train_a" in output
+    assert output.count("complete, skipped") == 1 and "calibration.json: on train_a" in output
 
 
 def test_more_steps_go_on_from_the_last(copy: tuple[Path, Experiment], config: Path) -> None:
@@ -202,7 +202,7 @@ def test_entropies_of_another_lm_are_made_again(
     data, experiment = copy
     shutil.rmtree(experiment.lm())
     run("train-lm", "--config", config, "--seed", 1, data, experiment.path)
-    assert "whole, skipped" not in run("score-entropy", data, experiment.path)
+    assert "complete, skipped" not in run("score-entropy", data, experiment.path)
 
 
 def test_another_config_in_the_same_folder_is_refused(
@@ -211,7 +211,7 @@ def test_another_config_in_the_same_folder_is_refused(
     data, experiment = copy
     with pytest.raises(EntcompError, match=r"another .*model.*; remove"):
         run("train-lm", "--config", config, "--lm-units", "dedup", data, experiment.path)
-    assert "whole, skipped" in run("train-lm", "--config", config, data, experiment.path)
+    assert "complete, skipped" in run("train-lm", "--config", config, data, experiment.path)
 
 
 def test_calibration_waits_for_the_training_sets(copy: tuple[Path, Experiment]) -> None:

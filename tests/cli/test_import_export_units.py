@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from entcomp.artifacts.experiment import Experiment
 from entcomp.cli import app
-from entcomp.experiment import Experiment
 from entcomp.kaldi.ark import iter_vectors
 
 LABELS = "utt1 5 5 7\nutt2 99 0\n"
@@ -58,7 +58,7 @@ def test_import_and_export(
         "utt1": [5, 5, 7],
         "utt2": [99, 0],
     }
-    assert run(capsys, *call, labels, data, exp)[1] == "train: whole, skipped\n"
+    assert run(capsys, *call, labels, data, exp)[1] == "train: complete, skipped\n"
     assert run(capsys, "export-units", "--format", "text", data.parent, exp, out)[0] == 0
     assert (out / "train.txt").read_text() == LABELS
     assert run(capsys, "export-units", "--format", "jsonl", data.parent, exp, out)[0] == 0

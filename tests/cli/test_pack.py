@@ -15,9 +15,10 @@ import soundfile
 from fake_alignment import run
 from tiny_pipeline import RATE, TAG, add_recogniser, babble, make_pipeline
 
-from entcomp import Tokenizer, packing
+from entcomp import Tokenizer
+from entcomp.artifacts import packing
+from entcomp.artifacts.experiment import Experiment
 from entcomp.errors import EntcompError
-from entcomp.experiment import Experiment
 from entcomp.files import read_json, write_json
 
 
@@ -201,7 +202,7 @@ def test_what_is_not_there(
 def test_unpacked_files_go_with_the_program(experiment: Experiment, tmp_path: Path) -> None:
     run("pack", experiment.path, tmp_path / "out.tar")
     script = (
-        "from entcomp.packing import open_model; "
+        "from entcomp.artifacts.packing import open_model; "
         f"one, two = (open_model({str(tmp_path / 'out.tar')!r}) for _ in range(2)); "
         "assert one == two; print(one.experiment.path)"
     )

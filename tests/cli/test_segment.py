@@ -127,12 +127,12 @@ def test_rerun_is_skipped_and_redone_with_the_same_bytes(
     before = tree(folder)
     written = (folder / "dev" / "groups.ark").stat().st_mtime_ns
     code, out, _ = run(capsys, *arguments)
-    assert code == 0 and out.count("whole, skipped") == 2
+    assert code == 0 and out.count("complete, skipped") == 2
     assert (folder / "dev" / "groups.ark").stat().st_mtime_ns == written
     shutil.rmtree(folder / "dev")  # as after a kill
     (folder / "test" / "stage.json").unlink()
     code, out, _ = run(capsys, *arguments)
-    assert code == 0 and "whole, skipped" not in out
+    assert code == 0 and "complete, skipped" not in out
     assert tree(folder) == before
 
 
@@ -144,7 +144,7 @@ def test_new_entropies_are_segmented_again(fake: Fake, capsys: pytest.CaptureFix
     write_entropies(fake, "test", "forward")
     _, out, _ = run(capsys, *arguments)
     lines = dict(line.split(": ", 1) for line in out.splitlines())
-    assert "whole, skipped" in lines["dev"] and "whole, skipped" not in lines["test"]
+    assert "complete, skipped" in lines["dev"] and "complete, skipped" not in lines["test"]
 
 
 def test_foreign_entropies_need_a_frame_shift_only(
@@ -159,17 +159,17 @@ def test_foreign_entropies_need_a_frame_shift_only(
     code, _, err = run(capsys, *arguments)
     assert code == 1 and "--frame-shift" in err
     code, out, _ = run(capsys, "--frame-shift", "0.04", *arguments)
-    assert code == 0 and "whole, skipped" not in out
+    assert code == 0 and "complete, skipped" not in out
     seconds = 0.04 * sum(len(vector) for vector in fake.units["dev"].values())
     stored = threshold(fake, "theta_g2nats")
     assert stored["frame_shift"] == 0.04 and stored["lm_sha256"] is None
     found = sum(len(vector) for vector in groups(fake, "theta_g2nats", "dev").values())
     assert stored["rates"]["dev"] == pytest.approx(found / seconds)
-    assert "whole, skipped" in run(capsys, "--frame-shift", "0.04", *arguments)[1]
+    assert "complete, skipped" in run(capsys, "--frame-shift", "0.04", *arguments)[1]
     entropies = {utt_id: vector + 1 for utt_id, vector in fake.entropies["forward"]["dev"].items()}
     write_vectors(fake.experiment.entropy("dev"), "entropy", entropies, "c0de")
     (fake.experiment.entropy("dev") / "stage.json").unlink()
-    assert "whole, skipped" not in run(capsys, "--frame-shift", "0.04", *arguments)[1]
+    assert "complete, skipped" not in run(capsys, "--frame-shift", "0.04", *arguments)[1]
 
 
 def test_shards_are_the_whole(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:

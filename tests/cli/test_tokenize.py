@@ -19,12 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_pipeline import RATE, TAG, add_recogniser, babble, make_pipeline
 
-from entcomp.alignment.textgrid import read_textgrid
-from entcomp.experiment import Experiment
+from entcomp.artifacts.experiment import Experiment
+from entcomp.audio.read import read_wav
+from entcomp.audio.silence import quietest, split_at_silences
+from entcomp.formats.textgrid import read_textgrid
 from entcomp.kaldi.ark import iter_vectors
-from entcomp.kaldi.silence import quietest, split_at_silences
 from entcomp.kaldi.table import read_table
-from entcomp.kaldi.wav import read_wav
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_an_output_of_the_wrong_kind_is_told_before_any_work(
     assert err.endswith(f"--output {tmp_path / 'folder'}: is a folder; name a file\n")
     code, _, err = run(command, two[0], *model, "-o", two[1] / "below")
     assert code == 1
-    assert f"{two[1]}: File exists; mend that and run again" in err
+    assert f"{two[1]}: File exists; fix that and run again" in err
     os.mkfifo(tmp_path / "pipe")  # as /dev/null, whose place a file would take
     code, _, err = run(command, two[0], *model, "-o", tmp_path / "pipe")
     assert code == 1
@@ -270,7 +270,7 @@ def test_the_standard_input(experiment: Experiment, two: list[Path]) -> None:
 
 
 def test_no_model(two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from entcomp import packing
+    from entcomp.artifacts import packing
 
     monkeypatch.setattr(packing, "PRETRAINED", tmp_path)
     code, _, err = run("tokenize", *two)
@@ -306,7 +306,7 @@ def test_cuts_are_where_it_is_quiet() -> None:
 
 def test_transcribe(experiment: Experiment, two: list[Path], tmp_path: Path) -> None:
     """Random weights say nothing sensible, but whatever `decode`'s search makes of the groups."""
-    from entcomp.cli.units_recogniser import UnitsRecogniser
+    from entcomp.pipelines.recognizer import UnitsRecogniser
 
     recogniser = UnitsRecogniser.open(experiment, "asr/tiny", None)
     expected = {path.stem: recogniser.transcribe(read_wav(path, RATE)) for path in two}

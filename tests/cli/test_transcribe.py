@@ -14,7 +14,7 @@ import yaml
 from fake_alignment import run
 from tiny_pipeline import RATE, TAG, make_pipeline
 
-from entcomp.experiment import Experiment
+from entcomp.artifacts.experiment import Experiment
 
 SOUNDS = Path("egs/asterisk/downloads/prompts/en/usr/share/asterisk/sounds/en_US_f_Allison")
 TEXTS = {

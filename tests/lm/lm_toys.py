@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from entcomp.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from lm_toys import K, make_experiment
 
+from entcomp.artifacts.experiment import Experiment, entropy_name
+from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
-from entcomp.experiment import Experiment, entropy_name
-from entcomp.files import Stage, read_json
+from entcomp.files import read_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.lm import calibrate as module
 from entcomp.lm.calibrate import LEVELS, calibrate

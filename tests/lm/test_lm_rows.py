@@ -155,7 +155,7 @@ def test_a_unit_outside_the_codebook_names_file_and_utterance(tmp_path: Path) ->
 
 
 def test_units_of_another_codebook_are_refused(tmp_path: Path) -> None:
-    from entcomp.files import Stage
+    from entcomp.artifacts.stage import Stage
 
     _, experiment = make_experiment(tmp_path, {"one": 2})
     Stage(experiment.units("one"), {"codebook_sha256": "another"}).finish({})

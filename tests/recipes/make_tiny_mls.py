@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from entcomp.audio.read import read_utterance
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import read_table
-from entcomp.kaldi.wav import read_utterance
 
 SAMPLE_RATE = 16_000
 FORMATS = {"opus": ("OGG", "OPUS"), "flac": ("FLAC", "PCM_16"), "wav": ("WAV", "PCM_16")}

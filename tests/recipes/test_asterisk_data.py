@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from entcomp.audio.read import read_utterance
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import find_sets
 from entcomp.kaldi.table import read_table
-from entcomp.kaldi.wav import read_utterance
 
 SCRIPT = Path(__file__).resolve().parents[2] / "egs" / "asterisk" / "local" / "prepare_data.py"
 
@@ -173,7 +173,7 @@ def test_skipped_prompts_are_listed(prepared: Path) -> None:
 def test_second_call_does_nothing(prepared: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in prepared.rglob("*")}
     done = prepare(prepared)
-    assert "whole, skipped" in done.stdout
+    assert "complete, skipped" in done.stdout
     assert {path: path.stat().st_mtime_ns for path in prepared.rglob("*")} == before
 
 

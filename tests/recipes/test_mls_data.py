@@ -18,9 +18,9 @@ from make_tiny_mls import (
     write_audio,
 )
 
+from entcomp.audio.read import read_utterance
 from entcomp.kaldi.datadir import find_sets
 from entcomp.kaldi.table import iter_table, read_table
-from entcomp.kaldi.wav import read_utterance
 
 LOCAL = Path(__file__).resolve().parents[2] / "egs/mls_en/local"
 
@@ -169,7 +169,7 @@ def test_a_whole_set_is_skipped_until_its_source_changes(tmp_path: Path) -> None
     make_mls(tmp_path / "mls", made_recordings())
     prepared("mls", tmp_path / "mls", tmp_path / "train")
     before = (tmp_path / "train/text").stat().st_mtime_ns
-    assert prepared("mls", tmp_path / "mls", tmp_path / "train") == "train: whole, skipped\n"
+    assert prepared("mls", tmp_path / "mls", tmp_path / "train") == "train: complete, skipped\n"
     assert (tmp_path / "train/text").stat().st_mtime_ns == before
     make_mls(tmp_path / "mls", made_recordings(readers=(9,)))
     assert "16 utterances" in prepared("mls", tmp_path / "mls", tmp_path / "train")

@@ -11,14 +11,15 @@ import pytest
 from fake_alignment import run
 from fake_experiment import Fake, make_fake
 
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
-from entcomp.experiment import Experiment
-from entcomp.files import Stage, write_json
+from entcomp.evaluation.text.scores import score_texts
+from entcomp.files import write_json
 from entcomp.report import result_figures
 from entcomp.report.latency import STAGES, describe_latency, latency_table
 from entcomp.report.result_figures import Point
 from entcomp.report.text_scores import read_text_results, score_table, summary_table
-from entcomp.scoring.scores import score_texts
 
 # Of 40 utterances with five words each: in how many is one word wrong?
 STREAMS = {

@@ -15,7 +15,7 @@ import pytest
 from fake_alignment import make_aligned, run
 from fake_experiment import Fake
 
-from entcomp.experiment import Experiment
+from entcomp.artifacts.experiment import Experiment
 from entcomp.files import write_json
 from entcomp.report import figures
 

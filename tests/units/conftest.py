@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from recordings import write_set
 
+from entcomp.artifacts.experiment import Experiment
 from entcomp.cli import app
 from entcomp.errors import EntcompError
-from entcomp.experiment import Experiment
 from entcomp.kaldi.datadir import find_sets
 from entcomp.units.extractor import load_extractor
 from entcomp.units.learn import Learning, learn_kmeans

@@ -15,11 +15,11 @@ import pytest
 import soundfile
 from recordings import RATE, babble, write_scp, write_set
 
-from entcomp.experiment import Experiment
+from entcomp.artifacts.experiment import Experiment
+from entcomp.audio.read import read_utterance
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import read_table
-from entcomp.kaldi.wav import read_utterance
 from entcomp.units.extractor import extract, load_extractor
 
 PROGRAM = Path(sys.executable).with_name("entcomp")
@@ -65,7 +65,7 @@ def test_units_are_the_nearest_centroids(cli, data, exp):
 def test_whole_sets_are_skipped(cli, data, exp):
     cli("dump-units", data, exp)
     before = (exp / "units/train/units.ark").stat().st_mtime_ns
-    assert cli("dump-units", data, exp).out == "dev: whole, skipped\ntrain: whole, skipped\n"
+    assert cli("dump-units", data, exp).out == "dev: complete, skipped\ntrain: complete, skipped\n"
     assert (exp / "units/train/units.ark").stat().st_mtime_ns == before
 
 
@@ -197,7 +197,7 @@ def test_a_bad_utterance_ends_it_or_is_listed(cli, data, exp, kind):
     utt_id = break_utterance(data / "train", kind)
     message = cli("dump-units", "--sets", "train", data, exp).message
     assert BAD[kind] in message
-    assert message.endswith(f"(utterance {utt_id}); mend it or pass --skip-bad")
+    assert message.endswith(f"(utterance {utt_id}); fix it or pass --skip-bad")
     assert contents(exp / "units/train") == {}
     outcome = cli("dump-units", "--sets", "train", "--skip-bad", data, exp)
     assert outcome.code == 0
@@ -277,7 +277,7 @@ def test_a_folder_that_may_not_be_written(cli, data, exp):
     (exp / "units/train").write_text("a file in the way")
     done = cli("dump-units", "--sets", "train", data, exp)
     assert done.code == 1
-    assert "units/train: File exists; mend that and run again" in done.err
+    assert "units/train: File exists; fix that and run again" in done.err
 
 
 class TestShards:
@@ -296,7 +296,7 @@ class TestShards:
         assert units_of(exp) == units_of(tmp_path / "one")
         mark = "units/train/stage.json"
         assert (exp / mark).read_bytes() == (tmp_path / "one" / mark).read_bytes()
-        assert "whole, skipped" in cli("dump-units", "--sets", "train", data, exp).out
+        assert "complete, skipped" in cli("dump-units", "--sets", "train", data, exp).out
 
     def test_skipped_utterances_are_not_lost_ones(self, cli, data, exp):
         for kind in ("missing", "text"):

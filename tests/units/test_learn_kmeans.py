@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from entcomp.experiment import Experiment
+from entcomp.artifacts.experiment import Experiment
 from entcomp.units.codebook import Codebook
 
 MFCC = ("learn-kmeans", "--extractor", "mfcc", "--num-clusters", 20)
@@ -40,7 +40,7 @@ def test_same_bytes_for_any_number_of_jobs_and_skipped_if_whole(cli, data, tmp_p
         one, four = (tmp_path / f"exp{nj}" / "units" / name for nj in (1, 4))
         assert one.read_bytes() == four.read_bytes()
     before = (tmp_path / "exp1/units/kmeans.npz").stat().st_mtime_ns
-    assert "whole, skipped" in cli(*MFCC, data, tmp_path / "exp1").out
+    assert "complete, skipped" in cli(*MFCC, data, tmp_path / "exp1").out
     assert (tmp_path / "exp1/units/kmeans.npz").stat().st_mtime_ns == before
 
 
@@ -80,7 +80,7 @@ def test_refuses(cli, data, tmp_path, options, message):
 def test_bad_utterances(cli, data, tmp_path):
     (data / "train" / "utt2.wav").unlink()
     message = cli(*MFCC, data, tmp_path / "exp").message
-    assert "utt2.wav: no such file (utterance utt2); mend it or pass --skip-bad" in message
+    assert "utt2.wav: no such file (utterance utt2); fix it or pass --skip-bad" in message
     outcome = cli(*MFCC, "--skip-bad", data, tmp_path / "exp")
     assert outcome.code == 0
     assert "1 utterances skipped" in outcome.out

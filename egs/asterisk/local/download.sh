@@ -58,7 +58,7 @@ for language in "${languages[@]}"; do
   [[ -d $dir/$language ]] || missing+=("$language")
 done
 if [[ ${#missing[@]} -eq 0 ]]; then
-  echo "$dir: whole, skipped"
+  echo "$dir: complete, skipped"
   exit 0
 fi
 for tool in apt-get dpkg; do

@@ -19,10 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from entcomp.errors import EntcompError, SkippedUtterances
-from entcomp.files import Stage, atomic_path, sha256_file
+from entcomp.artifacts.stage import Stage
+from entcomp.errors import EntcompError
+from entcomp.files import atomic_path, sha256_file
 from entcomp.kaldi.table import write_table
 from entcomp.progress import track
+from entcomp.skipped import SkippedUtterances
 
 SAMPLE_RATE = 16_000
 SPLITS = {"train": 0.8, "dev": 0.1, "test": 0.1}
@@ -64,8 +66,8 @@ class Prompts:
 def main() -> None:
     arguments = parse_arguments()
     stage = Stage(arguments.data, stage_inputs(arguments))
-    if stage.is_whole():
-        print(f"{arguments.data}: whole, skipped")
+    if stage.is_complete():
+        print(f"{arguments.data}: complete, skipped")
         return
     stage.start()
     skipped = SkippedUtterances(skip_bad=True)

@@ -18,10 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
-from entcomp.files import Stage, atomic_path
+from entcomp.evaluation.text.normalizer import normalize
+from entcomp.files import atomic_path
 from entcomp.progress import track
-from entcomp.scoring.normalizer import normalize
 
 Row = Sequence[str]
 SORT_MEMORY = "512M"
@@ -125,8 +126,8 @@ def prepare(
 ) -> None:
     """Write ``folder`` from ``entries`` unless it is whole, and print what became of them."""
     stage = Stage(folder, inputs)
-    if stage.is_whole():
-        print(f"{folder.name}: whole, skipped")
+    if stage.is_complete():
+        print(f"{folder.name}: complete, skipped")
         return
     stage.start()
     with DataDirWriter(folder) as writer:

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from error_table import cell, mean_errors, print_table
 
-from entcomp.bootstrap import ratio_interval
 from entcomp.errors import EntcompError
+from entcomp.evaluation.bootstrap import ratio_interval
+from entcomp.evaluation.voices.judges import mean_interval
 from entcomp.files import read_json
 from entcomp.kaldi.table import read_table
 from entcomp.report.conversion import BASELINES, label, score_cell
 from entcomp.report.tables import Table
-from entcomp.scoring.conversion import mean_interval
 
 MEANS = ("similarity_reference", "similarity_source", "distillmos", "dnsmos")
 HEADER = (

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from entcomp.bootstrap import percentile_interval, resampled_sums
 from entcomp.errors import EntcompError
+from entcomp.evaluation.bootstrap import percentile_interval, resampled_sums
+from entcomp.evaluation.text.recognition import count_errors
 from entcomp.files import read_json
 from entcomp.kaldi.table import read_table
 from entcomp.report.tables import Table
-from entcomp.scoring.recognition import count_errors
 
 BASELINE = "raw"
 

@@ -10,9 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from entcomp.errors import EntcompError, SkippedUtterances
+from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table, join
+from entcomp.skipped import SkippedUtterances
 
 # Id and entropies, forward and backward (or units and None): what groups are drawn from.
 Row = tuple[str, np.ndarray, np.ndarray | None]

@@ -122,7 +122,7 @@ def build_model(config: TextTaskConfig, num_clusters: int, vocabulary_size: int)
         return TextModel(config, num_clusters, vocabulary_size)
     except (AssertionError, ValueError) as error:
         reason = str(error) or "dim must be a multiple of heads, and encoder.kernel odd"
-        raise EntcompError(f"config: {reason}; mend dim, heads or kernel") from None
+        raise EntcompError(f"config: {reason}; fix dim, heads or kernel") from None
 
 
 def match_parameters(

@@ -153,9 +153,9 @@ class _Beams:
         """Move what has ended, or all if this piece was the last; true if none is left."""
         pieces_WL, scores_W = self.pieces_BWL[row].tolist(), self.scores_BW[row].tolist()
         for one, (pieces, score) in enumerate(zip(pieces_WL, scores_W, strict=True)):
-            is_whole = pieces[-1] == Vocabulary.eos
-            if score > float("-inf") and (is_whole or last):
-                pieces += [] if is_whole else [Vocabulary.eos]
+            is_complete = pieces[-1] == Vocabulary.eos
+            if score > float("-inf") and (is_complete or last):
+                pieces += [] if is_complete else [Vocabulary.eos]
                 ended.append({"score": score, "yseq": pieces})
                 self.scores_BW[row, one] = float("-inf")
         return bool(self.scores_BW[row].isneginf().all())

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from entcomp.artifacts.experiment import UnitsInfo, check_same
 from entcomp.config import load_config, save_config
 from entcomp.errors import EntcompError
-from entcomp.experiment import UnitsInfo, check_same
 from entcomp.files import read_json, write_json
 from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.corpus import Corpus, ctc_length

@@ -6,12 +6,12 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
+from entcomp.audio.mel import MelConfig
 from entcomp.config import Config
 from entcomp.encoder.local import LocalEncoderConfig
 from entcomp.tasks.vc.content import Layout
 from entcomp.tasks.vc.dit import DitConfig
 from entcomp.tasks.vc.mean_mel import MeanMelConfig
-from entcomp.tasks.vc.mel import MelConfig
 from entcomp.training.config import TrainingConfig
 
 Probability = Annotated[float, Ge(0), Le(1)]

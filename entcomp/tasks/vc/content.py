@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 
+from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.audio.mel import MelConfig
 from entcomp.errors import EntcompError
-from entcomp.experiment import UnitsInfo
-from entcomp.tasks.vc.mel import MelConfig
 
 Layout = Literal["zero_insert", "repeat"]
 

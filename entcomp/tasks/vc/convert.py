@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from entcomp.audio.mel import MelConfig, log_mel
 from entcomp.errors import EntcompError
 from entcomp.tasks.vc.config import SamplerConfig, VcConfig
 from entcomp.tasks.vc.content import Clock, lay_out
 from entcomp.tasks.vc.dataset import Excerpt, collate, mel_frames
-from entcomp.tasks.vc.mel import MelConfig, log_mel
 from entcomp.tasks.vc.model import VoiceConverter
 from entcomp.tasks.vc.vocoder import Vocoder
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from entcomp.encoder.streams import read_streams
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.streams import read_streams
 from entcomp.errors import EntcompError
-from entcomp.experiment import Experiment
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import iter_table, join

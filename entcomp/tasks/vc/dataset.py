@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from entcomp.audio.mel import MelConfig, log_mel
+from entcomp.audio.read import read_utterance
 from entcomp.encoder.packed import PackedTokens, group_tokens
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import Utterance
-from entcomp.kaldi.wav import read_utterance
 from entcomp.tasks.vc.config import VcConfig
 from entcomp.tasks.vc.content import Clock, lay_out
 from entcomp.tasks.vc.corpus import VcUtterance
-from entcomp.tasks.vc.mel import MelConfig, log_mel
 from entcomp.tasks.vc.model import VcBatch
 
 CONTEXT = 40  # mel frames on each side of an excerpt whose groups are encoded too

@@ -20,10 +20,10 @@ import torch
 import yaml
 from torch import Tensor
 
+from entcomp.audio.mel import MelConfig, check_same_mel
 from entcomp.config import Config
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
-from entcomp.tasks.vc.mel import MelConfig, check_same_mel
 from entcomp.training.weights import read_weights
 
 if TYPE_CHECKING:

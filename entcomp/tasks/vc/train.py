@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from pytorch_lightning.utilities import rank_zero_only
 
+from entcomp.artifacts.experiment import UnitsInfo, check_same
 from entcomp.config import load_config, save_config
 from entcomp.errors import EntcompError
-from entcomp.experiment import UnitsInfo, check_same
 from entcomp.files import read_json, sha256_file, write_json
 from entcomp.tasks.vc.config import VcConfig
 from entcomp.tasks.vc.content import Clock

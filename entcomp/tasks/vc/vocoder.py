@@ -8,9 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from entcomp.audio.mel import MelConfig, mel_filters
 from entcomp.files import sha256_file
 from entcomp.tasks.vc.hifigan import delay, load_hifigan
-from entcomp.tasks.vc.mel import MelConfig, mel_filters
 
 GRIFFIN_LIM_ITERATIONS = 60
 MEL_INVERSION_ITERATIONS = 50

@@ -20,12 +20,12 @@ from annotated_types import Gt
 from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor, nn
 
+from entcomp.audio.mel import MelConfig, log_mel
+from entcomp.audio.read import check_pipe, read_utterance
 from entcomp.config import Config, save_config
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir, Utterance
-from entcomp.kaldi.wav import check_pipe, read_utterance
 from entcomp.tasks.vc.hifigan import VocoderConfig, build_generator
-from entcomp.tasks.vc.mel import MelConfig, log_mel
 from entcomp.training.config import TrainingConfig
 from entcomp.training.loop import FitResult, fit
 from entcomp.training.spill import spill_both

@@ -12,13 +12,14 @@ from fake_experiment import Fake, make_fake
 from text_experiment import TextExperiment, toy_experiment
 from typer.testing import CliRunner
 
+from entcomp.artifacts.streams import read_streams
 from entcomp.cli.app import app
-from entcomp.cli.random_rates import draw_groups, random_streams, rate_rules
-from entcomp.encoder.streams import read_streams
-from entcomp.errors import EntcompError, SkippedUtterances
+from entcomp.errors import EntcompError
 from entcomp.files import read_json, write_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.kaldi.table import read_table
+from entcomp.pipelines.random_rates import draw_groups, random_streams, rate_rules
+from entcomp.skipped import SkippedUtterances
 
 QUICK = {
     "max_steps": 4,
@@ -86,7 +87,7 @@ def test_what_is_whole_is_not_repeated(toy: TextExperiment) -> None:
     assert (weights.stat().st_mtime_ns, weights.read_bytes()) == before
     decode = ("decode", *toy.arguments, "--model", "asr/dedup")
     assert "skipped" not in run(*decode)
-    assert "decode_test: whole, skipped" in run(*decode)
+    assert "decode_test: complete, skipped" in run(*decode)
     assert "skipped" not in run(*decode, "--beam", "1")
     (toy.data / "test" / "text").write_text("".join(f"{utt_id} a\n" for utt_id in toy.texts))
     assert "skipped" not in run(*decode)
@@ -170,7 +171,7 @@ def test_language_that_is_not_there(toy: TextExperiment) -> None:
 
 def test_empty_transcript(toy: TextExperiment) -> None:
     (toy.data / "train" / "text").write_text("toy-0 a\ntoy-1\n")
-    message = r"train/text: empty transcript \(utterance toy-1\); mend it or pass --skip-bad"
+    message = r"train/text: empty transcript \(utterance toy-1\); fix it or pass --skip-bad"
     fails(message, "train-asr", *toy.arguments, "--segments", "raw")
 
 

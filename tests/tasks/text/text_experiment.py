@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from entcomp.experiment import Experiment, UnitsInfo
-from entcomp.files import Stage
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.stage import Stage
 from entcomp.kaldi.ark import ArkWriter
 
 CODEBOOK = "c0de"

@@ -19,10 +19,10 @@ from vc_toys import tone
 
 from entcomp.cli.app import app
 from entcomp.errors import EntcompError
+from entcomp.evaluation.voices import mos, speaker
 from entcomp.files import read_json
 from entcomp.kaldi.datadir import find_sets
 from entcomp.kaldi.table import read_table
-from entcomp.scoring import mos, speaker
 from entcomp.training.weights import read_weights
 
 # Units of MFCCs come every 10 ms, faster than mel frames of the default hop.
@@ -155,7 +155,7 @@ def test_a_whole_training_is_not_repeated(world: Path) -> None:
         "train-vc", world / "data", world / "exp", "--segments", "fixed4",
         "--config", world / "vc.yaml",
     )  # fmt: skip
-    assert "voices whole, skipped" in output and "step 2, dev flow" in output
+    assert "voices complete, skipped" in output and "step 2, dev flow" in output
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
     assert not list(folder.glob(".*spill"))
     assert read_json(folder / "task.json")["segments"] == "fixed4"
@@ -232,7 +232,7 @@ def test_conversion_keeps_length_loudness_and_texts(world: Path, tmp_path: Path)
         assert len(waveform) == len(source) * 22050 // rate
         assert loudness(waveform) == pytest.approx(loudness(source), rel=0.02)
     first = {path.name: path.read_bytes() for path in made.glob("wav/*.wav")}
-    assert "test: whole, skipped" in run(*command)
+    assert "test: complete, skipped" in run(*command)
     (made / "stage.json").unlink()  # as if it had been killed
     run(*command)
     assert {path.name: path.read_bytes() for path in made.glob("wav/*.wav")} == first

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.audio.mel import MelConfig
 from entcomp.errors import EntcompError
-from entcomp.experiment import UnitsInfo
 from entcomp.tasks.vc.content import Clock, lay_out
-from entcomp.tasks.vc.mel import MelConfig
 
 MEL = MelConfig()
 

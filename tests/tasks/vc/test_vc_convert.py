@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vc_toys import CLUSTERS, UNITS, tone, toy_config
 
+from entcomp.audio.read import resample
 from entcomp.errors import EntcompError
-from entcomp.kaldi.wav import resample
 from entcomp.tasks.vc.config import SamplerConfig
 from entcomp.tasks.vc.content import Clock
 from entcomp.tasks.vc.convert import (

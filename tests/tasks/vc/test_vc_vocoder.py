@@ -15,12 +15,12 @@ import yaml
 from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 from vc_toys import tone, write_toy_corpus
 
+from entcomp.audio.mel import MelConfig, log_mel
+from entcomp.audio.read import resample
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir
-from entcomp.kaldi.wav import resample
 from entcomp.tasks.vc.convert import resynthesise
 from entcomp.tasks.vc.hifigan import GeneratorConfig, build_generator
-from entcomp.tasks.vc.mel import MelConfig, log_mel
 from entcomp.tasks.vc.vocoder import GriffinLim, load_vocoder, vocoder_sha256
 from entcomp.tasks.vc.vocoder_training import (
     DiscriminatorConfig,

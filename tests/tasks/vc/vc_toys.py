@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from entcomp.artifacts.experiment import UnitsInfo
 from entcomp.encoder.local import LocalEncoderConfig
-from entcomp.experiment import UnitsInfo
 from entcomp.kaldi.datadir import Utterance
 from entcomp.tasks.vc.config import BatchConfig, VcConfig
 from entcomp.tasks.vc.corpus import VcUtterance

@@ -1,1 +1,0 @@
-"""TextGrids, aligners that make them, and boundary scores against them."""

@@ -1,0 +1,255 @@
+"""A trained pipeline in one tar file or folder, and where `--model` finds one.
+
+A pack is laid out as EXP is, so that whatever reads an experiment reads it: the codebook, the LMs,
+their calibration with a sample of its entropies, thresholds, recognisers and translators. Beside
+them stand README.md, the model card, and manifest.json with the SHA-256 of every file.
+"""
+
+from __future__ import annotations
+
+import atexit
+import io
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import entcomp
+from entcomp.artifacts.experiment import Direction, Experiment, check_same, entropy_name
+from entcomp.artifacts.stage import Stage, read_stage
+from entcomp.errors import EntcompError
+from entcomp.files import atomic_path, read_json, sha256_file, write_json
+from entcomp.kaldi.ark import ArkWriter, iter_vectors
+from entcomp.kaldi.table import read_table, write_table
+
+PRETRAINED = Path(entcomp.__file__).with_name("pretrained")
+DEFAULT_MODEL = "moonshine-l3-k500"
+MANIFEST = "manifest.json"
+CARD = "README.md"
+# Of the calibration sets, the entropies that travel along: criteria other than global and relative
+# need them to meet a rate.
+SAMPLE_UNITS = 1_000_000
+LM_FILES = ("config.yaml", "lm.json", "model.safetensors")
+TASK_FILES = ("config.yaml", "task.json", "model.safetensors", "text.model")
+TASKS = ("asr", "st")
+DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
+
+
+@dataclass(frozen=True)
+class Model:
+    """An experiment, or a pack of one, and the recogniser or translator in it (``asr/TAG``)."""
+
+    experiment: Experiment
+    task: str | None = None
+
+
+def open_model(source: str | Path | None = None) -> Model:
+    """The model of a name, a folder or a tar file, its hashes checked.
+
+    ``source`` is an experiment, a pack, the name of a folder in ``entcomp/pretrained``, or any of
+    them with ``/asr/TAG`` or ``/st/TAG`` behind; None is the model that comes with entcomp. Where a
+    pack holds one task's model, that is its ``task``. Raises EntcompError for anything else, and
+    for a pack whose files are not those that its manifest tells of.
+    """
+    path = Path(source or DEFAULT_MODEL)
+    experiment = _open_root(path)
+    if experiment is not None:
+        tasks = trained_tasks(experiment)
+        return Model(experiment, tasks[0] if len(tasks) == 1 else None)
+    experiment = _open_root(path.parent.parent)
+    if experiment is not None:
+        return Model(experiment, check_task(experiment, f"{path.parent.name}/{path.name}"))
+    if source is None:
+        raise EntcompError(
+            f"{PRETRAINED / DEFAULT_MODEL}: no model comes with this installation; pass --model "
+            "with an experiment or a pack, or train one by egs/speechocean762/run.sh"
+        )
+    there = ", ".join(one.parent.name for one in sorted(PRETRAINED.glob(f"*/{MANIFEST}"))) or "none"
+    raise EntcompError(
+        f"{source}: neither an experiment, nor a pack, nor a model that comes with entcomp "
+        f"({there}), nor one of these with /asr/TAG or /st/TAG behind"
+    )
+
+
+def trained_tasks(experiment: Experiment) -> list[str]:
+    """Recognisers and translators of an experiment, as in ``asr/raw``."""
+    found = (path for kind in TASKS for path in experiment.path.glob(f"{kind}/*/task.json"))
+    return sorted(f"{path.parents[1].name}/{path.parent.name}" for path in found)
+
+
+def check_task(experiment: Experiment, task: str) -> str:
+    """Raises EntcompError unless ``task`` was trained in the experiment."""
+    there = trained_tasks(experiment)
+    if task not in there:
+        known = ", ".join(there) or "none; run train-asr or train-st"
+        raise EntcompError(f"{experiment.path / task}: no such model; there are: {known}")
+    return task
+
+
+def pack(
+    experiment: Experiment, output: Path, tags: Sequence[str], tasks: Sequence[str], card: str
+) -> dict[str, int]:
+    """Write a tar file, or a folder where ``output`` does not end in ``.tar``; bytes by file.
+
+    ``tags`` name thresholds in EXP/segments, ``tasks`` models as in ``asr/TAG`` (see
+    `segments_of`); ``card`` is the model card. Equal experiments give equal bytes. Raises
+    EntcompError for what is missing, or was made with another codebook or LM.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        root = Experiment(Path(folder))
+        for source in _sources(experiment, tags, tasks):
+            target = root.path / source.relative_to(experiment.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _copy(source, target)
+        for direction in DIRECTIONS:
+            if root.calibration(direction).exists():
+                _sample_entropies(experiment, root, direction)
+        _check_hashes(root)
+        (root.path / CARD).write_text(card, encoding="utf-8")
+        files = {name: sha256_file(root.path / name) for name in _names(root.path)}
+        write_json(root.path / MANIFEST, {"entcomp": entcomp.__version__, "files": files})
+        _write(root.path, output)
+        return {name: (root.path / name).stat().st_size for name in _names(root.path)}
+
+
+def segments_of(experiment: Experiment, task: str) -> list[str]:
+    """The tag of the thresholds that a task's model was trained with, if it was with any."""
+    tag = read_json(experiment.path / check_task(experiment, task) / "task.json")["segments"]
+    return [tag] if (experiment.segments(tag) / "threshold.json").exists() else []
+
+
+def _sources(experiment: Experiment, tags: Sequence[str], tasks: Sequence[str]) -> Iterator[Path]:
+    """All files that are taken over as they are."""
+    yield from (experiment.codebook, experiment.units_json)
+    if (mark := experiment.codebook.with_name("stage.json")).exists():
+        yield mark  # it names the extractor's checkpoint
+    for direction in DIRECTIONS:
+        if (folder := experiment.lm(direction)).is_dir():
+            yield from (folder / name for name in LM_FILES)
+            if (calibration := experiment.calibration(direction)).exists():
+                yield calibration
+    yield from (experiment.segments(tag) / "threshold.json" for tag in tags)
+    yield from (experiment.path / task / name for task in tasks for name in TASK_FILES)
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except FileNotFoundError:
+        raise EntcompError(f"{source}: no such file; run the stage that makes it first") from None
+
+
+def _sample_entropies(experiment: Experiment, root: Experiment, direction: Direction) -> None:
+    """The first entropies of each calibration set, with the mark that names their LM."""
+    name, mark = entropy_name(direction), entropy_name(direction, "stage")
+    sets = read_json(experiment.calibration(direction))["sets"]
+    for set_name in sets:
+        folder = root.entropy(set_name)
+        with ArkWriter(folder, name) as ark:
+            for utt_id, entropy in iter_vectors(experiment.entropy(set_name) / f"{name}.scp"):
+                ark.write(utt_id, entropy)
+                if ark.frames >= SAMPLE_UNITS // len(sets):
+                    break
+        # Without the folder, which is another one at every run and at every place.
+        entries = read_table(ark.scp).items()
+        write_table(ark.scp, ((utt_id, Path(entry).name) for utt_id, entry in entries))
+        inputs = read_stage(experiment.entropy(set_name), mark)["inputs"]
+        Stage(folder, inputs, mark).finish(ark.summary)
+
+
+def _check_hashes(root: Experiment) -> None:
+    """Raises EntcompError unless everything goes back to one codebook and the LMs at hand."""
+    hashes = {"codebook_sha256": sha256_file(root.codebook)}
+    for direction, key in zip(DIRECTIONS, ("lm_sha256", "lm_backward_sha256"), strict=True):
+        weights = root.lm(direction) / "model.safetensors"
+        if weights.exists():
+            hashes[key] = sha256_file(weights)
+            _check(weights.with_name("lm.json"), hashes | {"lm_sha256": hashes[key]})
+        if root.calibration(direction).exists():
+            _check(root.calibration(direction), hashes | {"lm_sha256": hashes[key]})
+    others = ("units/units.json", "segments/*/threshold.json", "*/*/task.json")
+    for path in (path for pattern in others for path in root.path.glob(pattern)):
+        _check(path, hashes)
+
+
+def _check(path: Path, hashes: dict[str, str]) -> None:
+    stored = read_json(path)
+    for key, expected in hashes.items():
+        what = "codebook" if key == "codebook_sha256" else "LM"
+        where = Path(*path.parts[-3:])
+        check_same(expected, stored.get(key), what, where, "rerun the stage that makes it")
+
+
+def _write(root: Path, output: Path) -> None:
+    if output.suffix != ".tar":
+        temporary = output.with_name(f".{output.name}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.copytree(root, temporary)
+        shutil.rmtree(output, ignore_errors=True)
+        temporary.rename(output)
+        return
+    with atomic_path(output) as temporary, tarfile.open(temporary, "w") as archive:
+        for name in [MANIFEST, *_names(root)]:
+            content = (root / name).read_bytes()
+            entry = tarfile.TarInfo(name)  # of no owner and no time: equal content, equal bytes
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+
+
+def _names(root: Path) -> list[str]:
+    """All files but the manifest, sorted."""
+    files = (path for path in root.rglob("*") if path.is_file())
+    names = (path.relative_to(root).as_posix() for path in files)
+    return sorted(name for name in names if name != MANIFEST)
+
+
+def _open_root(path: Path) -> Experiment | None:
+    """The experiment in a tar file or a folder, or None where there is none."""
+    if path.suffix == ".tar" and path.is_file():
+        stat = path.stat()
+        return Experiment(_unpack(path.resolve(), stat.st_mtime_ns, stat.st_size))
+    for folder in (path, PRETRAINED / path):
+        if (folder / MANIFEST).exists():
+            _verify(folder, folder)
+        if (folder / "units" / "units.json").exists():
+            return Experiment(folder)
+    return None
+
+
+@cache
+def _unpack(path: Path, *_changes: int) -> Path:
+    """Unpack a tar file to a folder that lives as long as the program, and verify it."""
+    folder = Path(tempfile.mkdtemp(prefix="entcomp-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                _extract(archive, member, folder, path)
+    except tarfile.TarError as error:
+        raise EntcompError(f"{path}: not a pack ({error}); make it again by entcomp pack") from None
+    _verify(folder, path)
+    return folder
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, where: Path) -> None:
+    """Only plain files, and only inside of the folder."""
+    name = PurePosixPath(member.name)
+    content = archive.extractfile(member) if member.isfile() else None
+    if content is None or name.is_absolute() or ".." in name.parts:
+        raise EntcompError(f"{where}: {name}: not a plain file in this pack; do not trust it")
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with content, open(target, "wb") as stream:
+        shutil.copyfileobj(content, stream)
+
+
+def _verify(folder: Path, where: Path) -> None:
+    manifest: dict[str, Any] = read_json(folder / MANIFEST)
+    found = {name: sha256_file(folder / name) for name in _names(folder)}
+    for name in sorted({*manifest.get("files", {}), *found}):
+        if manifest.get("files", {}).get(name) != found.get(name):
+            raise EntcompError(f"{where}: {name}: not as it was packed; pack it again")

@@ -1,0 +1,58 @@
+"""The manifest of a finished stage: what it was made from, and what it made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from entcomp.files import read_json, sha256_file, sha256_of, write_json
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One output folder of a stage, with all that its bytes depend on.
+
+    ``stage.json`` is written last. It holds ``inputs`` (hashes and options) and ``outputs``
+    (counts and hashes), so that a rerun knows what is complete, and a later stage what it reads.
+    Where several stages or shards share a folder, ``name`` tells their manifests apart.
+    """
+
+    folder: Path
+    inputs: dict[str, Any]
+    name: str = "stage"
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / f"{self.name}.json"
+
+    def is_complete(self) -> bool:
+        """True if the folder was finished from the same inputs."""
+        as_stored = json.loads(json.dumps(self.inputs))
+        return self.manifest.exists() and read_json(self.manifest).get("inputs") == as_stored
+
+    def start(self) -> None:
+        """Make the folder and withdraw an older manifest, whose files are about to be replaced."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.manifest.unlink(missing_ok=True)
+
+    def finish(self, outputs: dict[str, Any]) -> None:
+        """Write the manifest: the folder is complete."""
+        write_json(self.manifest, {"inputs": self.inputs, "outputs": outputs})
+
+
+def read_stage(folder: Path, name: str = "stage") -> dict[str, dict[str, Any]]:
+    """``inputs`` and ``outputs`` of a finished stage; both empty for somebody else's files."""
+    path = folder / f"{name}.json"
+    stored = read_json(path) if path.exists() else {}
+    return {"inputs": stored.get("inputs", {}), "outputs": stored.get("outputs", {})}
+
+
+def archive_sha256(folder: Path, name: str, mark: str = "stage") -> str:
+    """SHA-256 of ``name``'s archives: from the mark of their stage or, without one, their bytes."""
+    known = read_stage(folder, mark)["outputs"].get("sha256")
+    if known:
+        return str(known)
+    files = [*sorted(folder.glob(f"{name}.*ark")), folder / f"{name}.scp"]
+    return sha256_of([sha256_file(path) for path in files])

@@ -1,0 +1,1 @@
+"""Sound: decoding any format, resampling, silence, mel spectrograms."""

@@ -1,0 +1,108 @@
+"""Waveforms of a data dir: any format, rate and channel count, to mono float32 at one rate."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from entcomp.audio.decode import open_audio
+from entcomp.errors import EntcompError
+from entcomp.kaldi.datadir import Utterance
+
+
+def read_utterance(utterance: Utterance, sample_rate: int, allow_pipes: bool = False) -> np.ndarray:
+    """Samples of an utterance, float32 of shape (samples,), mono, at ``sample_rate`` Hz.
+
+    Raises EntcompError for a missing, empty or unreadable recording, for one with NaN or infinite
+    samples, for a segment that starts behind its end, and for a command without ``allow_pipes``.
+    """
+    source: Path | io.BytesIO = Path(utterance.wav)
+    if utterance.wav.endswith("|"):
+        source = _run_pipe(utterance.wav, allow_pipes)
+    return read_wav(source, sample_rate, utterance.start, utterance.end, name=utterance.wav)
+
+
+def read_wav(
+    source: Path | io.BytesIO,
+    sample_rate: int,
+    start: float | None = None,
+    end: float | None = None,
+    name: str | None = None,
+) -> np.ndarray:
+    """Samples of a recording between two times in seconds; see `read_utterance`."""
+    return np.concatenate(list(iter_wav(source, sample_rate, start, end, name)))
+
+
+def iter_wav(
+    source: Path | io.BytesIO,
+    sample_rate: int,
+    start: float | None = None,
+    end: float | None = None,
+    name: str | None = None,
+) -> Iterator[np.ndarray]:
+    """The samples of `read_wav` in blocks of some seconds, however long the recording is."""
+    name = name or str(source)
+    if isinstance(source, Path) and not source.exists():
+        raise EntcompError(f"{name}: no such file")
+    rate, decoded = open_audio(source, start, end, name)
+    empty = True
+    for block in iter_resampled(_finite(decoded, name), rate, sample_rate):
+        empty = False
+        yield block
+    if empty:
+        raise EntcompError(f"{name}: no samples")
+
+
+def iter_resampled(
+    blocks: Iterable[np.ndarray], rate: int, sample_rate: int
+) -> Iterator[np.ndarray]:
+    """`resample` of a waveform that comes in blocks; the same samples, in other blocks."""
+    if rate == sample_rate:
+        yield from blocks
+        return
+    import soxr
+
+    stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
+    for block in blocks:
+        yield from _unless_empty(stream.resample_chunk(block))
+    yield from _unless_empty(stream.resample_chunk(np.empty(0, np.float32), last=True))
+
+
+def resample(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
+    """Band-limited resampling of (samples,) from ``rate`` to ``sample_rate`` Hz, by soxr."""
+    if rate == sample_rate:
+        return waveform
+    import soxr
+
+    return soxr.resample(waveform, rate, sample_rate).astype(np.float32)
+
+
+def _unless_empty(block: np.ndarray) -> Iterator[np.ndarray]:
+    if len(block):
+        yield block
+
+
+def _finite(blocks: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:
+    for block in blocks:
+        if not np.isfinite(block).all():
+            raise EntcompError(f"{name}: NaN or infinite samples; convert the recording again")
+        yield block
+
+
+def check_pipe(wav: str, allow_pipes: bool) -> None:
+    """Raises EntcompError for a command in the place of a recording, unless they are allowed."""
+    if wav.endswith("|") and not allow_pipes:
+        raise EntcompError(f"'{wav}' is a shell command; pass --allow-pipes if you trust it")
+
+
+def _run_pipe(command: str, allow_pipes: bool) -> io.BytesIO:
+    check_pipe(command, allow_pipes)
+    result = subprocess.run(command.rstrip("| "), shell=True, capture_output=True, check=False)
+    if result.returncode != 0:
+        reason = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise EntcompError(f"'{command}' exited with {result.returncode} {''.join(reason)}")
+    return io.BytesIO(result.stdout)

@@ -1,0 +1,1 @@
+"""Scores: boundaries against alignments, texts, voices."""

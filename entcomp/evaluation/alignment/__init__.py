@@ -1,0 +1,1 @@
+"""Aligners, which find the times of words and phones."""

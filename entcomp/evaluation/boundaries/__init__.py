@@ -1,0 +1,1 @@
+"""Boundaries of groups against those of words and phones."""

@@ -1,0 +1,148 @@
+"""Boundary scores: how well the starts of groups agree with those of words and phones.
+
+Scores are ratios of sums over utterances. So each utterance is first reduced to a row of counts
+(`count_boundaries`); the score of a set is that of the summed rows (`scores`), and bootstrap
+intervals are percentiles of the scores of sums over resampled utterances.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from entcomp.evaluation.bootstrap import percentile_interval, resampled_sums
+from entcomp.evaluation.boundaries.ticks import TICKS_PER_SECOND, to_ticks
+
+COUNTS = (
+    "reference",  # reference boundaries
+    "hypothesis",  # boundaries of the segmentation
+    "matched_reference",
+    "matched_hypothesis",  # equal to the former under one-to-one matching
+    "near",  # boundaries of the segmentation within NEAR of a reference one
+    "compared",  # boundaries of the segmentation in utterances that have a reference one
+    "signed",  # sum of their distances to the nearest reference boundary, in ticks
+    "absolute",
+)
+NEAR = to_ticks(0.05)
+SCORES = (
+    "precision",
+    "recall",
+    "f1",
+    "over_segmentation",
+    "r_value",
+    "within_50ms",
+    "mean_signed_deviation_ms",
+    "mean_absolute_deviation_ms",
+)
+
+
+def match_one_to_one(reference: np.ndarray, hypothesis: np.ndarray, tolerance: int) -> int:
+    """Size of the largest matching of boundaries that lie within ``tolerance`` of each other.
+
+    Both sorted, in ticks. Pairing the two earliest that fit never costs a pair: whatever either
+    could be paired with instead, the later boundaries of the other side can have as well.
+    """
+    references, hypotheses = reference.tolist(), hypothesis.tolist()
+    matched = i = j = 0
+    while i < len(references) and j < len(hypotheses):
+        distance = hypotheses[j] - references[i]
+        if distance > tolerance:
+            i += 1
+        elif distance < -tolerance:
+            j += 1
+        else:
+            matched, i, j = matched + 1, i + 1, j + 1
+    return matched
+
+
+def nearest_distances(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Signed distance of each point to the nearest of the sorted ``targets``, point minus target.
+
+    Halfway between two targets, the earlier one counts. ``targets`` must not be empty.
+    """
+    right = np.searchsorted(targets, points)
+    before = points - targets[np.maximum(right - 1, 0)]
+    after = points - targets[np.minimum(right, len(targets) - 1)]
+    return np.where(np.abs(before) <= np.abs(after), before, after)
+
+
+def count_boundaries(
+    reference: np.ndarray, hypothesis: np.ndarray, tolerance: int, lenient: bool = False
+) -> np.ndarray:
+    """One utterance's row of `COUNTS`, float64. Boundaries are sorted, in ticks.
+
+    ``lenient`` counts a boundary as matched if any of the other side is within ``tolerance``, as
+    the paper's word and phone boundary alignment does; else matching is one-to-one.
+    """
+    empty = not (len(reference) and len(hypothesis))
+    distances = np.empty(0, np.int64) if empty else nearest_distances(hypothesis, reference)
+    if lenient:
+        back = distances if empty else nearest_distances(reference, hypothesis)
+        found, hits = _within(back, tolerance), _within(distances, tolerance)
+    else:
+        found = hits = match_one_to_one(reference, hypothesis, tolerance)
+    near = _within(distances, NEAR)
+    sums = distances.sum(), abs(distances).sum()
+    row = (len(reference), len(hypothesis), found, hits, near, len(distances), *sums)
+    return np.array(row, np.float64)
+
+
+def scores(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """`SCORES` of summed counts, shape (..., len(COUNTS)); the leading axes are kept.
+
+    Over-segmentation is boundaries per reference boundary, minus one (R/P - 1 under one-to-one
+    matching). R-value: Räsänen et al., Interspeech 2009: 1 - (|r1| + |r2|) / 2 with
+    r1 = sqrt((1 - R)^2 + OS^2) and r2 = (R - 1 - OS) / sqrt(2). A share of nothing is 0; a mean
+    of nothing is NaN.
+    """
+    column = dict(zip(COUNTS, np.moveaxis(counts, -1, 0), strict=True))
+    precision = _ratio(column["matched_hypothesis"], column["hypothesis"])
+    recall = _ratio(column["matched_reference"], column["reference"])
+    over = _ratio(column["hypothesis"], column["reference"], empty=np.nan) - 1
+    r1 = np.hypot(1 - recall, over)
+    r2 = (recall - 1 - over) / np.sqrt(2)
+    ms = TICKS_PER_SECOND / 1000
+    return {
+        "precision": precision,
+        "recall": recall,
+        "f1": _ratio(2 * precision * recall, precision + recall),
+        "over_segmentation": over,
+        "r_value": 1 - (np.abs(r1) + np.abs(r2)) / 2,
+        "within_50ms": _ratio(column["near"], column["compared"]),
+        "mean_signed_deviation_ms": _ratio(column["signed"], column["compared"], np.nan) / ms,
+        "mean_absolute_deviation_ms": _ratio(column["absolute"], column["compared"], np.nan) / ms,
+    }
+
+
+def score_set(counts: np.ndarray, seed: int = 0) -> dict[str, Any]:
+    """`SCORES` of a set from its utterances' counts, (utterances, len(COUNTS)), for JSON.
+
+    ``interval`` holds the central 95% of each score over bootstrap samples of utterances. What is
+    undefined is None.
+    """
+    values = scores(counts.sum(axis=0))
+    resampled = scores(resampled_sums(counts, seed))
+    intervals = {name: _interval(resampled[name]) for name in SCORES}
+    return {name: _number(values[name]) for name in SCORES} | {"interval": intervals}
+
+
+def _within(distances: np.ndarray, tolerance: int) -> int:
+    return int(np.count_nonzero(abs(distances) <= tolerance))
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndarray:
+    """``part / whole``, and ``empty`` where the whole is 0."""
+    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    return np.divide(part, whole, out=np.full(part.shape, empty), where=whole > 0)
+
+
+def _interval(values: np.ndarray) -> list[float | None]:
+    defined = values[np.isfinite(values)]
+    if not len(defined):
+        return [None, None]
+    return [_number(bound) for bound in percentile_interval(defined)]
+
+
+def _number(value: np.ndarray | float) -> float | None:
+    return round(float(value), 6) if np.isfinite(value) else None

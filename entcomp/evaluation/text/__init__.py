@@ -1,0 +1,1 @@
+"""Error rates and BLEU, with their normalisers."""

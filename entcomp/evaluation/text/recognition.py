@@ -1,0 +1,83 @@
+"""Word and character error rates, by jiwer, and transcripts as sclite reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from entcomp.evaluation.bootstrap import RESAMPLES, ratio_interval
+from entcomp.evaluation.text.normalizer import Normalizer, normalize
+from entcomp.files import atomic_path
+
+
+def error_rates(
+    references: Sequence[str], hypotheses: Sequence[str], normalizer: Normalizer
+) -> dict[str, Any]:
+    """WER and CER in percent of pairs of texts, both of them normalised first.
+
+    ``{"wer": {...}, "cer": {...}}`` with counts of substitutions, deletions and insertions, and a
+    95% bootstrap ``interval`` over utterances. CER counts the spaces between words.
+    """
+    counts = count_errors(references, hypotheses, normalizer)
+    return {name: _rate(one, normalizer) for name, one in counts.items()}
+
+
+def count_errors(
+    references: Sequence[str], hypotheses: Sequence[str], normalizer: Normalizer
+) -> dict[str, np.ndarray]:
+    """Of ``wer`` and ``cer`` int64 (utterances, 4), of pairs of texts, both of them normalised.
+
+    Columns: substitutions, deletions, insertions, and the reference's length.
+    """
+    import jiwer
+
+    references = [normalize(one, normalizer) for one in references]
+    hypotheses = [normalize(one, normalizer) for one in hypotheses]
+    return {
+        "wer": _counts(jiwer.process_words(references, hypotheses)),
+        "cer": _counts(jiwer.process_characters(references, hypotheses)),
+    }
+
+
+def write_trn(path: Path, texts: dict[str, str]) -> None:
+    """Write ``text (utt_id)`` lines, for ``sclite -i spu_id``."""
+    with atomic_path(path) as temporary:
+        lines = (f"{text} ({utt_id})\n" for utt_id, text in texts.items())
+        temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def _rate(counts: np.ndarray, normalizer: Normalizer) -> dict[str, Any]:
+    errors, lengths = counts[:, :3].sum(axis=1), counts[:, 3]
+    low, high = ratio_interval(errors, lengths)
+    substitutions, deletions, insertions, length = counts.sum(axis=0).tolist()
+    return {
+        "percent": 100 * int(errors.sum()) / max(1, length),
+        "interval": [100 * low, 100 * high],
+        "resamples": RESAMPLES,
+        "substitutions": substitutions,
+        "deletions": deletions,
+        "insertions": insertions,
+        "reference_length": length,
+        "utterances": len(lengths),
+        "utterances_with_errors": int((errors > 0).sum()),
+        "normalizer": normalizer,
+    }
+
+
+def _counts(output: Any) -> np.ndarray:
+    """``output`` is jiwer's, which says for each utterance what was substituted, deleted..."""
+    pairs = zip(output.alignments, output.references, strict=True)
+    return np.array([[*_edits(chunks), len(reference)] for chunks, reference in pairs])
+
+
+def _edits(chunks: Sequence[Any]) -> tuple[int, int, int]:
+    """Substitutions, deletions, insertions of one utterance's alignment."""
+    sizes = {"substitute": 0, "delete": 0, "insert": 0, "equal": 0}
+    for chunk in chunks:
+        by_reference = chunk.ref_end_idx - chunk.ref_start_idx
+        by_hypothesis = chunk.hyp_end_idx - chunk.hyp_start_idx
+        sizes[chunk.type] += max(by_reference, by_hypothesis)
+    return sizes["substitute"], sizes["delete"], sizes["insert"]

@@ -1,0 +1,1 @@
+"""How converted speech is judged."""

@@ -1,0 +1,1 @@
+"""Files of other toolkits: units, TextGrids, CTM."""

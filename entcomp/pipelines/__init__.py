@@ -1,0 +1,1 @@
+"""From audio to units, groups, text and voices: what the library and the command line offer."""

@@ -1,0 +1,78 @@
+"""``--random-rates``: groups of a criterion at a rate that is drawn anew at each use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from entcomp.artifacts.experiment import Experiment
+    from entcomp.segmentation.rule import Rule
+    from entcomp.skipped import SkippedUtterances
+    from entcomp.tasks.text.corpus import Row, Stream
+
+STEP = 0.5  # Hz between the rates that are drawn
+
+
+def rate_rules(experiment: Experiment, criterion: str, rates: str) -> list[Rule]:
+    """The criterion's rules at all rates of ``LOW-HIGH``, the lowest first.
+
+    Raises EntcompError for what is no range, and for rates that the criterion cannot reach.
+    """
+    from entcomp.segmentation.calibration import resolve
+    from entcomp.segmentation.request import Request
+
+    requests = [Request(criterion, target_rate=rate) for rate in _grid(rates)]
+    requests[0].check()
+    frame_shift = experiment.units_info().frame_shift
+    return [resolve(request, experiment, frame_shift) for request in requests]
+
+
+def random_streams(
+    experiment: Experiment, set_name: str, lowest: Rule, skipped: SkippedUtterances
+) -> Iterator[Stream]:
+    """Yield the streams of a set, each with what `draw_groups` draws from."""
+    from entcomp.artifacts.streams import read_streams
+    from entcomp.errors import EntcompError
+    from entcomp.kaldi.table import join
+    from entcomp.segmentation.source import Source
+    from entcomp.tasks.text.corpus import Stream
+
+    rows = Source.of(experiment, set_name, lowest.criterion).rows(skipped)
+    for row, plain in join(rows, read_streams(experiment, set_name, "raw")):
+        if plain is None or len(plain[1]) != len(row[1]):
+            raise EntcompError(
+                f"{experiment.entropy(set_name)}: {row[0]}: not as many as its units; "
+                f"rerun score-entropy for {set_name}"
+            )
+        yield Stream(row[0], plain[1], _groups(row, lowest), row)
+
+
+def draw_groups(rules: Sequence[Rule], row: Row, generator: np.random.Generator) -> np.ndarray:
+    """Group lengths in frames of an utterance, by one of the rules."""
+    return _groups(row, rules[int(generator.integers(len(rules)))])
+
+
+def _grid(rates: str) -> list[float]:
+    """``7-24`` is 7, 7.5, ..., 24 Hz."""
+    from entcomp.errors import EntcompError
+
+    low, _, high = rates.partition("-")
+    try:
+        first, last = float(low), float(high)
+    except ValueError:
+        first, last = 0.0, 0.0
+    if not 0 < first < last:
+        raise EntcompError(f"--random-rates {rates}: expected LOW-HIGH in Hz, such as 7-24")
+    return [first + STEP * one for one in range(int((last - first) / STEP) + 1)]
+
+
+def _groups(row: Row, rule: Rule) -> np.ndarray:
+    from entcomp.segmentation.rows import Rows
+    from entcomp.segmentation.rule import group_starts
+
+    rows = Rows.join([row])
+    ((_, groups),) = rows.split(group_starts(rows, rule))
+    return groups

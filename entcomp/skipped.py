@@ -1,0 +1,55 @@
+"""The list of utterances that a stage had to leave out, with the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from entcomp.errors import EntcompError
+from entcomp.files import atomic_path
+
+
+class SkippedUtterances:
+    """Collects bad utterances under ``--skip-bad``; without it the first one ends the stage.
+
+    >>> skipped = SkippedUtterances(skip_bad=False)
+    >>> with skipped.guard("utt1"):
+    ...     raise EntcompError("a.wav: no samples")
+    Traceback (most recent call last):
+    entcomp.errors.EntcompError: a.wav: no samples (utterance utt1); fix it or pass --skip-bad
+    """
+
+    def __init__(self, skip_bad: bool) -> None:
+        self.skip_bad = skip_bad
+        self.reasons: dict[str, str] = {}
+
+    def add(self, utt_id: str, reason: str) -> None:
+        """Note a bad utterance; raises EntcompError unless ``--skip-bad`` was given."""
+        if not self.skip_bad:
+            raise EntcompError(f"{reason} (utterance {utt_id}); fix it or pass --skip-bad")
+        self.reasons[utt_id] = reason
+
+    @contextmanager
+    def guard(self, utt_id: str) -> Iterator[None]:
+        """Turn an EntcompError inside the block into a bad utterance."""
+        try:
+            yield
+        except EntcompError as error:
+            if not self.skip_bad:
+                raise EntcompError(
+                    f"{error} (utterance {utt_id}); fix it or pass --skip-bad"
+                ) from error
+            self.reasons[utt_id] = str(error)
+
+    def __len__(self) -> int:
+        return len(self.reasons)
+
+    def write(self, path: Path) -> None:
+        """Write ``utt_id reason`` lines, sorted; no file where nothing was skipped."""
+        if not self.reasons:
+            path.unlink(missing_ok=True)
+            return
+        with atomic_path(path) as temporary:
+            lines = (f"{utt_id} {reason}\n" for utt_id, reason in sorted(self.reasons.items()))
+            temporary.write_text("".join(lines), encoding="utf-8")

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from threading import Thread
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from entcomp.audio.decode import audio_seconds
+from entcomp.audio.read import iter_wav, read_utterance, read_wav, resample
+from entcomp.errors import EntcompError
+from entcomp.kaldi.datadir import Utterance
+
+FORMATS = {
+    "wav": ("WAV", "PCM_16"),
+    "flac": ("FLAC", "PCM_16"),
+    "ogg": ("OGG", "VORBIS"),
+    "opus": ("OGG", "OPUS"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+}
+RATE = 16000
+
+
+def tone(seconds: float, rate: int, hertz: float = 440.0) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [8000, 16000, 24000, 48000])
+@pytest.mark.parametrize("extension", FORMATS)
+def test_any_format_rate_and_channels(tmp_path, extension, rate, channels):
+    path = tmp_path / f"a.{extension}"
+    kind, subtype = FORMATS[extension]
+    soundfile.write(path, np.tile(tone(1, rate)[:, None], channels), rate, subtype, format=kind)
+    samples = read_wav(path, RATE)
+    assert samples.dtype == np.float32
+    assert len(samples) == pytest.approx(RATE, abs=0.15 * RATE)  # mp3 pads both ends
+    middle = samples[4000:12000]
+    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle))))
+    assert spectrum.argmax() * RATE / len(middle) == pytest.approx(440, abs=3)
+    assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
+
+
+def test_channels_are_averaged(tmp_path):
+    stereo = np.stack([np.full(100, 0.5), np.full(100, -0.25)], axis=1)
+    soundfile.write(tmp_path / "a.wav", stereo, RATE, "FLOAT")
+    np.testing.assert_allclose(read_wav(tmp_path / "a.wav", RATE), 0.125)
+
+
+def test_segment_in_seconds(tmp_path):
+    ramp = np.arange(RATE) / RATE
+    soundfile.write(tmp_path / "a.wav", ramp, RATE, "FLOAT")
+    part = read_utterance(Utterance("a", str(tmp_path / "a.wav"), 0.25, 0.5), RATE)
+    np.testing.assert_allclose(part, ramp[4000:8000], atol=1e-6)
+    rest = read_wav(tmp_path / "a.wav", RATE, start=0.75)
+    np.testing.assert_allclose(rest, ramp[12000:], atol=1e-6)
+    with pytest.raises(EntcompError, match=r"starts at 1\.5 s, but the recording ends before"):
+        read_wav(tmp_path / "a.wav", RATE, 1.5, 2.0)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_blocks_are_the_recording(tmp_path, rate):
+    """Bit for bit as resampled in one piece; no block is longer than some seconds."""
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 25 * rate).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", waveform, rate, "FLOAT")
+    blocks = list(iter_wav(tmp_path / "a.wav", RATE))
+    assert len(blocks) > 2
+    assert max(map(len, blocks)) <= 11 * RATE
+    np.testing.assert_array_equal(np.concatenate(blocks), resample(waveform, rate, RATE))
+    assert audio_seconds(tmp_path / "a.wav") == 25
+
+
+def write_aac(path: Path, waveform: np.ndarray, rate: int) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=rate, layout="stereo")
+        both = np.stack([waveform, waveform]).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(both, format="fltp", layout="stereo")
+        frame.sample_rate = rate
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    return path
+
+
+def test_what_libsndfile_does_not_know(tmp_path):
+    path = write_aac(tmp_path / "a.m4a", tone(2, 44100), 44100)
+    whole = read_wav(path, RATE)
+    assert len(whole) == pytest.approx(2 * RATE, abs=0.1 * RATE)
+    assert np.abs(np.fft.rfft(whole[:RATE])).argmax() == 440
+    part = read_wav(path, RATE, 0.5, 1.0)
+    assert len(part) == RATE // 2
+    np.testing.assert_allclose(part[100:-100], whole[8100:15900], atol=1e-3)
+    with pytest.raises(EntcompError, match=r"starts at 3 s, but the recording ends before"):
+        read_wav(path, RATE, 3)
+    assert audio_seconds(path) == 0
+
+
+def test_length_after_resampling():
+    for rate in (8000, 11025, 22050, 44100, 48000):
+        assert len(resample(np.zeros(rate, np.float32), rate, RATE)) == RATE
+
+
+def broken(path: Path, kind: str) -> Path:
+    if kind == "empty file":
+        path.touch()
+    elif kind == "no samples":
+        soundfile.write(path, np.zeros(0), RATE)
+    elif kind == "text":
+        path.write_text("this is no recording")
+    elif kind == "nan":
+        soundfile.write(path, np.array([0.0, np.nan, 0.0]), RATE, "FLOAT")
+    elif kind == "infinite":
+        soundfile.write(path, np.array([0.0, np.inf, 0.0]), RATE, "FLOAT")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", "no such file"),
+        ("empty file", r"unreadable audio \(an empty file\); convert it to wav or flac"),
+        ("no samples", "no samples"),
+        ("text", "unreadable audio"),
+        ("nan", "NaN or infinite"),
+        ("infinite", "NaN or infinite"),
+    ],
+)
+def test_refuses(tmp_path, kind, message):
+    with pytest.raises(EntcompError, match=rf"a\.wav: {message}"):
+        read_wav(broken(tmp_path / "a.wav", kind), RATE)
+
+
+def test_a_folder_is_unreadable(tmp_path):
+    with pytest.raises(EntcompError, match=r"unreadable audio \(a folder\)"):
+        read_wav(tmp_path, RATE)
+
+
+def test_raw_samples_without_a_header_are_refused(tmp_path):
+    """soundfile raises TypeError for this ending, whatever the file holds."""
+    path = tmp_path / "a.raw"
+    path.write_bytes(bytes(32000))
+    with pytest.raises(EntcompError, match=r"a\.raw: unreadable audio \(\.raw has no header\)"):
+        read_wav(path, RATE)
+    assert audio_seconds(path) == 0
+
+
+def test_gsm_which_cannot_seek(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(2, 8000), 8000, "GSM610")
+    whole = read_wav(path, 8000)
+    assert np.abs(np.fft.rfft(whole[:8000])).argmax() == 440
+    np.testing.assert_array_equal(read_wav(path, 8000, 0.5, 1.5), whole[4000:12000])
+    with pytest.raises(EntcompError, match="starts at 5 s, but the recording ends before"):
+        read_wav(path, 8000, 5)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
+def test_a_named_pipe_is_read_once(tmp_path, name):
+    """Telling its duration takes nothing from it."""
+    path, pipe = tmp_path / name, tmp_path / "pipe"
+    if name == "a.wav":
+        soundfile.write(path, tone(1, 44100), 44100)
+    else:
+        write_aac(path, tone(1, 44100), 44100)
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_bytes, args=(path.read_bytes(),), daemon=True)
+    writer.start()
+    assert audio_seconds(pipe) == 0
+    np.testing.assert_array_equal(read_wav(pipe, RATE), read_wav(path, RATE))
+    writer.join(timeout=5)
+
+
+def test_pipes_run_only_when_allowed(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(0.5, RATE), RATE)
+    utterance = Utterance("a", f"cat {tmp_path / 'a.wav'} |")
+    with pytest.raises(EntcompError, match="pass --allow-pipes"):
+        read_utterance(utterance, RATE)
+    np.testing.assert_array_equal(
+        read_utterance(utterance, RATE, allow_pipes=True), read_wav(tmp_path / "a.wav", RATE)
+    )
+    with pytest.raises(EntcompError, match="exited with 3 no luck"):
+        read_utterance(Utterance("a", "echo no luck >&2; exit 3 |"), RATE, allow_pipes=True)

@@ -1,0 +1,244 @@
+"""`entcomp align-eval`: groups against TextGrids, chance at the same rate, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_alignment import equal_spans, make_aligned, run, write_grid
+from fake_experiment import Fake, write_vectors
+
+from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.cli.align_eval import _chance
+from entcomp.errors import EntcompError
+from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
+from entcomp.evaluation.boundaries.references import References
+from entcomp.evaluation.boundaries.ticks import to_ticks
+from entcomp.files import write_json
+
+INFO = UnitsInfo("imported", 0, 100, 16000, 320, 0, "c0de")
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Fake:
+    """Segmentations ``phones``, groups of five frames, and ``words``, of ten, are exact."""
+    fake = make_aligned(tmp_path)
+    for tag, window in (("phones", 5), ("words", 10)):
+        vectors = {u: fixed(len(units), window) for u, units in fake.units["test"].items()}
+        write_vectors(fake.experiment.segments(tag) / "test", "groups", vectors, "c0de")
+    return fake
+
+
+def fixed(frames: int, window: int) -> np.ndarray:
+    edges = np.append(np.arange(0, frames, window), frames)
+    return np.diff(edges).astype(np.int32)
+
+
+def result(fake: Fake, tag: str) -> dict[str, Any]:
+    return json.loads((fake.experiment.alignment_scores(tag) / "test.json").read_text())
+
+
+def test_exact_segmentations(fake: Fake) -> None:
+    code, out, err = run("align-eval", *fake.arguments)
+    assert code == 0, err
+    phones, words = result(fake, "phones"), result(fake, "words")
+    for found, tier in ((phones, "phones"), (words, "words")):
+        own = found["tiers"][tier]["segmentation"]
+        assert (own["f1"], own["r_value"], own["mean_absolute_deviation_ms"]) == (1, 1, 0)
+        assert own["interval"]["f1"] == [1, 1]
+        assert found["tiers"][tier]["random"]["f1"] < 0.9
+    half = phones["tiers"]["words"]["segmentation"]  # every other boundary is a word's
+    assert half["recall"] == 1
+    assert half["precision"] == pytest.approx(0.5, abs=0.02)
+    assert words["tiers"]["phones"]["segmentation"]["precision"] == 1
+    units = sum(len(one) for one in fake.units["test"].values())
+    groups = sum(len(fixed(len(one), 5)) for one in fake.units["test"].values())
+    assert phones["rate"] == pytest.approx(groups / units / 0.02)
+    assert phones["mean_span_ms"] == pytest.approx(1000 * units * 0.02 / groups)
+    assert (phones["utterances"], phones["missing"], phones["criterion"]) == (6, [], "phones")
+    page = (fake.experiment.path / "align_eval" / "test.md").read_text()
+    assert page in out
+    for cell in ("| dedup ", "| phones ", "| words ", " uniform |", " random |", "100.0"):
+        assert cell in page
+
+
+def test_dedup_row_is_that_of_the_units(fake: Fake) -> None:
+    assert run("align-eval", "--segments", "words", *fake.arguments)[0] == 0
+    runs = sum(1 + np.count_nonzero(np.diff(one)) for one in fake.units["test"].values())
+    units = sum(len(one) for one in fake.units["test"].values())
+    found = result(fake, "dedup")
+    assert found["rate"] == pytest.approx(runs / units / 0.02)
+    assert found["criterion"] == "dedup"
+    assert not fake.experiment.alignment_scores("phones").exists()
+
+
+def test_same_bytes_again(fake: Fake) -> None:
+    trees = []
+    for _ in range(2):
+        assert run("align-eval", *fake.arguments)[0] == 0
+        files = sorted((fake.experiment.path / "align_eval").rglob("*.*"))
+        trees.append([path.read_bytes() for path in files])
+    assert len(trees[0]) == 4 and trees[0] == trees[1]
+
+
+def test_shift_tolerance_and_lenience(fake: Fake) -> None:
+    def f1(*options: object) -> float:
+        assert run("align-eval", *options, *fake.arguments)[0] == 0
+        return result(fake, "phones")["tiers"]["phones"]["segmentation"]["f1"]
+
+    assert f1("--shift", 0.02) == f1("--shift", -0.02) == 1  # just within 20 ms
+    assert f1("--shift", 0.021) == 0
+    assert f1("--shift", 0.021, "--tolerance", 0.03) == 1
+    deviation = result(fake, "phones")["tiers"]["phones"]["segmentation"]
+    assert deviation["mean_signed_deviation_ms"] == pytest.approx(21)
+    run("align-eval", "--tolerance", 0.1, *fake.arguments)
+    strict = result(fake, "phones")["tiers"]["words"]["segmentation"]["precision"]
+    run("align-eval", "--tolerance", 0.1, "--lenient", *fake.arguments)
+    lenient = result(fake, "phones")["tiers"]["words"]["segmentation"]["precision"]
+    assert strict < 0.6 and lenient > 0.97
+
+
+def test_receptive_offset_counts(fake: Fake) -> None:
+    info = UnitsInfo("imported", 0, 500, 16000, 320, 160, "c0de")
+    info.write(fake.experiment.units_json)
+    assert run("align-eval", *fake.arguments)[0] == 0
+    own = result(fake, "phones")["tiers"]["phones"]["segmentation"]
+    assert own["mean_signed_deviation_ms"] == pytest.approx(10)
+
+
+def test_other_folder_with_speakers_and_other_tiers(fake: Fake, tmp_path: Path) -> None:
+    utt_ids = sorted(fake.units["test"])[:2]
+    for utt_id in utt_ids:
+        duration = len(fake.units["test"][utt_id]) * 0.02
+        path = tmp_path / "mfa" / "spk" / f"{utt_id}.TextGrid"
+        write_grid(path, duration, syllables=equal_spans(duration, 0.1, "x"))
+    options = ["--alignments", tmp_path / "mfa", "--tiers", "syllables", "--output", tmp_path / "o"]
+    code, _, err = run("align-eval", *options, *fake.arguments)
+    assert code == 0, err
+    found = json.loads((tmp_path / "o" / "phones" / "test.json").read_text())
+    assert found["tiers"]["syllables"]["segmentation"]["recall"] == 1
+    assert (found["utterances"], len(found["missing"])) == (2, 4)
+
+
+def test_missing_textgrids_are_counted_and_said(fake: Fake) -> None:
+    utt_id = sorted(fake.units["test"])[2]
+    (fake.experiment.alignments("test") / f"{utt_id}.TextGrid").unlink()
+    code, out, _ = run("align-eval", *fake.arguments)
+    assert code == 0
+    assert result(fake, "phones")["missing"] == [utt_id]
+    assert f"test: 1 utterance has no TextGrid: {utt_id}" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--tiers", "words,syllables"],
+            ".TextGrid: no tier 'syllables'; there are: words, phones",
+        ),
+        (["--segments", "nope"], "segments/nope: no such segmentation; there are: phones, words"),
+        (["--alignments", "nowhere"], "no set has groups and TextGrids; run segment and align"),
+        (["--sets", "nope"], "no set 'nope'; there are: test"),
+    ],
+)
+def test_mistakes(fake: Fake, options: list[str], message: str) -> None:
+    code, _, err = run("align-eval", *options, *fake.arguments)
+    assert code == 1 and message in err
+    assert not (fake.experiment.path / "align_eval").exists()
+
+
+def test_groups_of_another_codebook(fake: Fake) -> None:
+    path = fake.experiment.segments("phones") / "threshold.json"
+    write_json(path, {"criterion": "global", "codebook_sha256": "other"})
+    code, _, err = run("align-eval", *fake.arguments)
+    assert code == 1 and "segments/phones: made with another codebook; rerun segment" in err
+
+
+def test_criterion_comes_with_the_scores(fake: Fake) -> None:
+    path = fake.experiment.segments("phones") / "threshold.json"
+    write_json(path, {"criterion": "bidirectional", "peaks": True, "codebook_sha256": "c0de"})
+    assert run("align-eval", *fake.arguments)[0] == 0
+    assert result(fake, "phones")["criterion"] == "bidirectional peaks"
+
+
+def test_sets_that_nobody_aligned_are_said_and_left_out(fake: Fake) -> None:
+    other = fake.data / "train"
+    other.mkdir()
+    (other / "text").write_text("t x\n")
+    write_vectors(fake.experiment.units("train"), "units", {"t": np.arange(9, dtype=np.int32)}, "")
+    code, out, err = run("align-eval", "--segments", "phones", *fake.arguments)
+    assert code == 0, err
+    folder = fake.experiment.alignments("train")
+    assert f"train: no groups with TextGrids in {folder}; not scored\n" in out
+    assert result(fake, "phones")["utterances"] == 6
+
+
+def test_a_name_twice_is_no_reference(tmp_path: Path) -> None:
+    for speaker in ("a", "b"):
+        write_grid(tmp_path / speaker / "u.TextGrid", 1.0, words=[(0.0, 0.5, "x")])
+    with pytest.raises(EntcompError, match=r"b/u\.TextGrid: also at .*a/u\.TextGrid; keep one"):
+        References(tmp_path, ("words",))
+
+
+def test_a_tier_without_boundaries(tmp_path: Path) -> None:
+    write_grid(tmp_path / "u.TextGrid", 1.0, words=[(0.0, 1.0, "x")])
+    references = References(tmp_path, ("words",))
+    groups = [("u", np.array([25, 25], np.int32))]
+    with pytest.raises(EntcompError, match="tier 'words' has no boundary in any utterance"):
+        evaluate(groups, references, INFO, Matching(to_ticks(0.02)), {})
+
+
+def test_chance_has_as_many_groups(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    chance = _chance(seed=0)
+    for number in range(200):
+        own = generator.integers(1, 12, generator.integers(1, 40))
+        for name, draws in (("uniform", 1), ("random", 5)):
+            made = chance[name](f"utt{number}", own)
+            assert len(made) == draws
+            assert {len(one) for one in made} == {len(own)}
+            assert {int(one.sum()) for one in made} == {int(own.sum())}
+            assert min(one.min() for one in made) >= 1
+        assert np.ptp(chance["uniform"]("u", own)[0]) <= 1
+
+
+def test_hubert_units_and_mfa(shared_data: Path, tmp_path: Path) -> None:
+    """Chance on real grids, known from an independent measurement on part of them.
+
+    Phones at 15 Hz, F1 / R-value: equal groups 59.7 / 51.8, random ones 47.6 / 41.9.
+    """
+    source = shared_data / "hubert100" / "lj_val"
+    with tarfile.open(source / "textgrids.tar.xz") as archive:
+        members = [one for one in archive if one.name.endswith(".TextGrid")][:150]
+        archive.extractall(tmp_path, members, filter="data")
+    wanted = {Path(one.name).stem for one in members}
+    rows = (line.split() for line in (source / "units.txt").read_text().splitlines())
+    units = {row[0]: np.array(row[1:], np.int32) for row in sorted(rows) if row[0] in wanted}
+    exp = tmp_path / "exp"
+    UnitsInfo("hubert", 9, 100, 16000, 320, 160, "c0de").write(exp / "units" / "units.json")
+    write_vectors(exp / "units" / "lj_val", "units", units, "c0de")
+    rate = 15 * 0.02
+    groups = {u: _chance(0)["uniform"](u, split(one, rate))[0] for u, one in units.items()}
+    groups = {u: one.astype(np.int32) for u, one in groups.items()}
+    write_vectors(exp / "segments" / "uniform15" / "lj_val", "groups", groups, "c0de")
+    options = ["--alignments", tmp_path / "textgrids", source.parent / "lj_val", exp]
+    code, _, err = run("align-eval", *options)
+    assert code == 0, err
+    found = json.loads((exp / "align_eval" / "uniform15" / "lj_val.json").read_text())
+    phones = found["tiers"]["phones"]
+    assert found["utterances"] == 150 and found["rate"] == pytest.approx(15, abs=0.1)
+    assert phones["uniform"] == phones["segmentation"]
+    assert phones["uniform"]["f1"] == pytest.approx(0.597, abs=0.01)
+    assert phones["uniform"]["r_value"] == pytest.approx(0.518, abs=0.02)
+    assert phones["random"]["f1"] == pytest.approx(0.476, abs=0.01)
+    assert phones["random"]["r_value"] == pytest.approx(0.419, abs=0.02)
+
+
+def split(units: np.ndarray, rate: float) -> np.ndarray:
+    """Any groups of so many frames in all, and about ``rate`` groups a frame."""
+    count = round(len(units) * rate)
+    return np.append(np.ones(count - 1, int), len(units) - count + 1)

@@ -1,0 +1,211 @@
+"""WER, CER, BLEU and chrF: known numbers, intervals, sclite, and the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from entcomp.cli.app import app
+from entcomp.errors import EntcompError
+from entcomp.evaluation.bootstrap import ratio_interval
+from entcomp.evaluation.text.normalizer import normalize
+from entcomp.evaluation.text.recognition import error_rates, write_trn
+from entcomp.evaluation.text.scores import score_texts
+from entcomp.evaluation.text.translation import translation_scores
+from entcomp.kaldi.table import write_table
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It's  twenty-two, O'Neil!", "it's twenty two o'neil"),
+        ("‘quoted’ ’tis don’t", "quoted tis don't"),
+        ("Élan vital; ÇA VA?", "élan vital ça va"),
+        ("snake_case 3.5 %", "snake case 3 5"),
+        ("ﬁne １２", "fine 12"),
+        (" . ", ""),
+    ],
+)
+def test_basic_normalizer(text: str, expected: str) -> None:
+    assert normalize(text, "basic") == expected
+    assert normalize(expected, "basic") == expected
+
+
+def test_no_normalizer_collapses_space_only() -> None:
+    assert normalize("  A,\tb ", "none") == "A, b"
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "counts", "percent"),
+    [
+        ("a b c d", "a b c d", (0, 0, 0), 0.0),
+        ("a b c d", "a x d", (1, 1, 0), 50.0),
+        ("a b", "a b c d e", (0, 0, 3), 150.0),
+        ("a b", "", (0, 2, 0), 100.0),
+        ("A, b!", "a b", (0, 0, 0), 0.0),
+    ],
+)
+def test_word_errors(
+    reference: str, hypothesis: str, counts: tuple[int, ...], percent: float
+) -> None:
+    wer = error_rates([reference], [hypothesis], "basic")["wer"]
+    assert (wer["substitutions"], wer["deletions"], wer["insertions"]) == counts
+    assert wer["percent"] == percent
+
+
+def test_character_errors_count_spaces() -> None:
+    cer = error_rates(["ab cd"], ["abcx"], "basic")["cer"]
+    assert (cer["reference_length"], cer["percent"]) == (5, 40.0)
+
+
+def test_rates_are_over_all_words_not_over_utterances() -> None:
+    wer = error_rates(["a b c", "d", ""], ["a b c", "x", "y"], "basic")["wer"]
+    assert wer["percent"] == 50.0 and wer["utterances_with_errors"] == 2
+
+
+words = st.lists(st.sampled_from("abc"), max_size=6).map(" ".join)
+
+
+@given(st.lists(st.tuples(words, words), min_size=1, max_size=5))
+def test_word_errors_are_the_edit_distance(pairs: list[tuple[str, str]]) -> None:
+    def distance(one: list[str], other: list[str]) -> int:
+        row = list(range(len(other) + 1))
+        for i, word in enumerate(one, start=1):
+            previous, row[0] = row[0], i
+            for j, against in enumerate(other, start=1):
+                change = previous + (word != against)
+                previous, row[j] = row[j], min(change, row[j] + 1, row[j - 1] + 1)
+        return row[-1]
+
+    references, hypotheses = ([pair[side] for pair in pairs] for side in (0, 1))
+    wer = error_rates(references, hypotheses, "none")["wer"]
+    found = wer["substitutions"] + wer["deletions"] + wer["insertions"]
+    assert found == sum(distance(one.split(), other.split()) for one, other in pairs)
+
+
+def test_interval_is_that_of_a_binomial() -> None:
+    """1000 utterances of one word, 20% wrong: standard error 1.26 points."""
+    errors = (np.arange(1000) % 5 == 0).astype(float)
+    low, high = ratio_interval(errors, np.ones(1000))
+    assert low == pytest.approx(0.2 - 1.96 * 0.01265, abs=0.003)
+    assert high == pytest.approx(0.2 + 1.96 * 0.01265, abs=0.003)
+    assert ratio_interval(errors, np.ones(1000)) == (low, high)
+
+
+def test_bleu_of_a_perfect_and_of_a_known_translation() -> None:
+    text = ["the cat sat on the mat", "there is a cat on the mat"]
+    perfect = translation_scores(text, text, "en")
+    assert perfect["bleu"]["score"] == pytest.approx(100)
+    assert perfect["chrf"]["score"] == pytest.approx(100)
+    # 6/7 unigrams, 4/6 bigrams, 2/5 trigrams, 1/4 of four, no brevity penalty
+    known = translation_scores(["a b c d e f g"], ["a b c d x f g"])["bleu"]
+    expected = 100 * (6 / 7 * 4 / 6 * 2 / 5 * 1 / 4) ** 0.25
+    assert known["score"] == pytest.approx(expected)
+
+
+def test_signature_and_tokenizer_by_language() -> None:
+    chinese = translation_scores(["今天天气很好"] * 2, ["今天天气很好"] * 2, "zh")["bleu"]
+    assert "tok:zh" in chinese["signature"] and chinese["score"] == pytest.approx(100)
+    french = translation_scores(["il fait beau"], ["il fait beau"], "fr")
+    assert "tok:13a" in french["bleu"]["signature"] and "version:" in french["bleu"]["signature"]
+    assert "nc:6" in french["chrf"]["signature"]
+
+
+def test_interval_of_bleu_holds_the_score() -> None:
+    references = [f"this is sentence {index} of a longer text" for index in range(40)]
+    hypotheses = [
+        one.replace("longer", "long") if i % 3 else one for i, one in enumerate(references)
+    ]
+    bleu = translation_scores(references, hypotheses)["bleu"]
+    low, high = bleu["interval"]
+    assert low < bleu["score"] < high < low + 20
+
+
+def test_bleu_of_resamples_without_any_match() -> None:
+    """sacreBLEU's own bootstrap raised TypeError where some resamples score zero."""
+    bleu = translation_scores(["a b c d e", "f g h i j"], ["a b c d e", "x x x x x"])["bleu"]
+    assert bleu["interval"] == pytest.approx([0, 100])
+
+
+def test_a_missing_hypothesis_is_an_error() -> None:
+    with pytest.raises(EntcompError, match="no hypothesis for b"):
+        score_texts({"a": "x", "b": "y"}, {"a": "x"}, "wer")
+    with pytest.raises(EntcompError, match="no utterance"):
+        score_texts({}, {"a": "x"}, "wer")
+
+
+@pytest.fixture(scope="module")
+def sclite() -> list[str]:
+    for command in (["sclite"], ["sctk", "sclite"]):
+        if shutil.which(command[0]):
+            return command
+    pytest.skip("sclite is not installed (Debian: sctk)")
+
+
+def test_sclite_agrees(tmp_path: Path, sclite: list[str]) -> None:
+    """Word counts and all kinds of errors, on texts with about one error in eight words.
+
+    sclite weighs a substitution 4 and the others 3; where errors lie next to each other it may
+    count more of them than the edit distance has, hence single ones here.
+    """
+    generator = np.random.default_rng(0)
+    references, hypotheses = {}, {}
+    for index in range(60):
+        text = [str(one) for one in generator.choice(["one", "two", "it's", "vier"], 16)]
+        wrong = text.copy()
+        for place in (12, 3):
+            change = generator.integers(4)
+            wrong[place : place + 1] = [[], ["x"], [text[place], "y"], [text[place]]][change]
+        utt_id = f"spk-{index:03d}"
+        references[utt_id], hypotheses[utt_id] = " ".join(text), " ".join(wrong)
+    write_trn(tmp_path / "ref.trn", references)
+    write_trn(tmp_path / "hyp.trn", hypotheses)
+    files = ["-r", tmp_path / "ref.trn", "trn", "-h", tmp_path / "hyp.trn", "trn"]
+    options = ["-i", "spu_id", "-o", "rsum", "stdout"]
+    done = subprocess.run([*sclite, *files, *options], capture_output=True, text=True, check=True)
+    row = next(line for line in done.stdout.splitlines() if line.strip().startswith("| Sum"))
+    utterances, total, _, sub, deleted, inserted, errors, _ = map(int, re.findall(r"\d+", row))
+    wer = error_rates(list(references.values()), list(hypotheses.values()), "none")["wer"]
+    assert (utterances, total) == (60, wer["reference_length"])
+    counted = (wer["substitutions"], wer["deletions"], wer["insertions"])
+    assert (sub, deleted, inserted) == counted and errors == sum(counted) > 60
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["score", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
+
+
+def test_score_command(tmp_path: Path) -> None:
+    write_table(tmp_path / "ref", [("a", "Hello, world"), ("b", "good day to you")])
+    write_table(tmp_path / "hyp", [("a", "hello word"), ("b", ""), ("c", "not in the set")])
+    pair = ("--ref", tmp_path / "ref", "--hyp", tmp_path / "hyp")
+    output = run(*pair, "--output", tmp_path / "scores.json")
+    assert "WER 83.33%" in output and "1 sub, 4 del, 0 ins of 6" in output
+    assert json.loads((tmp_path / "scores.json").read_text())["wer"]["normalizer"] == "basic"
+    assert "WER 100.00%" in run(*pair, "--normalizer", "none")
+    assert "BLEU" in run(*pair, "--metric", "bleu", "--lang", "fr")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--metric", "ter"], "--metric ter: one of wer, bleu"),
+        (["--normalizer", "all"], "--normalizer all: one of basic, none"),
+        (["--hyp", "nowhere"], "nowhere: no such file"),
+    ],
+)
+def test_score_command_errors(tmp_path: Path, options: list[str], message: str) -> None:
+    write_table(tmp_path / "ref", [("a", "x")])
+    with pytest.raises(EntcompError, match=message):
+        run("--ref", tmp_path / "ref", "--hyp", tmp_path / "ref", *options)

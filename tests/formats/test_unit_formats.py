@@ -1,0 +1,145 @@
+"""Units in other toolkits' files: known lines, there and back, and what is wrong with a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entcomp.errors import EntcompError
+from entcomp.formats.units import read_units, tsv_ids, write_tsv, write_units
+from entcomp.kaldi.datadir import Utterance
+from entcomp.skipped import SkippedUtterances
+
+K = 100
+
+
+def read(
+    kind: str, *files: Path, ids: dict[Path, list[str]] | None = None, skip_bad: bool = False
+) -> dict[str, list[int]]:
+    skipped = SkippedUtterances(skip_bad)
+    found = read_units(files, kind, K, skipped, ids)
+    return {utt_id: units.tolist() for utt_id, units in found}
+
+
+def put(path: Path, *lines: str) -> Path:
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_pseudo_labels(tmp_path: Path) -> None:
+    path = put(tmp_path / "labels.txt", "utt2 3 3 99", "utt1 0")
+    found = list(read_units([path], "text", K, SkippedUtterances(False)))
+    assert [(utt_id, units.tolist()) for utt_id, units in found] == [
+        ("utt1", [0]),
+        ("utt2", [3, 3, 99]),
+    ]
+    assert all(units.dtype == np.int32 for _, units in found)
+
+
+def test_s3tokenizer_parts(tmp_path: Path) -> None:
+    """Two ranks; the second one repeats an utterance, as a distributed sampler does."""
+    first = put(
+        tmp_path / "part_1_of_2", '{"key": "ü1", "code": [5, 6]}', '{"key": "a", "code": [1]}'
+    )
+    more = '{"key": "b", "wav": "b.wav", "code": [2]}'
+    second = put(tmp_path / "part_2_of_2", more, '{"key": "a", "code": [1]}')
+    assert read("jsonl", first, second) == {"a": [1], "b": [2], "ü1": [5, 6]}
+
+
+def test_fairseq_labels(tmp_path: Path) -> None:
+    tsv = put(tmp_path / "train.tsv", "/corpus", "84/b-2.flac\t32000", "84/a-1.flac\t16000")
+    km = put(tmp_path / "train.km", "7 7 8", "1 2")
+    assert tsv_ids(tsv) == ["b-2", "a-1"]
+    assert read("km", km, ids={km: tsv_ids(tsv)}) == {"a-1": [1, 2], "b-2": [7, 7, 8]}
+    wavs = [Utterance("spk-x", "/corpus/84/a-1.flac"), Utterance("spk-y", "/corpus/84/b-2.flac")]
+    assert tsv_ids(tsv, wavs) == ["spk-y", "spk-x"]
+    with pytest.raises(EntcompError, match=r"train.tsv:2: /corpus/84/b-2.flac is not in wav.scp"):
+        tsv_ids(tsv, wavs[:1])
+
+
+def test_fairseq_labels_of_another_manifest(tmp_path: Path) -> None:
+    km = put(tmp_path / "train.km", "7 7 8", "1 2")
+    for names, lines in ((["a"], "1 rows"), (["a", "b", "c"], "3 rows")):
+        with pytest.raises(EntcompError, match=f"2 lines for {lines} of its .tsv"):
+            read("km", km, ids={km: names})
+
+
+UNITS = st.lists(st.integers(0, K - 1), min_size=1, max_size=20)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    vectors=st.dictionaries(st.from_regex(r"[a-zü0-9_-]{1,9}", fullmatch=True), UNITS, max_size=9)
+)
+@pytest.mark.parametrize("kind", ["text", "jsonl", "km"])
+def test_there_and_back(
+    kind: str, vectors: dict[str, list[int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("units") / "units"
+    rows = ((utt_id, np.array(units, np.int32)) for utt_id, units in vectors.items())
+    assert write_units(path, kind, rows) == len(vectors)
+    ids = {path: list(vectors)} if kind == "km" else None
+    found = read(kind, path, ids=ids)
+    assert found == vectors and list(found) == sorted(vectors)
+
+
+def test_manifest_there_and_back(tmp_path: Path) -> None:
+    utterances = []
+    for name, samples in (("one", 800), ("two", 900)):
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(samples), 16000)
+        utterances.append(Utterance(f"spk_{name}", str(tmp_path / f"{name}.wav")))
+    tsv = tmp_path / "train.tsv"
+    write_tsv(tsv, utterances)
+    lines = tsv.read_text().splitlines()
+    assert lines[0] == "/" and [line.split("\t")[1] for line in lines[1:]] == ["800", "900"]
+    assert tsv_ids(tsv, utterances) == ["spk_one", "spk_two"]
+
+
+@pytest.mark.parametrize(
+    ("utterance", "message"),
+    [
+        (Utterance("u", "a.wav", 0.5, 1.0), "u is a segment or a command"),
+        (Utterance("u", "sox a.wav |"), "u is a segment or a command"),
+        (Utterance("u", "nowhere.wav"), "nowhere.wav: unreadable audio"),
+    ],
+)
+def test_no_manifest(tmp_path: Path, utterance: Utterance, message: str) -> None:
+    with pytest.raises(EntcompError, match=message):
+        write_tsv(tmp_path / "train.tsv", [utterance])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "message"),
+    [
+        ("text", "utt 1 x 2", r"units:2: not a line of --format text \(ValueError: .*'x'\)"),
+        ("text", "", r"units:2: not a line of --format text"),
+        ("text", "utt 1.5", r"units:2: not a line of --format text"),
+        ("jsonl", "utt 1 2", r"units:2: not a line of --format jsonl"),
+        ("jsonl", '{"key": "utt"}', r"units:2: .*KeyError: 'code'"),
+        ("jsonl", "[1, 2]", r"units:2: not a line of --format jsonl"),
+        ("text", "good 1 1", r"units:2: good again, with other units"),
+        ("text", "utt 1 100", r"units:2: unit 100 is not one of 0..99 \(utterance utt\)"),
+        ("text", "utt -1", r"units:2: unit -1 is not one of 0..99"),
+        ("text", "utt", r"units:2: no units \(utterance utt\)"),
+        ("jsonl", '{"key": "utt", "code": []}', r"units:2: no units"),
+        ("jsonl", '{"key": "utt", "code": [[1], [2]]}', r"units:2: unit \[1\] is not one of"),
+        ("jsonl", '{"key": "utt", "code": [1.0]}', r"units:2: unit 1.0 is not one of"),
+    ],
+)
+def test_bad_line(tmp_path: Path, kind: str, line: str, message: str) -> None:
+    good = "good 1" if kind == "text" else json.dumps({"key": "good", "code": [1]})
+    path = put(tmp_path / "units", good, line)
+    with pytest.raises(EntcompError, match=message):
+        read(kind, path)
+
+
+def test_bad_utterances_may_be_skipped(tmp_path: Path) -> None:
+    path = put(tmp_path / "units", "a 1", "b 100", "c", "d 2")
+    assert read("text", path, skip_bad=True) == {"a": [1], "d": [2]}

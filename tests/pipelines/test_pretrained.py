@@ -1,0 +1,125 @@
+"""The model that comes with entcomp: on speech, and on what is none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+from fake_alignment import run
+
+from entcomp import Tokenizer
+from entcomp.artifacts.packing import DEFAULT_MODEL, PRETRAINED
+from entcomp.units.moonshine import ENCODER, encoder_folder
+
+RATE = 44100
+PROMPTS = Path("egs/asterisk/downloads/prompts/en/usr/share/asterisk/sounds/en_US_f_Allison")
+
+pytestmark = [
+    pytest.mark.skipif(
+        not (PRETRAINED / DEFAULT_MODEL).is_dir(), reason="no model comes with this checkout"
+    ),
+    pytest.mark.skipif(
+        not (encoder_folder() / ENCODER).is_file(), reason="run tools/install_moonshine.sh"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.from_pretrained()
+
+
+def speech(repository: Path) -> np.ndarray:
+    """float32 (samples,) at 16 kHz."""
+    path = repository / PROMPTS / "conf-placeintoconf.g722"
+    if not path.is_file():
+        pytest.skip("no prompts here; egs/asterisk/run.sh --stop-stage 0 downloads them")
+    with av.open(str(path), format="g722") as container:
+        frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
+    return (np.concatenate(frames) / 32768).astype(np.float32)
+
+
+def note(hertz: float, seconds: float) -> np.ndarray:
+    """Four harmonics that die away, as of a plucked string."""
+    times = np.arange(round(seconds * RATE)) / RATE
+    partials = (np.sin(2 * np.pi * hertz * n * times) / n for n in range(1, 5))
+    return sum(partials) * np.exp(-3 * times)
+
+
+def drum(seconds: float, seed: int) -> np.ndarray:
+    times = np.arange(round(seconds * RATE)) / RATE
+    noise = np.random.default_rng(seed).standard_normal(len(times))
+    return (noise + 3 * np.sin(2 * np.pi * 60 * times)) * np.exp(-25 * times)
+
+
+def music(seconds: float) -> np.ndarray:
+    """Four chords and a melody at 120 beats a minute, and a drum on each beat."""
+    beats = round(2 * seconds)
+    chords = [(220, 262, 330), (175, 220, 262), (131, 165, 196), (196, 247, 294)]
+    melody = [440, 523, 659, 587, 523, 440, 494, 392]
+    bars = [sum(note(one, 0.5) for one in chords[beat // 4 % 4]) for beat in range(beats)]
+    tune = [note(melody[beat % 8], 0.5) for beat in range(beats)]
+    drums = [drum(0.5, beat) for beat in range(beats)]
+    mixed = np.concatenate(bars) + np.concatenate(tune) + 0.3 * np.concatenate(drums)
+    return 0.9 * mixed / np.abs(mixed).max()
+
+
+NO_SPEECH = {
+    "music": music(8.0),
+    "silence": np.zeros(8 * RATE),
+    "noise": np.random.default_rng(0).uniform(-1, 1, 8 * RATE),
+    "tone": 0.5 * np.sin(2 * np.pi * 440 * np.arange(8 * RATE) / RATE),
+}
+
+
+@pytest.mark.parametrize("kind", NO_SPEECH)
+def test_what_is_no_speech_does_not_fall_to_pieces(tokenizer: Tokenizer, kind: str) -> None:
+    """A model that never heard it may be unsure all the time: a group a unit, 41.7 a second."""
+    found = tokenizer.encode(NO_SPEECH[kind], RATE)
+    assert found.groups.sum() == len(found.units) == 332
+    assert np.isfinite(found.entropies).all()
+    assert found.rate < 15
+
+
+def test_rates_are_met_on_speech(tokenizer: Tokenizer, repository: Path) -> None:
+    waveform = speech(repository)
+    for rate in (24, 15, 7):
+        found = tokenizer.encode(waveform, 16000, target_rate=rate)
+        assert found.rate == pytest.approx(rate, rel=0.4)  # one utterance
+        stored = tokenizer.stored_rule(f"rate{rate}_global")
+        again = tokenizer.encode(waveform, 16000, rule=stored)
+        np.testing.assert_array_equal(again.groups, found.groups)
+
+
+def test_formats_of_one_recording_have_its_units(
+    tokenizer: Tokenizer, repository: Path, tmp_path: Path
+) -> None:
+    """Lossless ones exactly, others nearly; with music and a broken file among them."""
+    waveform = speech(repository)
+    for name, subtype in (
+        ("float.wav", "FLOAT"),
+        ("deep.flac", "PCM_24"),
+        ("plain.wav", "PCM_16"),
+        ("lossy.mp3", "MPEG_LAYER_III"),
+        ("lossy.ogg", "VORBIS"),
+    ):
+        soundfile.write(tmp_path / name, waveform, 16000, subtype)
+    soundfile.write(tmp_path / "music.wav", np.stack([music(3.0)] * 2, axis=1), RATE, "PCM_24")
+    (tmp_path / "broken.flac").write_bytes(b"fLaC")
+    code, out, err = run("tokenize", *sorted(tmp_path.iterdir()), "--target-rate", "15")
+    assert code == 1
+    assert "broken.flac: unreadable audio" in err
+    found = {Path(one["path"]).name: one for one in map(json.loads, out.splitlines())}
+    assert len(found) == 6
+    expected = tokenizer.encode(waveform, 16000).units
+    for name in ("float.wav", "deep.flac", "plain.wav"):
+        assert found[name]["units"] == expected.tolist()
+    for name in ("lossy.mp3", "lossy.ogg"):
+        units = np.array(found[name]["units"])
+        assert abs(len(units) - len(expected)) <= 3
+        shared = min(len(units), len(expected))
+        assert np.mean(units[:shared] == expected[:shared]) > 0.6
