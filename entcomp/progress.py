@@ -1,7 +1,11 @@
-"""A progress bar on stderr for whatever takes longer than a few seconds."""
+"""A progress bar on stderr for whatever takes longer than a few seconds.
+
+There is none where the logger ``entcomp`` is silent about warnings, as with ``--quiet``.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -14,7 +18,7 @@ def track(items: Iterable[Item], description: str, total: int | None = None) -> 
     from rich.console import Console
     from rich.progress import track as rich_track
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=is_quiet())
     yield from rich_track(items, description=description, total=total, console=console)
 
 
@@ -24,6 +28,10 @@ def progress_bar(description: str, total: float) -> Iterator[Callable[[float], N
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True)) as bar:
+    with Progress(console=Console(stderr=True, quiet=is_quiet())) as bar:
         task = bar.add_task(description, total=total or None)
         yield lambda done: bar.advance(task, done)
+
+
+def is_quiet() -> bool:
+    return not logging.getLogger("entcomp").isEnabledFor(logging.WARNING)

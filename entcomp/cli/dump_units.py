@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+import time
+from typing import Any
 
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.shard import Shard
 from entcomp.cli.options import (
     AllowPipes,
     Checkpoint,
@@ -16,9 +19,9 @@ from entcomp.cli.options import (
     ShardOption,
     SkipBad,
 )
-
-if TYPE_CHECKING:
-    from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.kaldi.datadir import find_sets
+from entcomp.units.dump import Dumper, check_checkpoint, read_codebook
+from entcomp.units.extractor import load_extractor
 
 
 def dump_units(
@@ -33,14 +36,6 @@ def dump_units(
     num_jobs: NumJobs = os.cpu_count() or 1,
 ) -> None:
     """Write the units of every recording: EXP/units/<set>/units.{ark,scp}."""
-    import time
-
-    from entcomp.artifacts.experiment import Experiment
-    from entcomp.artifacts.shard import Shard
-    from entcomp.kaldi.datadir import find_sets
-    from entcomp.units.dump import Dumper, check_checkpoint, read_codebook
-    from entcomp.units.extractor import load_extractor
-
     experiment = Experiment(exp)
     part = Shard.parse(shard)
     chosen = find_sets(data, sets)

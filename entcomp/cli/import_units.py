@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, Format, SkipBad
+from entcomp.units import exchange
 
 
 def import_units(
@@ -32,9 +34,6 @@ def import_units(
     skip_bad: SkipBad = False,
 ) -> None:
     """Take units from elsewhere into an experiment, as the set that DATA names."""
-    from entcomp.artifacts.experiment import Experiment
-    from entcomp.units import exchange
-
     info = exchange.imported_info(
         num_clusters, frame_shift, receptive_offset, sample_rate, codebook_name
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import (
     AllowPipes,
     Checkpoint,
@@ -18,6 +19,9 @@ from entcomp.cli.options import (
     Sets,
     SkipBad,
 )
+from entcomp.kaldi.datadir import find_sets
+from entcomp.units import learn
+from entcomp.units.extractor import load_extractor
 
 
 def learn_kmeans(
@@ -45,16 +49,11 @@ def learn_kmeans(
     num_jobs: NumJobs = os.cpu_count() or 1,
 ) -> None:
     """Learn the codebook of units from recordings: EXP/units/kmeans.npz and units.json."""
-    from entcomp.artifacts.experiment import Experiment
-    from entcomp.kaldi.datadir import find_sets
-    from entcomp.units.extractor import load_extractor
-    from entcomp.units.learn import Learning, learn_kmeans
-
     experiment = Experiment(exp)
     chosen = find_sets(data, sets)
-    learning = Learning(num_clusters, max_frames, seed, skip_bad, whiten)
+    learning = learn.Learning(num_clusters, max_frames, seed, skip_bad, whiten)
     model = load_extractor(extractor, layer, checkpoint, device)
-    outputs = learn_kmeans(chosen, experiment, model, learning, num_jobs, allow_pipes)
+    outputs = learn.learn_kmeans(chosen, experiment, model, learning, num_jobs, allow_pipes)
     if outputs is None:
         print(f"{experiment.codebook}: complete, skipped")
         return

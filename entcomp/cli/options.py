@@ -37,17 +37,22 @@ Checkpoint = Annotated[
     Path | None,
     typer.Option("--checkpoint", metavar="FILE", help="The extractor's weights, on disk."),
 ]
-Devices = Annotated[
-    int | None,
-    typer.Option(min=1, help="GPUs, or CPU processes, of a node; by default as in the config."),
-]
-NumNodes = Annotated[
-    int | None,
-    typer.Option(min=1, help="More than one: start a task a device by srun, on all of them."),
-]
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the extractor runs.")
 ]
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE...", help="Recordings of any format and rate; - is the standard input."
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|EXP|TAR", help="By default the one that comes with entcomp; see also pack."
+    ),
+]
+Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="OUT")]
 
 
 class UnitFormat(str, Enum):
@@ -62,11 +67,6 @@ Format = Annotated[
     UnitFormat,
     typer.Option("--format", help="fairseq's .km, ESPnet's 'utt_id 1 2 3', S3Tokenizer's jsonl."),
 ]
-
-
-def given(**options: Any) -> dict[str, Any]:
-    """Those of the options that the command line has, to stand over a config's."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

@@ -1,33 +1,22 @@
-"""What the commands on recordings share: options, ids, a bar, and what becomes of broken files."""
+"""Files of recordings: their ids, a bar, what becomes of broken ones, and where results go."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TextIO
 
-import typer
+import numpy as np
 
+from entcomp.audio.decode import audio_seconds
+from entcomp.audio.read import iter_wav
 from entcomp.errors import EntcompError
+from entcomp.files import atomic_path
+from entcomp.progress import progress_bar
 
-if TYPE_CHECKING:
-    import numpy as np
-
-Files = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="FILE...", help="Recordings of any format and rate; - is the standard input."
-    ),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME|EXP|TAR", help="By default the one that comes with entcomp; see also pack."
-    ),
-]
-Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="OUT")]
+Reader = Callable[[str], Iterator[np.ndarray]]
 
 
 def check_output(output: Path | None, folder: bool = False) -> None:
@@ -44,10 +33,21 @@ def check_output(output: Path | None, folder: bool = False) -> None:
         raise EntcompError(f"--output {output}: no place for a file; leave it out, and redirect")
 
 
+@contextmanager
+def open_lines(output: Path | None) -> Iterator[TextIO]:
+    """A text file that appears when the block has ended well, or the standard output."""
+    if output is None:
+        yield sys.stdout
+        return
+    check_output(output)
+    with atomic_path(output) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        yield stream
+
+
 class Recordings:
     """Files by distinct ids; what is wrong with a broken one is said, and the others go on."""
 
-    def __init__(self, files: list[Path]) -> None:
+    def __init__(self, files: Sequence[Path]) -> None:
         self.paths = _by_id(files)
         self.errors: dict[str, EntcompError] = {}
 
@@ -60,10 +60,6 @@ class Recordings:
 
         When the block ends, raises EntcompError if any recording has failed, naming it.
         """
-        from entcomp.audio.decode import audio_seconds
-        from entcomp.audio.read import iter_wav
-        from entcomp.progress import progress_bar
-
         total = sum(audio_seconds(path) for path in self.paths.values())
         with progress_bar(description, total) as advance:
 
@@ -86,10 +82,7 @@ class Recordings:
         raise EntcompError(f"{len(self.errors)} of {len(self.paths)} recordings failed: {names}")
 
 
-Reader = Callable[[str], Iterator["np.ndarray"]]
-
-
-def _by_id(files: list[Path]) -> dict[str, Path]:
+def _by_id(files: Sequence[Path]) -> dict[str, Path]:
     """An id for each file: its name without ending or spaces; the second of a name has ``-2``."""
     named: dict[str, Path] = {}
     for path in files:
