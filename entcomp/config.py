@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ class Config(BaseModel):
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
+
+log = logging.getLogger(__name__)
 
 
 class _Loader(yaml.SafeLoader):
@@ -59,7 +62,9 @@ def resolve_config(default: ConfigT, path: Path | None, changes: Mapping[str, An
     """
     config = load_config(type(default), path) if path else default
     values = config.model_dump()
+    log.info("config: %s", path or "the defaults")
     for key, value in changes.items():
+        log.info("config: %s = %s", key, value)
         *sections, name = key.split(".")
         inner = values
         for section in sections:

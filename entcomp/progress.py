@@ -1,11 +1,12 @@
-"""A progress bar on stderr for whatever takes longer than a few seconds.
+"""What is said on stderr: a progress bar for whatever takes longer than a few seconds, and a log.
 
-There is none where the logger ``entcomp`` is silent about warnings, as with ``--quiet``.
+There is no bar where the logger ``entcomp`` is silent about warnings, as with ``--quiet``.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -35,3 +36,16 @@ def progress_bar(description: str, total: float) -> Iterator[Callable[[float], N
 
 def is_quiet() -> bool:
     return not logging.getLogger("entcomp").isEnabledFor(logging.WARNING)
+
+
+def log_to_stderr(level: int) -> None:
+    """Show the log of ``entcomp`` from ``level`` on, in lines as ``entcomp: warning: ...``."""
+    log = logging.getLogger("entcomp")
+    log.handlers = [_Stderr()]
+    log.setLevel(max(logging.DEBUG, level))
+
+
+class _Stderr(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        line = f"entcomp: {record.levelname.lower()}: {self.format(record)}"
+        print(line, file=sys.stderr, flush=True)

@@ -22,5 +22,5 @@ def export_units(
 ) -> None:
     """Write units as other toolkits read them."""
     for data_set in find_sets(data, sets):
-        path = exchange.export_units(data_set, Experiment(exp), unit_format.value, output)
+        path = exchange.export_units(data_set, Experiment(exp), unit_format, output)
         print(f"{data_set.name}: {path}")

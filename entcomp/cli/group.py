@@ -8,13 +8,15 @@ from __future__ import annotations
 import ast
 import importlib
 import logging
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from entcomp.progress import log_to_stderr
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 # Options of the program, which may stand anywhere on the line, and what they do to the log's level.
@@ -38,12 +40,13 @@ class LazyCommand(TyperCommand):
         own = next(one for one in functions if one.name == self.module)
         return (ast.get_docstring(own) or "").partition("\n")[0]
 
-    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **named: Any) -> Any:
         """That of the true command: parsing, calls, help and completion all go this way."""
         module = importlib.import_module(f"entcomp.cli.{self.module}")
         alone = typer.Typer(add_completion=False, context_settings=SETTINGS)
         alone.command(self.name)(getattr(module, self.module))
-        return typer.main.get_command(alone).make_context(*arguments, **settings)
+        command = typer.main.get_command(alone)
+        return command.make_context(info_name, list(_renamed(args)), *more, **named)
 
 
 class Commands(TyperGroup):
@@ -52,43 +55,36 @@ class Commands(TyperGroup):
     panels: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - of a subclass, never changed
 
     def __init__(self, **settings: Any) -> None:
-        names = ((name, panel) for panel, names in self.panels.items() for name in names)
         commands = {
             name: LazyCommand(name, rich_help_panel=panel, context_settings=SETTINGS)
-            for name, panel in names
+            for panel, names in self.panels.items()
+            for name in names
         }
         super().__init__(**settings | {"commands": commands})
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         command = super().get_command(ctx, cmd_name)
         if isinstance(command, LazyCommand) and not command.help:
             command.help = command.summary()
         return command
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
-        """Take out the options of `ANYWHERE`, and put new names for old ones."""
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take out the options of `ANYWHERE`."""
         log_to_stderr(logging.WARNING + sum(ANYWHERE.get(one, 0) for one in args))
-        own = [one for one in args if one not in ANYWHERE]
-        return super().parse_args(ctx, list(_renamed(own)))
+        return super().parse_args(ctx, [one for one in args if one not in ANYWHERE])
+
+    def invoke(self, ctx: Any) -> Any:
+        begin = time.monotonic()
+        try:
+            return super().invoke(ctx)
+        finally:
+            log.info("%s took %.1f s", ctx.invoked_subcommand, time.monotonic() - begin)
 
 
 def _renamed(arguments: list[str]) -> Iterator[str]:
+    """New names of options for old ones, with a warning."""
     for argument in arguments:
         old, equals, value = argument.partition("=")
         if new := RENAMED.get(old):
             log.warning("%s is called %s now", old, new)
         yield f"{new or old}{equals}{value}"
-
-
-def log_to_stderr(level: int) -> None:
-    """Lines as ``entcomp: warning: ...``; beyond WARNING, progress bars are silent as well."""
-    log.handlers = [_Stderr()]
-    log.setLevel(max(logging.DEBUG, level))
-
-
-class _Stderr(logging.Handler):
-    """That of the moment: tests put others in its place."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        line = f"entcomp: {record.levelname.lower()}: {self.format(record)}"
-        print(line, file=sys.stderr, flush=True)

@@ -37,7 +37,7 @@ def import_units(
     info = exchange.imported_info(
         num_clusters, frame_shift, receptive_offset, sample_rate, codebook_name
     )
-    kind = unit_format.value
+    kind = unit_format
     counts = exchange.import_units(files, tsv or [], kind, data, Experiment(exp), info, skip_bad)
     name = data.resolve().name
     if counts is None:

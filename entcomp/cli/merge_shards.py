@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,18 +12,11 @@ from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines.merge import merge_set
 
 
-class Output(str, Enum):
-    """What a stage with --shard writes for each set."""
-
-    units = "units"
-    entropy = "entropy"
-    entropy_backward = "entropy_backward"
-    groups = "groups"
-    align = "align"
-
-
 def merge_shards(
-    output: Annotated[Output, typer.Argument(metavar="OUTPUT", help="|".join(Output.__members__))],
+    output: Annotated[
+        Literal["units", "entropy", "entropy_backward", "groups", "align"],
+        typer.Argument(help="What a stage with --shard writes for each set."),
+    ],
     data: Data,
     exp: Exp,
     shards: Annotated[int, typer.Option(min=2, metavar="N", help="How many there are.")],
@@ -36,4 +28,4 @@ def merge_shards(
 ) -> None:
     """Join what N runs with --shard I/N wrote, as if one had, without touching archives."""
     for data_set in find_sets(data, sets):
-        print(merge_set(Experiment(exp), data_set, output.value, shards, tag))
+        print(merge_set(Experiment(exp), data_set, output, shards, tag))

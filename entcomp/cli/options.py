@@ -5,10 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
-from enum import Enum
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -40,31 +39,10 @@ Checkpoint = Annotated[
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the extractor runs.")
 ]
-Files = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="FILE...", help="Recordings of any format and rate; - is the standard input."
-    ),
-]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME|EXP|TAR", help="By default the one that comes with entcomp; see also pack."
-    ),
-]
-Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="OUT")]
-
-
-class UnitFormat(str, Enum):
-    """How other toolkits write units."""
-
-    km = "km"
-    text = "text"
-    jsonl = "jsonl"
 
 
 Format = Annotated[
-    UnitFormat,
+    Literal["km", "text", "jsonl"],
     typer.Option("--format", help="fairseq's .km, ESPnet's 'utt_id 1 2 3', S3Tokenizer's jsonl."),
 ]
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from entcomp.cli.grouping import Grouping, Segments
-from entcomp.cli.options import Checkpoint, Model, spread
+from entcomp.cli.options import Checkpoint, spread
+from entcomp.cli.recordings import Model
 from entcomp.pipelines.plot import plot_file
 from entcomp.pipelines.recordings import check_output
 from entcomp.pipelines.tokenizer import Tokenizer

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated
 
 import typer
 
-from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.artifacts.shard import Shard
 from entcomp.cli.options import Data, Exp, Sets, ShardOption, SkipBad
 from entcomp.kaldi.datadir import find_sets
+from entcomp.lm.score import Precision
 from entcomp.pipelines.entropies import calibrate_on, open_scorer, score_sets
-
-
-class DirectionOption(str, Enum):
-    forward = "forward"
-    backward = "backward"
-
-
-class PrecisionOption(str, Enum):
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float64 = "float64"
 
 
 def score_entropy(
@@ -30,8 +19,8 @@ def score_entropy(
     exp: Exp,
     sets: Sets = None,
     direction: Annotated[
-        DirectionOption, typer.Option(help="Of the LM: EXP/lm or EXP/lm_backward.")
-    ] = DirectionOption.forward,
+        Direction, typer.Option(help="Of the LM: EXP/lm or EXP/lm_backward.")
+    ] = "forward",
     calibration_sets: Annotated[
         str | None,
         typer.Option(metavar="NAMES", help="By default train*, or all sets where there is none."),
@@ -41,16 +30,16 @@ def score_entropy(
         typer.Option(min=1, help="Units at once; by default what suits the device."),
     ] = None,
     precision: Annotated[
-        PrecisionOption,
+        Precision,
         typer.Option(help="bfloat16: fast, for GPUs. float64: as tokenize and streaming."),
-    ] = PrecisionOption.float32,
+    ] = "float32",
     shard: ShardOption = "1/1",
     skip_bad: SkipBad = False,
 ) -> None:
     """Write the entropy of every unit, EXP/entropy/<set>/entropy.{ark,scp}, and calibrate."""
     experiment, part = Experiment(exp), Shard.parse(shard)
     chosen = [one.name for one in find_sets(data, sets)]
-    scorer = open_scorer(experiment, direction.value, batch_tokens, precision.value)
+    scorer = open_scorer(experiment, direction, batch_tokens, precision)
     for line in score_sets(experiment, chosen, scorer, part, skip_bad):
         print(line, flush=True)
     if part.count == 1:

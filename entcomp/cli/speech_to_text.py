@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from entcomp.cli.grouping import Grouping, Segments
-from entcomp.cli.options import Checkpoint, NumJobs, Output
+from entcomp.cli.options import Checkpoint, NumJobs
+from entcomp.cli.recordings import Output
 from entcomp.pipelines.recognizer import LONGEST, SpeechToText
 from entcomp.pipelines.text_files import TextFormat, write_texts
 

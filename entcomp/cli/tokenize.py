@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from entcomp.cli.grouping import Grouping, Segments
-from entcomp.cli.options import Checkpoint, Files, Model, NumJobs, Output, spread
+from entcomp.cli.options import Checkpoint, NumJobs, spread
+from entcomp.cli.recordings import Files, Model, Output
 from entcomp.pipelines.token_files import TokenFormat, tokenize_files
 from entcomp.pipelines.tokenizer import Tokenizer
 

@@ -36,9 +36,9 @@ def train_lm(
     experiment = Experiment(exp)
     changes = training.changed(direction=direction, lm_units=lm_units)
     config = resolve_config(LMConfig(), training.config, changes)
-    names = [[one.name for one in sets] for sets in training.find_sets(data)]
+    train_sets, dev_sets = ([one.name for one in sets] for sets in training.find_sets(data))
     folder = experiment.lm(config.direction)
-    lm = train.train_lm(experiment, *names, config, skip_bad)
+    lm = train.train_lm(experiment, train_sets, dev_sets, config, skip_bad)
     if lm is None:
         print(f"{folder}: complete, skipped")
         return

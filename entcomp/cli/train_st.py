@@ -8,7 +8,8 @@ import typer
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, SkipBad, spread
-from entcomp.cli.training import Compression, Tag, TextStream, Training, describe
+from entcomp.cli.streams import Compression, TextStream
+from entcomp.cli.training import Tag, Training, describe
 from entcomp.pipelines.train_text import TextTraining, train_text
 
 

@@ -8,7 +8,8 @@ import typer
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import AllowPipes, Data, Exp, spread
-from entcomp.cli.training import Compression, Tag, Training, describe
+from entcomp.cli.streams import Compression
+from entcomp.cli.training import Tag, Training, describe
 from entcomp.pipelines.train_voices import VoiceTraining, train_voices
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from entcomp.cli.grouping import Grouping
-from entcomp.cli.options import Files, spread
+from entcomp.cli.options import spread
+from entcomp.cli.recordings import Files
 from entcomp.cli.speech_to_text import TextOptions, run
 from entcomp.pipelines.recognizer import Recognizer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,8 @@ from entcomp.units.stream import Recording
 
 LONGEST = 20.0  # seconds; longer recordings are cut at silences
 TOGETHER = 32  # pieces, at most, that are decoded together
+
+log = logging.getLogger(__name__)
 
 Own = TypeVar("Own", bound="SpeechToText")
 
@@ -57,6 +60,7 @@ class SpeechToText:
         self.tokenizer = Tokenizer.open(experiment, checkpoint)
         self.trained = trained
         self.search = TextSearch(trained.model, trained.vocabulary, trained.config.decoding)
+        log.info("%s: reads %s", trained.folder, trained.info.segments)
 
     @classmethod
     def from_pretrained(cls: type[Own], model: str | Path, checkpoint: Path | None = None) -> Own:

@@ -76,7 +76,9 @@ def _archive(folder: Path, name: str, hashes: Facts, manifest: str = "stage") ->
     outputs = stage["outputs"]
     if not outputs and scp.exists():
         outputs = {"utterances": sum(1 for _ in iter_table(scp))}
-    kept = {key: outputs[key] for key in ("utterances", "frames", "skipped") if key in outputs}
+    kept: Facts = {
+        key: outputs[key] for key in ("utterances", "frames", "skipped") if key in outputs
+    }
     # Files without a manifest are somebody else's, unless shards wait to be merged.
     complete = scp.exists() and (bool(stage["outputs"]) or not is_shard)
     made_with = {key: stage["inputs"].get(f"{key}_sha256") for key in hashes}

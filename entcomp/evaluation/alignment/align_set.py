@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.stage import Stage
 from entcomp.audio.read import read_utterance
 from entcomp.errors import EntcompError
-from entcomp.evaluation.alignment import mfa, pocketsphinx_aligner
 from entcomp.evaluation.alignment.aligner import SAMPLE_RATE, Outcomes, Transcript, Unaligned
 from entcomp.files import sha256_file
 from entcomp.formats.textgrid import write_textgrid
@@ -25,19 +22,6 @@ from entcomp.progress import track
 from entcomp.skipped import SkippedUtterances
 
 Align = Callable[[Sequence[Transcript]], Outcomes]
-
-
-def choose_aligner(
-    name: str, num_jobs: int, dictionary: str, acoustic: str
-) -> tuple[Align, dict[str, Any]]:
-    """``mfa``, ``pocketsphinx`` or ``auto``, and what its alignments depend on."""
-    if name == "auto":
-        name = "mfa" if shutil.which("mfa") else "pocketsphinx"
-    if name == "mfa":
-        run = partial(mfa.align, num_jobs=num_jobs, dictionary=dictionary, acoustic=acoustic)
-        return run, {"name": "mfa", "dictionary": dictionary, "acoustic": acoustic}
-    settings = {"name": "pocketsphinx", "version": version("pocketsphinx")}
-    return partial(pocketsphinx_aligner.align, num_jobs=num_jobs), settings
 
 
 def align_set(
