@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from entcomp.config import parse_changes
 from entcomp.kaldi.datadir import DataDir, find_sets
-from entcomp.training.loop import FitResult
+
+if TYPE_CHECKING:
+    from entcomp.training.loop import FitResult
+
 
 Tag = Annotated[
     str | None, typer.Option(help="Name of the model; by default, what tells it from others.")

@@ -8,18 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from fake_experiment import Fake, make_fake
 from text_experiment import TextExperiment, toy_experiment
 from typer.testing import CliRunner
 
 from entcomp.artifacts.streams import read_streams
 from entcomp.cli.app import app
+from entcomp.encoder.local import LocalEncoder, LocalEncoderConfig
 from entcomp.errors import EntcompError
 from entcomp.files import read_json, write_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.kaldi.table import read_table
 from entcomp.pipelines.random_rates import draw_groups, random_streams, rate_rules
 from entcomp.skipped import SkippedUtterances
+from entcomp.training.weights import read_weights
 
 QUICK = {
     "max_steps": 4,
@@ -112,6 +116,45 @@ def test_names_tell_models_apart(toy: TextExperiment) -> None:
     assert toy.experiment.task("st", "xx_raw").is_dir()
     output = run("decode", *toy.arguments, "--model", "st/xx_raw", "--ctc-weight", "0.1")
     assert "decode_test_ctc_weight0.1: BLEU" in output
+
+
+def test_set_changes_any_key_of_the_config(toy: TextExperiment) -> None:
+    """Named options win over --set, and both over the file; names tell them apart alike."""
+    changes = ("--set", "training.max_steps=3", "--set", "training.seed=2", "--set", "dim=16")
+    output = train(toy, "--segmentation", "raw", *changes, "--max-steps", "2")
+    assert "asr/raw_seed2: step 2, dev" in output
+    config = yaml.safe_load((toy.experiment.task("asr", "raw_seed2") / "config.yaml").read_text())
+    assert (config["dim"], config["training"]["seed"]) == (16, 2)
+    arguments = ("train-asr", *toy.arguments, "--segmentation", "raw", "--set")
+    fails("unknown key 'trainin'; known keys: batch_frames, ctc_weight", *arguments, "trainin.x=1")
+    fails("--set dim: expected KEY=VALUE, as in training.max_steps=100", *arguments, "dim")
+
+
+def test_imported_units_had_no_embeddings_to_begin_from(toy: TextExperiment) -> None:
+    """They have no centroids, and `embedding: codebook` asked for a learn-kmeans run."""
+    arguments = ("--segmentation", "raw", "--set")
+    config = toy.config(**SMALLEST)
+    command = ("train-asr", *toy.arguments, "--config", config, *arguments)
+    fails(
+        "kmeans.npz: no such file, as imported units have no centroids; train with "
+        "--set local.embedding=lm",
+        *command,
+        "local.embedding=codebook",
+    )
+    fails("train-lm", *command, "local.embedding=lm")
+    lm = ("--set", "dim=16", "--set", "layers=1", "--set", "heads=2", "--max-steps", "2")
+    run("train-lm", *toy.arguments, *lm)
+    run(*command, "local.embedding=lm", "--max-steps", 1, "--set", "training.learning_rate=1e-9")
+    made = read_weights(toy.experiment.task("asr", "raw") / "model.safetensors")
+    start = read_weights(toy.experiment.lm() / "model.safetensors")["embedding.weight"][:6]
+    expected = LocalEncoder(LocalEncoderConfig(), num_tokens=7, dim=32)
+    expected.start_from_vectors(start)
+    # The rotation is drawn: distances stay.
+    found, wanted = (
+        torch.cdist(one[:6], one[:6])
+        for one in (made["local.embedding.weight"], expected.embedding.weight)
+    )
+    torch.testing.assert_close(found, wanted.detach(), atol=1e-3, rtol=1e-3)
 
 
 def test_a_set_without_references_is_decoded_but_not_scored(toy: TextExperiment) -> None:
