@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from fake_alignment import run
-from tiny_pipeline import RATE, TAG, add_recogniser, babble, make_pipeline
+from tiny_pipeline import RATE, TAG, add_converter, add_recogniser, babble, make_pipeline
 
 from entcomp import Tokenizer
 from entcomp.artifacts import packing
@@ -229,3 +229,20 @@ def test_json_says_what_was_packed(experiment: Experiment, tmp_path: Path) -> No
         files = json.load(stream)["files"]
     assert names == ["manifest.json", *sorted(files)]
     assert np.all([len(digest) == 64 for digest in files.values()])
+
+
+def test_a_voice_converter_is_packed(experiment: Experiment, tmp_path: Path) -> None:
+    """Packs held recognisers and translators only."""
+    add_converter(experiment)
+    out = tmp_path / "out.tar"
+    code, printed, err = run("pack", experiment.path, out, "--model", "vc/tiny")
+    assert code == 0, err
+    assert "vc/tiny/model.safetensors" in printed
+    with tarfile.open(out) as archive:
+        card = archive.extractfile("README.md")
+        assert card is not None
+        assert "## vc/tiny\n\nReads rate15_global, writes speech" in card.read().decode()
+    for name in (out, out / "vc" / "tiny"):
+        assert packing.open_model(name).of_task("vc") == "vc/tiny"
+    with pytest.raises(EntcompError, match="name one of its asr models: none; run train-asr"):
+        packing.open_model(out).of_task("asr")
