@@ -12,7 +12,7 @@ from entcomp.artifacts.packing import Model
 from entcomp.cli.options import AllowPipes, Checkpoint, Seed, Sets, SkipBad
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import find_sets
-from entcomp.pipelines.convert import VoiceConverter, convert_file, convert_set
+from entcomp.pipelines import convert as pipeline
 
 
 def convert(
@@ -66,7 +66,7 @@ def convert(
     """
     experiment = Experiment(exp)
     tag = (model or Model(experiment).of_task("vc")).removeprefix("vc/")
-    converter = VoiceConverter(
+    converter = pipeline.VoiceConverter(
         experiment,
         tag,
         vocoder,
@@ -80,9 +80,9 @@ def convert(
     if source.is_file():
         if output is None:
             raise EntcompError("give a file to write, by -o OUT.wav")
-        print(convert_file(converter, source, reference, output))
+        print(pipeline.convert_file(converter, source, reference, output))
         return
     for data_set in find_sets(source, sets):
         to = (output or converter.folder / "convert") / data_set.name
-        line = convert_set(converter, data_set, reference, to, skip_bad, allow_pipes)
+        line = pipeline.convert_set(converter, data_set, reference, to, skip_bad, allow_pipes)
         print(f"{data_set.name}: {line}", flush=True)

@@ -9,7 +9,7 @@ import typer
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp
 from entcomp.kaldi.datadir import find_sets
-from entcomp.pipelines.decode import Decoding
+from entcomp.pipelines import decode as pipeline
 
 
 def decode(
@@ -37,7 +37,7 @@ def decode(
     """
     chosen = find_sets(data, sets)
     search = {"beam": beam, "ctc_weight": ctc_weight, "length_bonus": length_bonus}
-    decoding = Decoding.open(Experiment(exp), model, segmentation, **search)
+    decoding = pipeline.Decoding.open(Experiment(exp), model, segmentation, **search)
     for data_set in chosen:
         for line in decoding.decode(data_set):
             print(line, flush=True)

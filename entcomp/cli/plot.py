@@ -10,9 +10,8 @@ import typer
 from entcomp.cli.grouping import Grouping, Segments
 from entcomp.cli.options import Checkpoint, spread
 from entcomp.cli.recordings import Model
-from entcomp.pipelines.plot import plot_file
-from entcomp.pipelines.recordings import check_output
-from entcomp.pipelines.tokenizer import Tokenizer
+from entcomp.pipelines import plot as pipeline
+from entcomp.pipelines import recordings, tokenizer
 
 
 @spread
@@ -38,8 +37,8 @@ def plot(
 ) -> None:
     """Draw the spectrogram, entropy and groups of a recording, with words where they are known."""
     output = output or Path(file.with_suffix(".png").name)
-    check_output(output)
-    tokenizer = Tokenizer.from_pretrained(model, checkpoint)
-    rule = grouping.rule(tokenizer, segmentation)
-    found = plot_file(tokenizer, rule, file, output, textgrid, start, end)
+    recordings.check_output(output)
+    own = tokenizer.Tokenizer.from_pretrained(model, checkpoint)
+    rule = grouping.rule(own, segmentation)
+    found = pipeline.plot_file(own, rule, file, output, textgrid, start, end)
     print(f"{output}: {found.duration:.2f} s, {len(found.groups)} groups, {found.rate:.2f} Hz")

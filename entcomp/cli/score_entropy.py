@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,8 +10,7 @@ from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.artifacts.shard import Shard
 from entcomp.cli.options import Data, Exp, Sets, ShardOption, SkipBad
 from entcomp.kaldi.datadir import find_sets
-from entcomp.lm.score import Precision
-from entcomp.pipelines.entropies import calibrate_on, open_scorer, score_sets
+from entcomp.pipelines import entropies
 
 
 def score_entropy(
@@ -30,7 +29,7 @@ def score_entropy(
         typer.Option(min=1, help="Units at once; by default what suits the device."),
     ] = None,
     precision: Annotated[
-        Precision,
+        Literal["float32", "bfloat16", "float64"],
         typer.Option(help="bfloat16: fast, for GPUs. float64: as tokenize and streaming."),
     ] = "float32",
     shard: ShardOption = "1/1",
@@ -39,8 +38,9 @@ def score_entropy(
     """Write the entropy of every unit, EXP/entropy/<set>/entropy.{ark,scp}, and calibrate."""
     experiment, part = Experiment(exp), Shard.parse(shard)
     chosen = [one.name for one in find_sets(data, sets)]
-    scorer = open_scorer(experiment, direction, batch_tokens, precision)
-    for line in score_sets(experiment, chosen, scorer, part, skip_bad):
+    scorer = entropies.open_scorer(experiment, direction, batch_tokens, precision)
+    for line in entropies.score_sets(experiment, chosen, scorer, part, skip_bad):
         print(line, flush=True)
     if part.count == 1:
-        print(calibrate_on(experiment, data, calibration_sets, chosen, scorer.lm))
+        done = entropies.calibrate_on(experiment, data, calibration_sets, chosen, scorer.lm)
+        print(done)

@@ -10,7 +10,7 @@ import typer
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import AllowPipes, Checkpoint, Data, Exp, Sets
 from entcomp.kaldi.datadir import find_sets
-from entcomp.pipelines.score_voices import Comparison, find_systems, open_judges
+from entcomp.pipelines import score_voices
 
 
 def score_vc(
@@ -40,8 +40,10 @@ def score_vc(
     Writes EXP/vc/scores/<set>: table.md, scores.json, and each utterance's scores.
     """
     experiment = Experiment(exp)
-    judges = open_judges(experiment, asr, moonshine, utmos, checkpoint)
+    judges = score_voices.open_judges(experiment, asr, moonshine, utmos, checkpoint)
     for data_set in find_sets(data, sets):
-        systems = find_systems(experiment, data_set.name, converted or [])
-        comparison = Comparison.open(experiment, data_set, systems, judges, vocoder, allow_pipes)
+        systems = score_voices.find_systems(experiment, data_set.name, converted or [])
+        comparison = score_voices.Comparison.open(
+            experiment, data_set, systems, judges, vocoder, allow_pipes
+        )
         print(comparison.score())

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from entcomp.cli.grouping import Grouping, Segments
 from entcomp.cli.options import Checkpoint, NumJobs
 from entcomp.cli.recordings import Output
-from entcomp.pipelines.recognizer import LONGEST, SpeechToText
-from entcomp.pipelines.text_files import TextFormat, write_texts
+from entcomp.pipelines import recognizer, text_files
 
 
 @dataclass(frozen=True)
@@ -27,20 +26,23 @@ class TextOptions:
     longest: Annotated[
         float,
         typer.Option(min=2, metavar="SECONDS", help="Longer recordings are split at silences."),
-    ] = LONGEST
+    ] = 20.0
     form: Annotated[
-        TextFormat, typer.Option("--format", help="json: with the times of pieces.")
-    ] = TextFormat.text
+        Literal["text", "json"],
+        typer.Option("--format", help="json: with the times of pieces."),
+    ] = "text"
     output: Output = None
     checkpoint: Checkpoint = None
     num_jobs: NumJobs = os.cpu_count() or 1
 
 
 def run(
-    kind: type[SpeechToText], files: list[Path], options: TextOptions, grouping: Grouping
+    kind: type[recognizer.SpeechToText], files: list[Path], options: TextOptions, grouping: Grouping
 ) -> None:
     """Groups are those that the model was trained on, unless others are asked for."""
     model = kind.from_pretrained(options.model, options.checkpoint)
     if options.segmentation or grouping.is_given:
         model.rule = grouping.rule(model.tokenizer, options.segmentation)
-    write_texts(model, files, options.form, options.output, options.longest, options.num_jobs)
+    text_files.write_texts(
+        model, files, options.form, options.output, options.longest, options.num_jobs
+    )

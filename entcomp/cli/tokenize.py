@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from entcomp.cli.grouping import Grouping, Segments
 from entcomp.cli.options import Checkpoint, NumJobs, spread
 from entcomp.cli.recordings import Files, Model, Output
-from entcomp.pipelines.token_files import TokenFormat, tokenize_files
-from entcomp.pipelines.tokenizer import Tokenizer
+from entcomp.pipelines import token_files, tokenizer
 
 
 @spread
@@ -22,11 +21,11 @@ def tokenize(
     grouping: Grouping,
     segmentation: Segments = None,
     kind: Annotated[
-        TokenFormat,
+        Literal["json", "textgrid", "ctm", "kaldi"],
         typer.Option(
             "--format", help="textgrid and kaldi write to a folder, the others to a file."
         ),
-    ] = TokenFormat.json,
+    ] = "json",
     output: Output = None,
     checkpoint: Checkpoint = None,
     num_jobs: NumJobs = os.cpu_count() or 1,
@@ -35,6 +34,6 @@ def tokenize(
 
     By default 15 groups a second. An id is the file's name; a second file of that name gets -2.
     """
-    tokenizer = Tokenizer.from_pretrained(model, checkpoint)
-    rule = grouping.rule(tokenizer, segmentation)
-    tokenize_files(tokenizer, rule, files, kind, output, num_jobs)
+    found = tokenizer.Tokenizer.from_pretrained(model, checkpoint)
+    rule = grouping.rule(found, segmentation)
+    token_files.tokenize_files(found, rule, files, kind, output, num_jobs)

@@ -6,7 +6,7 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, SkipBad, spread
 from entcomp.cli.streams import Compression, TextStream
 from entcomp.cli.training import Tag, Training, describe
-from entcomp.pipelines.train_text import TextTraining, train_text
+from entcomp.pipelines import train_text
 
 
 @spread
@@ -21,7 +21,7 @@ def train_asr(
     skip_bad: SkipBad = False,
 ) -> None:
     """Train a recogniser of units or groups: EXP/asr/TAG."""
-    options = TextTraining(
+    options = train_text.TextTraining(
         task="asr",
         target="text",
         **vars(stream),
@@ -30,4 +30,5 @@ def train_asr(
         tag=tag,
         skip_bad=skip_bad,
     )
-    print(describe(*train_text(Experiment(exp), training.find_sets(data), options)))
+    result = train_text.train_text(Experiment(exp), training.find_sets(data), options)
+    print(describe(*result))

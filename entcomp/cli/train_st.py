@@ -10,7 +10,7 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, SkipBad, spread
 from entcomp.cli.streams import Compression, TextStream
 from entcomp.cli.training import Tag, Training, describe
-from entcomp.pipelines.train_text import TextTraining, train_text
+from entcomp.pipelines import train_text
 
 
 @spread
@@ -26,7 +26,7 @@ def train_st(
     skip_bad: SkipBad = False,
 ) -> None:
     """Train a translator of speech, from units or groups to text: EXP/st/TAG."""
-    options = TextTraining(
+    options = train_text.TextTraining(
         task="st",
         target=f"text.{lang}",
         **vars(stream),
@@ -35,4 +35,5 @@ def train_st(
         tag=tag,
         skip_bad=skip_bad,
     )
-    print(describe(*train_text(Experiment(exp), training.find_sets(data), options)))
+    result = train_text.train_text(Experiment(exp), training.find_sets(data), options)
+    print(describe(*result))

@@ -10,7 +10,7 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import AllowPipes, Data, Exp, spread
 from entcomp.cli.streams import Compression
 from entcomp.cli.training import Tag, Training, describe
-from entcomp.pipelines.train_voices import VoiceTraining, train_voices
+from entcomp.pipelines import train_voices
 
 
 @spread
@@ -35,7 +35,7 @@ def train_vc(
     allow_pipes: AllowPipes = False,
 ) -> None:
     """Train a voice converter of compressed units: EXP/vc/TAG."""
-    options = VoiceTraining(
+    options = train_voices.VoiceTraining(
         segmentation=segmentation,
         config=training.config,
         changes=training.changed(**compression.changed, layout=layout),
@@ -43,4 +43,5 @@ def train_vc(
         tag=tag,
         allow_pipes=allow_pipes,
     )
-    print(describe(*train_voices(Experiment(exp), training.find_sets(data), options)))
+    result = train_voices.train_voices(Experiment(exp), training.find_sets(data), options)
+    print(describe(*result))

@@ -5,9 +5,7 @@ from __future__ import annotations
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import AllowPipes, Data, Exp, spread
 from entcomp.cli.training import Tag, Training
-from entcomp.config import resolve_config
-from entcomp.tasks.vc.vocoder_training import VocoderTrainingConfig, train_hifigan
-from entcomp.training.ranks import meet
+from entcomp.pipelines import train_vocoder as pipeline
 
 
 @spread
@@ -20,10 +18,12 @@ def train_vocoder(
     allow_pipes: AllowPipes = False,
 ) -> None:
     """Train a HiFi-GAN vocoder on recordings: EXP/vocoder/TAG."""
-    changes = training.changed()
-    config = resolve_config(VocoderTrainingConfig(), training.config, changes)
-    meet(config.training)
-    seed = changes.get("training.seed")
-    folder = Experiment(exp).task("vocoder", tag or (f"hifigan_seed{seed}" if seed else "hifigan"))
-    result = train_hifigan(folder, config, *training.find_sets(data), allow_pipes=allow_pipes)
+    folder, result = pipeline.train_vocoder(
+        Experiment(exp),
+        training.find_sets(data),
+        training.config,
+        training.changed(),
+        tag,
+        allow_pipes,
+    )
     print(f"{folder}: step {result.step}, dev log mel distance {result.metrics['mel']:.4f}")

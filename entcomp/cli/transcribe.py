@@ -6,10 +6,10 @@ from entcomp.cli.grouping import Grouping
 from entcomp.cli.options import spread
 from entcomp.cli.recordings import Files
 from entcomp.cli.speech_to_text import TextOptions, run
-from entcomp.pipelines.recognizer import Recognizer
+from entcomp.pipelines import recognizer
 
 
 @spread
 def transcribe(files: Files, options: TextOptions, grouping: Grouping) -> None:
     """Write the words that are spoken in recordings."""
-    run(Recognizer, files, options, grouping)
+    run(recognizer.Recognizer, files, options, grouping)

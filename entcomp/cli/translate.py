@@ -6,10 +6,10 @@ from entcomp.cli.grouping import Grouping
 from entcomp.cli.options import spread
 from entcomp.cli.recordings import Files
 from entcomp.cli.speech_to_text import TextOptions, run
-from entcomp.pipelines.recognizer import Translator
+from entcomp.pipelines import recognizer
 
 
 @spread
 def translate(files: Files, options: TextOptions, grouping: Grouping) -> None:
     """Write what is said in recordings, in the language that the model was trained on."""
-    run(Translator, files, options, grouping)
+    run(recognizer.Translator, files, options, grouping)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from enum import Enum
 from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 from entcomp.audio.silence import split_at_silences
 from entcomp.errors import EntcompError
@@ -14,12 +14,8 @@ from entcomp.pipelines.recognizer import Piece, SpeechToText, join_texts
 from entcomp.pipelines.recordings import Reader, Recordings, open_lines
 from entcomp.units.stream import Recording
 
-
-class TextFormat(str, Enum):
-    """``text`` is Kaldi's: an id and its text a line; ``json`` tells the times of the pieces."""
-
-    text = "text"
-    json = "json"
+# ``text`` is Kaldi's: an id and its text a line; ``json`` tells the times of the pieces.
+TextFormat = Literal["text", "json"]
 
 
 def write_texts(
@@ -65,7 +61,7 @@ def _pieces(
 
 def _line(utt_id: str, path: Path, pieces: Sequence[Piece], form: TextFormat) -> str:
     text = join_texts(pieces)
-    if form == TextFormat.text:
+    if form == "text":
         return f"{utt_id} {text}".rstrip()
     times = [
         {"start": round(one.start, 4), "end": round(one.end, 4), "text": one.text} for one in pieces

@@ -6,11 +6,10 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from enum import Enum
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import numpy as np
 
@@ -26,11 +25,7 @@ from entcomp.units.stream import Recording
 Write = Callable[[str, Path, Tokenized], None]
 
 
-class TokenFormat(str, Enum):
-    json = "json"
-    textgrid = "textgrid"
-    ctm = "ctm"
-    kaldi = "kaldi"
+TokenFormat = Literal["json", "textgrid", "ctm", "kaldi"]
 
 
 def tokenize_files(
@@ -47,7 +42,7 @@ def tokenize_files(
     """
     recordings = Recordings(files)
     paths = recordings.paths
-    ids = sorted(paths) if kind == TokenFormat.kaldi else list(paths)
+    ids = sorted(paths) if kind == "kaldi" else list(paths)
     with (
         recordings.progress("tokenize", tokenizer.info.sample_rate) as read,
         open_writer(kind, output) as write,
@@ -67,15 +62,15 @@ def open_writer(kind: TokenFormat, output: Path | None) -> Iterator[Write]:
     JSON (an object a line) and CTM go to a file or the standard output, complete or not at all;
     TextGrids and Kaldi's archives to a folder. Kaldi's want ids sorted.
     """
-    if kind in (TokenFormat.json, TokenFormat.ctm):
+    if kind in ("json", "ctm"):
         with open_lines(output) as stream:
-            yield partial(_write_lines, stream, _json if kind == TokenFormat.json else _ctm)
+            yield partial(_write_lines, stream, _json if kind == "json" else _ctm)
         return
     if output is None:
-        raise EntcompError(f"--format {kind.value}: give a folder to write, by -o OUT")
+        raise EntcompError(f"--format {kind}: give a folder to write, by -o OUT")
     check_output(output, folder=True)
     output.mkdir(parents=True, exist_ok=True)
-    if kind == TokenFormat.textgrid:
+    if kind == "textgrid":
         yield partial(_write_textgrid, output)
         return
     with _open_archives(output) as write:

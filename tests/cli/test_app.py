@@ -104,14 +104,21 @@ WITH_TORCH = {
 }
 
 
-def test_commands_that_do_not_compute_with_torch_do_not_import_it():
+@pytest.mark.parametrize("is_called", [False, True])
+def test_commands_that_do_not_compute_with_torch_do_not_import_it(is_called):
+    """The help of any command does not; where one is called, its pipelines are executed."""
     group = typer.main.get_command(app.app)
-    modules = [one.module for name, one in group.commands.items() if name not in WITH_TORCH]
-    assert len(modules) + len(WITH_TORCH) == len(group.commands)
+    names = set(group.commands) - (WITH_TORCH if is_called else set())
+    modules = [group.commands[name].module for name in names]
+    assert len(set(group.commands) - WITH_TORCH) + len(WITH_TORCH) == len(group.commands)
     script = (
-        f"import sys, importlib; names = {modules}\n"
-        "for name in names: importlib.import_module(f'entcomp.cli.{name}')\n"
-        "print(*sys.modules)"
+        f"import sys, importlib\n"
+        f"for name in {modules}:\n"
+        f"    command = importlib.import_module(f'entcomp.cli.{{name}}')\n"
+        f"    for used in vars(command).values():\n"
+        f"        if {is_called} and 'pipelines' in getattr(used, '__name__', ''):\n"
+        f"            importlib.import_module(used.__name__)\n"
+        f"print(*sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
     assert not set(result.stdout.decode().split()) & {"torch", "torchaudio", "pytorch_lightning"}

@@ -1,0 +1,34 @@
+"""Train a HiFi-GAN vocoder on a data dir's recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from entcomp.artifacts.experiment import Experiment
+from entcomp.config import resolve_config
+from entcomp.kaldi.datadir import DataDir
+from entcomp.tasks.vc.vocoder_training import VocoderTrainingConfig, train_hifigan
+from entcomp.training.loop import FitResult
+from entcomp.training.ranks import meet
+
+
+def train_vocoder(
+    experiment: Experiment,
+    sets: tuple[list[DataDir], list[DataDir]],
+    config: Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+    tag: str | None = None,
+    allow_pipes: bool = False,
+) -> tuple[Path, FitResult]:
+    """Train on the first ``sets``, evaluated on the others; returns the model's folder too.
+
+    ``config`` is a YAML file, ``changes`` are values over it, by dotted keys. Writes EXP/vocoder.
+    """
+    changes = changes or {}
+    resolved = resolve_config(VocoderTrainingConfig(), config, changes)
+    meet(resolved.training)
+    seed = changes.get("training.seed")
+    folder = experiment.task("vocoder", tag or (f"hifigan_seed{seed}" if seed else "hifigan"))
+    return folder, train_hifigan(folder, resolved, *sets, allow_pipes=allow_pipes)
