@@ -78,6 +78,8 @@ def train_text_model(
         "train_sha256": train.sha256,
         "dev_sha256": dev.sha256,
     }
+    if config.local.embedding == "lm" and centroids_KF is not None:  # of which LM
+        inputs["embeddings_sha256"] = hashlib.sha256(centroids_KF.tobytes()).hexdigest()
     result = fit(model, batches, dev_batches.in_order(), config.training, folder, inputs)
     if is_first_rank():  # after the weights, so that these never stand beside older ones
         vocabulary.save(folder / "text.model")

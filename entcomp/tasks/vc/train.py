@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,6 +77,8 @@ def train_voice_converter(
         "data": data_sha256,
         **({} if start is None else {"init_sha256": sha256_file(start / "model.safetensors")}),
     }
+    if config.local.embedding == "lm" and centroids_KF is not None:  # of which LM
+        inputs["embeddings_sha256"] = hashlib.sha256(centroids_KF.tobytes()).hexdigest()
     fixed = [dev_batches.batch(step) for step in range(count)]
     result = fit(model, batches, fixed, config.training, folder, inputs)
     _write(folder, info, config)

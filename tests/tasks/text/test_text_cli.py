@@ -155,6 +155,12 @@ def test_imported_units_had_no_embeddings_to_begin_from(toy: TextExperiment) -> 
         for one in (made["local.embedding.weight"], expected.embedding.weight)
     )
     torch.testing.assert_close(found, wanted.detach(), atol=1e-3, rtol=1e-3)
+    run("train-lm", *toy.arguments, *lm, "--max-steps", "4")  # another LM: another model
+    fails(
+        "begun with another embeddings_sha256",
+        *(*command, "local.embedding=lm", "--max-steps", 1),
+        *("--set", "training.learning_rate=1e-9"),
+    )
 
 
 def test_a_set_without_references_is_decoded_but_not_scored(toy: TextExperiment) -> None:
