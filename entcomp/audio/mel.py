@@ -8,13 +8,13 @@ Slaney's area-normalised filters and a natural logarithm.
 from __future__ import annotations
 
 from functools import lru_cache
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from entcomp.config import Config
 from entcomp.errors import EntcompError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class MelConfig(Config):
@@ -58,6 +58,9 @@ def log_mel(waveform_BT: Tensor, config: MelConfig) -> Tensor:
 
 def stft(waveform_BT: Tensor, config: MelConfig) -> Tensor:
     """Complex spectra of (batch, samples), of shape (batch, n_fft // 2 + 1, frames)."""
+    import torch
+    import torch.nn.functional as F
+
     missing = -waveform_BT.shape[1] % config.hop_length
     edge = (config.n_fft - config.hop_length) // 2
     whole_BT = F.pad(waveform_BT, (0, missing))

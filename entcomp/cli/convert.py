@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from entcomp.artifacts.experiment import Experiment
 
 
+def _vocoder_help() -> str:
+    from entcomp.tasks.vc.vocoders import describe_vocoders
+
+    return describe_vocoders()
+
+
 def convert(
     source: Annotated[
         Path,
@@ -38,10 +44,7 @@ def convert(
         str | None,
         typer.Option(metavar="vc/TAG", help="By default the only one in EXP."),
     ] = None,
-    vocoder: Annotated[
-        Path | None,
-        typer.Option(help="HiFi-GAN, a file or a folder; without, Griffin-Lim."),
-    ] = None,
+    vocoder: Annotated[str | None, typer.Option(metavar="NAME|PATH", help=_vocoder_help())] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Euler steps.")] = None,
     guidance: Annotated[
         float | None, typer.Option(min=0, help="Classifier-free guidance; 0 is none.")

@@ -39,7 +39,7 @@ def dump_units(
     from entcomp.artifacts.shard import Shard
     from entcomp.kaldi.datadir import find_sets
     from entcomp.units.dump import Dumper, check_checkpoint, read_codebook
-    from entcomp.units.extractor import load_extractor
+    from entcomp.units.extractors import load_extractor
 
     experiment = Experiment(exp)
     part = Shard.parse(shard)

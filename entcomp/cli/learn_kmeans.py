@@ -20,16 +20,19 @@ from entcomp.cli.options import (
 )
 
 
+def _extractor_help() -> str:
+    from entcomp.units.extractors import describe_extractors
+
+    return describe_extractors()
+
+
 def learn_kmeans(
     data: Data,
     exp: Exp,
     sets: Sets = None,
-    extractor: Annotated[
-        str, typer.Option(help="moonshine, hubert, hubert_large, wavlm, wavlm_large, mfcc ...")
-    ] = "moonshine",
+    extractor: Annotated[str, typer.Option(metavar="NAME", help=_extractor_help())] = "moonshine",
     layer: Annotated[
-        str | None,
-        typer.Option(metavar="N|last", help="Default: moonshine 3, hubert 9, others the last."),
+        str | None, typer.Option(metavar="N|last", help="Default: the extractor's own.")
     ] = None,
     checkpoint: Checkpoint = None,
     num_clusters: Annotated[int, typer.Option(min=1, help="K, the number of units.")] = 500,
@@ -47,7 +50,7 @@ def learn_kmeans(
     """Learn the codebook of units from recordings: EXP/units/kmeans.npz and units.json."""
     from entcomp.artifacts.experiment import Experiment
     from entcomp.kaldi.datadir import find_sets
-    from entcomp.units.extractor import load_extractor
+    from entcomp.units.extractors import load_extractor
     from entcomp.units.learn import Learning, learn_kmeans
 
     experiment = Experiment(exp)

@@ -26,7 +26,8 @@ def score_vc(
         typer.Option(metavar="moonshine|asr/TAG|none", help="May be repeated."),
     ] = ["moonshine"],  # noqa: B006 - Typer's
     vocoder: Annotated[
-        Path | None, typer.Option(help="The one that convert was given, to resynthesise.")
+        str | None,
+        typer.Option(metavar="NAME|PATH", help="The one that convert was given, to resynthesise."),
     ] = None,
     moonshine: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where its files are.")
@@ -74,7 +75,7 @@ def _recogniser(
     from entcomp.errors import EntcompError
     from entcomp.evaluation.voices.moonshine_asr import MoonshineAsr
     from entcomp.pipelines.recognizer import UnitsRecogniser
-    from entcomp.units.moonshine import find_encoder
+    from entcomp.units.extractors.moonshine import find_encoder
 
     if name == "none":
         return None

@@ -36,7 +36,7 @@ class Room:
         cls,
         experiment: Experiment,
         folder: Path,
-        vocoder: Path | None,
+        vocoder: str | None,
         sampler: dict[str, Any],
         seed: int,
         checkpoint: Path | None,
@@ -48,7 +48,7 @@ class Room:
         from entcomp.tasks.vc.content import Clock
         from entcomp.tasks.vc.convert import Converter
         from entcomp.tasks.vc.train import load_converter
-        from entcomp.tasks.vc.vocoder import load_vocoder, vocoder_sha256
+        from entcomp.tasks.vc.vocoders import load_vocoder, vocoder_sha256
 
         units = experiment.units_info()
         model, info = load_converter(folder, units)

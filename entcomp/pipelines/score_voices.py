@@ -42,14 +42,14 @@ class Comparison:
         data_set: DataDir,
         systems: dict[str, Path],
         judges: Judges,
-        vocoder: Path | None,
+        vocoder: str | None,
         allow_pipes: bool,
     ) -> Comparison:
         """Raises EntcompError if a system was made with another vocoder."""
         from entcomp.artifacts.experiment import check_same
         from entcomp.artifacts.stage import read_stage
         from entcomp.audio.mel import MelConfig
-        from entcomp.tasks.vc.vocoder import load_vocoder, vocoder_sha256
+        from entcomp.tasks.vc.vocoders import load_vocoder, vocoder_sha256
 
         ours, mel = vocoder_sha256(vocoder), MelConfig()
         for path in systems.values():

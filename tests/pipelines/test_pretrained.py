@@ -13,7 +13,7 @@ from fake_alignment import run
 
 from entcomp import Tokenizer
 from entcomp.artifacts.packing import DEFAULT_MODEL, PRETRAINED
-from entcomp.units.moonshine import ENCODER, encoder_folder
+from entcomp.units.extractors.moonshine import ENCODER, encoder_folder
 
 RATE = 44100
 PROMPTS = Path("egs/asterisk/downloads/prompts/en/usr/share/asterisk/sounds/en_US_f_Allison")

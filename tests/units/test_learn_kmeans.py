@@ -64,9 +64,9 @@ def test_a_sample_is_enough(cli, data, tmp_path):
     ("options", "message"),
     [
         (("--num-clusters", 5000), "frames for 5000 clusters; give more recordings or a smaller"),
-        (("--extractor", "mfc"), "--extractor mfc: unknown"),
+        (("--extractor", "mfc"), "extractor mfc: unknown"),
         (("--layer", "2"), "mfcc: has no layers"),
-        (("--checkpoint", "nowhere.onnx"), "nowhere.onnx: no such checkpoint"),
+        (("--checkpoint", "nowhere.onnx"), "mfcc: has no layers and no checkpoint"),
         (("--extractor", "moonshine", "--checkpoint", "nowhere"), "nowhere: no such checkpoint"),
         (("--sets", "trian"), "no set 'trian'; there are: dev, train"),
     ],

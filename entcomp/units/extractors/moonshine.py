@@ -13,7 +13,8 @@ import numpy as np
 import entcomp
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
-from entcomp.units.extractor import FrameGrid, parse_layer
+from entcomp.units.extractor import FrameGrid, parse_layer, require_file
+from entcomp.units.extractors import EXTRACTORS
 
 if TYPE_CHECKING:
     import onnx
@@ -21,31 +22,33 @@ if TYPE_CHECKING:
 
 ENCODER = "encoder_model.onnx"
 INSTALLER = Path(__file__).with_name("install_moonshine.sh")
-DEFAULT_LAYER = "3"  # the best units for phones among the layers
 FINAL_OUTPUT = "last_hidden_state"
 
 
+@EXTRACTORS.register("moonshine")
 class Moonshine:
-    """Outputs of one Transformer block, counted from 0; ``last`` is behind the final LayerNorm.
+    """Outputs of one Transformer block, counted from 0; ``last`` is after the final LayerNorm.
 
     Not causal: every frame attends to all of the chunk that it is in, before and after it.
     One utterance at a time: the quantised matrix products take their scale from everything in the
     batch, so that batched utterances would change each other's features.
     """
 
+    help = "Moonshine-tiny's encoder, quantised, each 24 ms"
+    default_layer = "3"  # the best units for phones among the layers
     name = "moonshine"
     sample_rate = 16000
     # Convolutions of kernel 127, 7, 3 and stride 64, 3, 2.
     grid = FrameGrid(shift=384, field=895)
 
-    def __init__(self, layer: str | None = None, checkpoint: Path | None = None) -> None:
-        path = checkpoint or find_encoder()
+    def __init__(self, layer: str | None, checkpoint: Path | None, device: str) -> None:
+        path = require_file(checkpoint) if checkpoint else fetch_encoder()
         model = _load(path)
         blocks = _block_outputs(model)
         if not blocks:
             raise EntcompError(f"{path}: not Moonshine's encoder; see tools/install_moonshine.sh")
         outputs = [*blocks, FINAL_OUTPUT]
-        self.layer = parse_layer(layer or DEFAULT_LAYER, range(len(outputs)), self.name)
+        self.layer = parse_layer(layer or self.default_layer, range(len(outputs)), self.name)
         self.checkpoint_sha256 = sha256_file(path)
         self._session = _session(model, outputs[self.layer])
         self.dim = self(np.zeros(self.grid.field, np.float32)).shape[1]
@@ -102,14 +105,14 @@ def _load(path: Path) -> onnx.ModelProto:
 
 
 def _block_outputs(model: onnx.ModelProto) -> list[str]:
-    """Names of the tensors behind each block's second residual sum."""
+    """Names of the tensors after each block's second residual sum."""
     there = {name for node in model.graph.node for name in node.output}
     names = (f"/layers.{block}/Add_1_output_0" for block in range(len(model.graph.node)))
     return [name for name in names if name in there]
 
 
 def _session(model: onnx.ModelProto, output: str) -> onnxruntime.InferenceSession:
-    """A session that computes one inner tensor, and nothing behind it."""
+    """A session that computes one inner tensor, and nothing after it."""
     import onnx
     import onnxruntime
 
