@@ -34,16 +34,21 @@ class MelConfig(Config):
         return -(-num_samples // self.hop_length)
 
 
-def check_same_mel(ours: MelConfig, theirs: MelConfig, where: str) -> None:
-    """Raises EntcompError naming each setting in which a vocoder differs from the model."""
-    differing = [
+def differing(ours: MelConfig, theirs: MelConfig) -> list[str]:
+    """The settings, as ``n_mels 100 (here 80)``, in which a vocoder differs; floors may."""
+    return [
         f"{name} {value} (here {getattr(ours, name)})"
         for name, value in theirs.model_dump(exclude={"floor"}).items()
         if value != getattr(ours, name)
     ]
-    if differing:
+
+
+def check_same_mel(ours: MelConfig, theirs: MelConfig, where: str) -> None:
+    """Raises EntcompError naming each setting in which a vocoder differs from the model."""
+    found = differing(ours, theirs)
+    if found:
         raise EntcompError(
-            f"{where}: a vocoder of another mel spectrogram: {', '.join(differing)}; "
+            f"{where}: a vocoder of another mel spectrogram: {', '.join(found)}; "
             f"take one of the same settings, or train one with train-vocoder"
         )
 

@@ -48,7 +48,7 @@ class Room:
         from entcomp.tasks.vc.content import Clock
         from entcomp.tasks.vc.convert import Converter
         from entcomp.tasks.vc.train import load_converter
-        from entcomp.tasks.vc.vocoders import load_vocoder, vocoder_sha256
+        from entcomp.tasks.vc.vocoders import load_vocoder
 
         units = experiment.units_info()
         model, info = load_converter(folder, units)
@@ -68,7 +68,7 @@ class Room:
             "sampler": converter.sampler.model_dump(),
             "seed": seed,
             "vocoder": converter.vocoder.name,
-            "vocoder_sha256": vocoder_sha256(vocoder),
+            "vocoder_sha256": converter.vocoder.sha256,
         }
         tokenizer = Tokenizer.open(experiment, checkpoint)
         rule = tokenizer.stored_rule(info.segments)

@@ -49,17 +49,19 @@ class Comparison:
         from entcomp.artifacts.experiment import check_same
         from entcomp.artifacts.stage import read_stage
         from entcomp.audio.mel import MelConfig
-        from entcomp.tasks.vc.vocoders import load_vocoder, vocoder_sha256
+        from entcomp.tasks.vc.vocoders import load_vocoder
 
-        ours, mel = vocoder_sha256(vocoder), MelConfig()
-        for path in systems.values():
-            made = read_stage(path)["inputs"]
-            remedy = "pass the --vocoder that convert had"
-            theirs = made.get("vocoder_sha256", ours)
-            check_same(theirs or "none", ours or "none", "vocoder", path, remedy)
-            mel = MelConfig(**made.get("mel", {}))
-        folder = experiment.task("vc", "scores") / data_set.name
+        made = {path: read_stage(path)["inputs"] for path in systems.values()}
+        mel = MelConfig()
+        for inputs in made.values():
+            mel = MelConfig(**inputs.get("mel", {}))
         loaded = load_vocoder(vocoder, mel)
+        ours = loaded.sha256
+        for path, inputs in made.items():
+            remedy = "pass the --vocoder that convert had"
+            theirs = inputs.get("vocoder_sha256", ours)
+            check_same(theirs or "none", ours or "none", "vocoder", path, remedy)
+        folder = experiment.task("vc", "scores") / data_set.name
         return cls(folder, data_set, systems, judges, mel, loaded, ours, allow_pipes)
 
     def score(self) -> str:

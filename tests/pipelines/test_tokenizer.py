@@ -207,10 +207,11 @@ def test_outside_of_a_checkout_the_encoder_goes_to_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import entcomp
-    from entcomp.units.extractors.moonshine import INSTALLER, encoder_folder
+    from entcomp.downloads import download_folder
+    from entcomp.units.extractors.moonshine import INSTALLER
 
     assert INSTALLER.is_file()
     monkeypatch.delenv("MOONSHINE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(entcomp, "__file__", str(tmp_path / "site" / "entcomp" / "__init__.py"))
-    assert encoder_folder() == tmp_path / "entcomp" / "moonshine"
+    assert download_folder("moonshine") == tmp_path / "entcomp" / "moonshine"

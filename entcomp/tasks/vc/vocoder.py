@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 
 class Vocoder(Protocol):
-    """Makes (frames * hop_length,) samples of a log mel spectrogram (frames, n_mels)."""
+    """Makes (frames * hop_length,) samples of a log mel spectrogram (frames, n_mels).
+
+    ``name`` is for people, ``sha256`` names the weights; it is empty if there are none.
+    """
 
     name: str
+    sha256: str
 
     def __call__(self, mel_MN: Tensor) -> Tensor: ...
 
@@ -25,24 +29,19 @@ def _never(path: Path) -> bool:
     return False
 
 
-def _no_weights(path: Path | None) -> str:
-    return ""
-
-
 @dataclass(frozen=True)
 class VocoderKind:
-    """What a file of a vocoder registers: how its checkpoints are known, loaded and named.
+    """What a file of a vocoder registers: how its checkpoints are known and loaded.
 
     ``help`` is its line in ``convert --help``. ``load`` gets the path of a checkpoint, or None
     where the vocoder was chosen by its name; it raises EntcompError for weights of other mel
     settings, or that cannot be loaded. ``recognises`` tells whether a file or folder, which is
-    there, is one of its checkpoints; ``sha256`` names the weights, and is empty if there are none.
+    there, is one of its checkpoints.
     """
 
     help: str
     load: Callable[[Path | None, MelConfig], Vocoder]
     recognises: Callable[[Path], bool] = _never
-    sha256: Callable[[Path | None], str] = _no_weights
 
 
 def delay(waveform: Tensor, samples: int) -> Tensor:
@@ -50,3 +49,23 @@ def delay(waveform: Tensor, samples: int) -> Tensor:
     import torch
 
     return torch.cat([waveform.new_zeros(samples), waveform])[: len(waveform)]
+
+
+def fold_weight_norm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict whose normalised weights are plain: ``weight = g v / |v|``.
+
+    In the names of either of torch's implementations; |v| is over all but the first dimension.
+    """
+    import torch
+
+    folded = {}
+    for name, value in weights.items():
+        stem, _, kind = name.rpartition(".")
+        parts = {"weight_v": "weight_g", "original1": "original0"}
+        if kind in parts:
+            gain = weights[f"{stem}.{parts[kind]}"]
+            stem = stem.removesuffix(".parametrizations.weight")
+            folded[f"{stem}.weight"] = torch._weight_norm(value, gain, 0)
+        elif kind not in parts.values():
+            folded[name] = value
+    return folded

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-import entcomp
+from entcomp.downloads import download_folder, fetch
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
 from entcomp.units.extractor import FrameGrid, parse_layer, require_file
@@ -58,19 +55,9 @@ class Moonshine:
         return features[0]
 
 
-def encoder_folder() -> Path:
-    """``$MOONSHINE_DIR``, or where the installer puts the encoder: in a checkout or the cache."""
-    checkout = Path(entcomp.__file__).resolve().parents[1]
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    default = cache / "entcomp" / "moonshine"
-    if (checkout / "tools" / INSTALLER.name).exists():
-        default = checkout / "tools" / "downloads" / "moonshine"
-    return Path(os.environ.get("MOONSHINE_DIR", default))
-
-
 def find_encoder() -> Path:
     """The encoder, where it is installed. Raises EntcompError where it is not."""
-    path = encoder_folder() / ENCODER
+    path = download_folder("moonshine") / ENCODER
     if not path.is_file():
         raise EntcompError(
             f"{path}: no such file; run tools/install_moonshine.sh, or pass --checkpoint"
@@ -83,15 +70,8 @@ def fetch_encoder() -> Path:
 
     Raises EntcompError if that fails.
     """
-    path = encoder_folder() / ENCODER
-    if not path.is_file():
-        print(f"{path.parent}: fetching Moonshine's encoder, once", file=sys.stderr)
-        command = ["bash", str(INSTALLER), str(path.parent)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise EntcompError(f"{path}: could not be fetched ({reason}); or pass --checkpoint")
-    return path
+    path = download_folder("moonshine") / ENCODER
+    return fetch(path, INSTALLER, "Moonshine's encoder", "or pass --checkpoint")
 
 
 def _load(path: Path) -> onnx.ModelProto:

@@ -5,6 +5,7 @@ See README.md for how to add one.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from entcomp.audio.mel import MelConfig
@@ -15,41 +16,42 @@ from entcomp.tasks.vc.vocoder import Vocoder, VocoderKind
 VOCODERS: Registry[VocoderKind] = Registry(
     "vocoder", "entcomp.tasks.vc.vocoders", "entcomp.vocoders"
 )
-DEFAULT = "griffin-lim"
+
+log = logging.getLogger(__name__)
 
 
 def load_vocoder(given: str | Path | None, mel: MelConfig) -> Vocoder:
     """The vocoder of a name, or of a checkpoint's path, for spectrograms of these settings.
 
-    Raises EntcompError as `find_vocoder` does, and for weights that do not fit.
+    None is the universal HiFi-GAN where it is installed and fits, else Griffin-Lim, with a
+    warning. Raises EntcompError if ``given`` is no vocoder, or one that cannot be loaded.
     """
-    kind, path = find_vocoder(given)
-    return kind.load(path, mel)
-
-
-def vocoder_sha256(given: str | Path | None) -> str:
-    """What names the weights of that vocoder; empty for one without."""
-    kind, path = find_vocoder(given)
-    return kind.sha256(path)
-
-
-def find_vocoder(given: str | Path | None) -> tuple[VocoderKind, Path | None]:
-    """A kind of vocoder by its name, or by a checkpoint that it recognises, with its path.
-
-    Raises EntcompError if ``given`` is neither.
-    """
-    name = DEFAULT if given is None else str(given)
+    if given is None:
+        return _default(mel)
+    name = str(given)
     if name in VOCODERS:
-        return VOCODERS[name], None
+        return VOCODERS[name].load(None, mel)
     path = Path(name)
     if not path.exists():
         names = ", ".join(VOCODERS)
         raise EntcompError(f"{path}: no such vocoder; there are: {names}, or a checkpoint's path")
     for _, kind in VOCODERS.items():
         if kind.recognises(path):
-            return kind, path
+            return kind.load(path, mel)
     known = "; ".join(f"{name}: {kind.help}" for name, kind in VOCODERS.items())
     raise EntcompError(f"{path}: a checkpoint of no known vocoder; there are: {known}")
+
+
+def _default(mel: MelConfig) -> Vocoder:
+    from entcomp.tasks.vc.vocoders.universal import is_installed_for
+
+    if is_installed_for(mel):
+        return VOCODERS["universal"].load(None, mel)
+    log.warning(
+        "no trained vocoder is installed for this mel spectrogram: using Griffin-Lim; for better "
+        "speech run tools/install_hifigan.sh, or pass --vocoder"
+    )
+    return VOCODERS["griffin-lim"].load(None, mel)
 
 
 def describe_vocoders() -> str:

@@ -19,6 +19,7 @@ class GriffinLim:
     """Phases by Griffin-Lim, for the magnitudes that fit the mel."""
 
     name = f"Griffin-Lim {ITERATIONS}"
+    sha256 = ""
 
     def __init__(self, mel: MelConfig) -> None:
         self.mel = mel

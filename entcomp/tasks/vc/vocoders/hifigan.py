@@ -22,7 +22,7 @@ from entcomp.audio.mel import MelConfig, check_same_mel
 from entcomp.config import Config
 from entcomp.errors import EntcompError
 from entcomp.files import read_json, sha256_file
-from entcomp.tasks.vc.vocoder import VocoderKind, delay
+from entcomp.tasks.vc.vocoder import VocoderKind, delay, fold_weight_norm
 from entcomp.tasks.vc.vocoders import VOCODERS
 
 if TYPE_CHECKING:
@@ -58,11 +58,12 @@ class HifiGan:
     def __init__(
         self,
         name: str,
+        sha256: str,
         generator: HiFiGANGenerator,
         prepare: Callable[[Tensor], Tensor] | None = None,
         delayed_by: int = 0,
     ) -> None:
-        self.name = name
+        self.name, self.sha256 = name, sha256
         self.generator = generator.eval()
         self.prepare = prepare
         self.delayed_by = delayed_by
@@ -101,15 +102,12 @@ def _filled(
     config: GeneratorConfig, mel: MelConfig, weights: dict[str, Tensor], path: Path
 ) -> HiFiGANGenerator:
     """A generator with weights, whether or not weight norm was removed before they were saved."""
-    weight_norm = any(name.endswith("weight_g") for name in weights)
-    generator = build_generator(config, mel, weight_norm)
+    generator = build_generator(config, mel, weight_norm=False)
     try:
-        generator.load_state_dict(weights)
-    except RuntimeError as error:
+        generator.load_state_dict(fold_weight_norm(weights))
+    except (RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise EntcompError(f"{path}: no HiFi-GAN generator of its config ({reason})") from None
-    if weight_norm:
-        generator.remove_weight_norm()
     return generator
 
 
@@ -121,14 +119,14 @@ def _load_own(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
         {name: values[name] for name in VocoderConfig.model_fields if name in values}
     )
     check_same_mel(mel, config.mel, str(path))
-    prefix = "generator."
+    prefix, weights_path = "generator.", path / "model.safetensors"
     weights = {
         name.removeprefix(prefix): value
-        for name, value in read_weights(path / "model.safetensors").items()
+        for name, value in read_weights(weights_path).items()
         if name.startswith(prefix)
     }
-    name = f"HiFi-GAN {path.parent.name}/{path.name}"
-    return HifiGan(name, _filled(config.generator, mel, weights, path))
+    name, sha256 = f"HiFi-GAN {path.parent.name}/{path.name}", sha256_file(weights_path)
+    return HifiGan(name, sha256, _filled(config.generator, mel, weights, path))
 
 
 def _load_jik876(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
@@ -153,7 +151,8 @@ def _load_jik876(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
         )
     check_same_mel(mel, theirs, str(path))
     weights = {_espnet_name(name): value for name, value in _pickled(path, "generator").items()}
-    return HifiGan(f"HiFi-GAN {path.name}", _filled(config, mel, weights, path))
+    generator = _filled(config, mel, weights, path)
+    return HifiGan(f"HiFi-GAN {path.name}", sha256_file(path), generator)
 
 
 def _load_parallel_wavegan(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
@@ -180,7 +179,8 @@ def _load_parallel_wavegan(path: Path, config_path: Path, mel: MelConfig) -> Hif
         return (mel_MN / math.log(10) - mean_N.to(mel_MN)) / scale_N.to(mel_MN)
 
     generator = _filled(config, mel, _pickled(path, "model", "generator"), path)
-    return HifiGan(f"HiFi-GAN {path.name}", generator, prepare, delayed_by=mel.hop_length // 2)
+    name, delayed_by = f"HiFi-GAN {path.name}", mel.hop_length // 2
+    return HifiGan(name, sha256_file(path), generator, prepare, delayed_by)
 
 
 def _espnet_name(name: str) -> str:
@@ -267,17 +267,11 @@ def _configs(path: Path) -> list[Path]:
     return [folder / name for name in MAKES if (folder / name).exists()]
 
 
-def _sha256(path: Path | None) -> str:
-    path = _given(path)
-    return sha256_file(path / "model.safetensors" if path.is_dir() else path)
-
-
 VOCODERS.register("hifigan")(
     VocoderKind(
         help="HiFi-GAN by its path, with config.yaml of train-vocoder, config.json of jik876, or "
         "config.yml of ParallelWaveGAN beside it",
         load=load_hifigan,
         recognises=lambda path: bool(_configs(path)),
-        sha256=_sha256,
     )
 )
