@@ -10,6 +10,12 @@ import typer
 from entcomp.cli.options import Data, Exp, Format, SkipBad
 
 
+def _offset_help() -> str:
+    from entcomp.units.extractor import HUBERT_GRID
+
+    return f"Where unit 0 begins; {HUBERT_GRID.offset / 16000:g} for HuBERT at 16 kHz."
+
+
 def import_units(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="One set's units.")],
     data: Data,
@@ -17,9 +23,7 @@ def import_units(
     unit_format: Format,
     num_clusters: Annotated[int, typer.Option(min=1, metavar="K", help="Units are 0..K-1.")],
     frame_shift: Annotated[float, typer.Option(metavar="SECONDS", help="Between units.")],
-    receptive_offset: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Where unit 0 begins; 0.01 for HuBERT.")
-    ] = 0.0,
+    receptive_offset: Annotated[float, typer.Option(metavar="SECONDS", help=_offset_help())] = 0.0,
     sample_rate: Annotated[int, typer.Option(min=1, metavar="HZ", help="Of the audio.")] = 16000,
     tsv: Annotated[
         list[Path] | None,

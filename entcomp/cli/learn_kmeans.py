@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,6 +36,15 @@ def learn_kmeans(
         str | None, typer.Option(metavar="N|last", help="Default: the extractor's own.")
     ] = None,
     checkpoint: Checkpoint = None,
+    published: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Take a published codebook instead, of fairseq, ESPnet or textlesslib "
+            "(.bin, .mdl, .pt, .km), for this extractor and layer; DATA is not read then.",
+        ),
+    ] = None,
     num_clusters: Annotated[int, typer.Option(min=1, help="K, the number of units.")] = 500,
     whiten: Annotated[
         float,
@@ -51,12 +61,17 @@ def learn_kmeans(
     from entcomp.artifacts.experiment import Experiment
     from entcomp.kaldi.datadir import find_sets
     from entcomp.units.extractors import load_extractor
-    from entcomp.units.learn import Learning, learn_kmeans
+    from entcomp.units.learn import Learning, learn_kmeans, take_kmeans
 
     experiment = Experiment(exp)
-    chosen = find_sets(data, sets)
-    learning = Learning(num_clusters, max_frames, seed, skip_bad, whiten)
+    chosen = [] if published else find_sets(data, sets)
     model = load_extractor(extractor, layer, checkpoint, device)
+    if published is not None:
+        taken = take_kmeans(published, experiment, model)
+        done = f"{taken['num_clusters']} clusters of {published}" if taken else "complete, skipped"
+        print(f"{experiment.codebook}: {done}")
+        return
+    learning = Learning(num_clusters, max_frames, seed, skip_bad, whiten)
     outputs = learn_kmeans(chosen, experiment, model, learning, num_jobs, allow_pipes)
     if outputs is None:
         print(f"{experiment.codebook}: complete, skipped")

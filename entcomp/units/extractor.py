@@ -20,11 +20,13 @@ CONTEXT_SECONDS = 2
 class FrameGrid:
     """Which samples each frame sees: frame ``i`` those from ``i * shift`` to ``+ field``.
 
-    ``shift`` and ``field`` (the receptive field of the convolutions) are in samples.
+    ``shift`` and ``field`` (the receptive field of the convolutions) are in samples. ``measured``
+    is where frame 0 begins, if that was measured on labelled speech.
     """
 
     shift: int
     field: int
+    measured: int | None = None
 
     def count(self, samples: int) -> int:
         """Frames of a waveform; what is left after the last one is shorter than a shift."""
@@ -32,12 +34,19 @@ class FrameGrid:
 
     @property
     def offset(self) -> int:
-        """Where frame 0 begins: its ``shift`` samples are the middle ones of its field."""
-        return (self.field - self.shift) // 2
+        """Where frame 0 begins, in samples: as measured, or so that its ``shift`` samples are the
+        middle ones of its field.
+        """
+        return (self.field - self.shift) // 2 if self.measured is None else self.measured
 
 
 # Of HuBERT and all that have its convolutions, of kernel 10, 3, 3, 3, 3, 2, 2 and stride 5, 2 ...
-HUBERT_GRID = FrameGrid(shift=320, field=400)
+# Frame 0 begins at 9 ms, not at the 2.5 ms that the middle of the receptive field would be: against
+# MFA's 85,015 boundaries between phones of 1,310 LJSpeech utterances, changes of HuBERT-base's
+# units (K = 100) at 20 ms * i lie 8.8 ms too early. That is the centre of the pairs (change minus
+# boundary) that there are beyond chance; bootstrapped, and with windows of 30 to 60 ms about it,
+# it stays between 7.8 and 9.9 ms.
+HUBERT_GRID = FrameGrid(shift=320, field=400, measured=144)
 
 
 class Extractor(Protocol):

@@ -9,7 +9,9 @@ import torchaudio
 from hypothesis import given
 from hypothesis import strategies as st
 from recordings import babble
+from typer.testing import CliRunner
 
+from entcomp.cli.app import app
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
 from entcomp.units.extractor import (
@@ -90,6 +92,7 @@ class Claimed(Ruler):
 
 def test_where_frames_begin():
     assert FrameGrid(shift=320, field=400).offset == 40
+    assert FrameGrid(shift=320, field=400, measured=144).offset == 144
     assert FrameGrid(shift=320, field=400).count(399) == 0
     assert FrameGrid(shift=320, field=400).count(719) == 1
     assert FrameGrid(shift=320, field=400).count(720) == 2
@@ -249,6 +252,16 @@ class TestBundle:
         with torch.inference_mode():
             layers, _ = model.extract_features(torch.from_numpy(waveform)[None])
         np.testing.assert_allclose(features, layers[8][0], rtol=1e-3, atol=1e-4)
+
+    def test_begins_where_import_units_says_that_huberts_units_do(
+        self, monkeypatch, small_pipeline, tmp_path
+    ):
+        name, pipeline = small_pipeline
+        torch.save(self.random_model(pipeline).state_dict(), tmp_path / "weights.pt")
+        grid = load_extractor(name.lower(), None, tmp_path / "weights.pt").grid
+        monkeypatch.setenv("COLUMNS", "200")
+        shown = CliRunner().invoke(app, ["import-units", "--help"]).stdout
+        assert f"{grid.offset / 16000:g} for HuBERT at 16 kHz" in shown
 
     def test_layers(self, small_pipeline, tmp_path):
         name, pipeline = small_pipeline
