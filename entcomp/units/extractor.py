@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -79,6 +79,15 @@ class ExtractorKind(Protocol):
 
     def __call__(self, layer: str | None, checkpoint: Path | None, device: str) -> Extractor:
         """Raises EntcompError for an unknown layer or device, or weights that cannot be loaded."""
+        ...
+
+
+@runtime_checkable
+class ExtractorFamily(Protocol):
+    """A kind of many models: what stands after a colon says which, as in ``transformers:NAME``."""
+
+    def of(self, text: str) -> ExtractorKind:
+        """Raises EntcompError for a text that says nothing to it."""
         ...
 
 

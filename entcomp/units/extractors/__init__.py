@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from entcomp.errors import EntcompError
 from entcomp.registry import Registry
-from entcomp.units.extractor import Extractor, ExtractorKind
+from entcomp.units.extractor import Extractor, ExtractorFamily, ExtractorKind
 
 EXTRACTORS: Registry[ExtractorKind] = Registry(
     "extractor", "entcomp.units.extractors", "entcomp.extractors"
@@ -17,11 +18,18 @@ def load_extractor(
 ) -> Extractor:
     """The extractor of that name, ready for waveforms.
 
+    What stands after a colon in ``name`` is the kind's own, as in ``transformers:NAME``.
     ``layer`` is a number or ``last``, None the extractor's default; ``checkpoint`` holds its
     weights, where it has some that are not its own to find; ``device`` is auto, cpu or cuda.
     Raises EntcompError for an unknown name or layer, or a checkpoint that is not there.
     """
-    return EXTRACTORS[name](layer, checkpoint, device)
+    name, colon, text = name.partition(":")
+    kind = EXTRACTORS[name]
+    if colon:
+        if not isinstance(kind, ExtractorFamily):
+            raise EntcompError(f"--extractor {name}:{text}: {name} takes nothing after a colon")
+        kind = kind.of(text)
+    return kind(layer, checkpoint, device)
 
 
 def describe_extractors() -> str:
