@@ -12,9 +12,9 @@ from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
 from entcomp.units.extractor import FrameGrid, parse_layer, require_file
 from entcomp.units.extractors import EXTRACTORS
+from entcomp.units.onnx_cut import Model
 
 if TYPE_CHECKING:
-    import onnx
     import onnxruntime
 
 ENCODER = "encoder_model.onnx"
@@ -74,36 +74,28 @@ def fetch_encoder() -> Path:
     return fetch(path, INSTALLER, "Moonshine's encoder", "or pass --checkpoint")
 
 
-def _load(path: Path) -> onnx.ModelProto:
-    import onnx
-    from google.protobuf.message import DecodeError
-
+def _load(path: Path) -> Model:
     try:
-        return onnx.load(path)
-    except DecodeError:
+        return Model(path.read_bytes())
+    except ValueError:
         raise EntcompError(f"{path}: not an ONNX file; run tools/install_moonshine.sh") from None
 
 
-def _block_outputs(model: onnx.ModelProto) -> list[str]:
+def _block_outputs(model: Model) -> list[str]:
     """Names of the tensors after each block's second residual sum."""
-    there = {name for node in model.graph.node for name in node.output}
-    names = (f"/layers.{block}/Add_1_output_0" for block in range(len(model.graph.node)))
+    there = model.tensors()
+    names = (f"/layers.{block}/Add_1_output_0" for block in range(len(there)))
     return [name for name in names if name in there]
 
 
-def _session(model: onnx.ModelProto, output: str) -> onnxruntime.InferenceSession:
+def _session(model: Model, output: str) -> onnxruntime.InferenceSession:
     """A session that computes one inner tensor, and nothing after it."""
-    import onnx
     import onnxruntime
 
-    del model.graph.output[:]
-    # Of unknown shape, which is as good to onnxruntime as a known one.
-    tensor = onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None)
-    model.graph.output.append(tensor)
     options = onnxruntime.SessionOptions()
     # Utterances go in parallel instead: faster, and the sums are always in the same order.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        model.cut_at(output), options, providers=["CPUExecutionProvider"]
     )
