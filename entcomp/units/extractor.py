@@ -20,8 +20,9 @@ CONTEXT_SECONDS = 2
 class FrameGrid:
     """Which samples each frame sees: frame ``i`` those from ``i * shift`` to ``+ field``.
 
-    ``shift`` and ``field`` (the receptive field of the convolutions) are in samples. ``measured``
-    is where frame 0 begins, if that was measured on labelled speech.
+    All are in samples: ``shift``; ``field``, the receptive field of the convolutions, which is at
+    most 0 for a model that pads its waveforms; ``measured``, where frame 0 begins, if that was
+    measured on labelled speech.
     """
 
     shift: int
@@ -30,7 +31,7 @@ class FrameGrid:
 
     def count(self, samples: int) -> int:
         """Frames of a waveform; what is left after the last one is shorter than a shift."""
-        return max(0, (samples - self.field) // self.shift + 1)
+        return max(0, (samples - self.field) // self.shift + 1) if samples else 0
 
     @property
     def offset(self) -> int:

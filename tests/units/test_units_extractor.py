@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_where_frames_begin():
     [
         (
             ("moonshin",),
-            "extractor moonshin: unknown; there are: mfcc, moonshine, hubert_base",
+            "extractor moonshin: unknown; there are: mfcc, moonshine, onnx, hubert",
         ),
         (("mfcc", "3"), "mfcc: has no layers"),
         (("hubert", None, "nowhere.pt"), r"nowhere\.pt: no such checkpoint"),
@@ -113,6 +114,12 @@ def test_refuses(tmp_path, arguments, message):
     name, layer, checkpoint = (*arguments, None, None)[:3]
     with pytest.raises(EntcompError, match=message):
         load_extractor(name, layer, checkpoint and tmp_path / checkpoint)
+
+
+def test_a_package_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchaudio", None)
+    with pytest.raises(EntcompError, match="--extractor hubert: needs the Python package torcha"):
+        load_extractor("hubert")
 
 
 class TestMfcc:

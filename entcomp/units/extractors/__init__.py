@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from entcomp.errors import EntcompError
+from entcomp.errors import EntcompError, naming_missing_packages
 from entcomp.registry import Registry
 from entcomp.units.extractor import Extractor, ExtractorFamily, ExtractorKind
 
@@ -29,7 +29,8 @@ def load_extractor(
         if not isinstance(kind, ExtractorFamily):
             raise EntcompError(f"--extractor {name}:{text}: {name} takes nothing after a colon")
         kind = kind.of(text)
-    return kind(layer, checkpoint, device)
+    with naming_missing_packages(f"--extractor {name}"):
+        return kind(layer, checkpoint, device)
 
 
 def describe_extractors() -> str:
