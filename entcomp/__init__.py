@@ -1,22 +1,44 @@
 """Entropy-based compression of speech units (arXiv 2509.00503).
 
->>> from entcomp import Tokenizer
->>> Tokenizer.from_pretrained().encode(waveform, sample_rate)  # doctest: +SKIP
+The library's face; each class has a ``from_pretrained``, and an example in its help:
+
+- `Tokenizer`: a waveform to units, entropies and groups, `Tokenized`
+- `StreamingTokenizer`: units that arrive one by one to groups
+- `Recognizer`, `Translator`: a waveform to text
+- `VoiceConverter`: a waveform to another voice's
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from entcomp.pipelines.convert import VoiceConverter
+    from entcomp.pipelines.recognizer import Recognizer, Translator
     from entcomp.pipelines.tokenizer import StreamingTokenizer, Tokenized, Tokenizer
 
 __version__ = "0.1.0"
-__all__ = ["StreamingTokenizer", "Tokenized", "Tokenizer", "__version__"]
+__all__ = [
+    "Recognizer",
+    "StreamingTokenizer",
+    "Tokenized",
+    "Tokenizer",
+    "Translator",
+    "VoiceConverter",
+    "__version__",
+]
+
+_MODULES = {
+    "Recognizer": "recognizer",
+    "StreamingTokenizer": "tokenizer",
+    "Tokenized": "tokenizer",
+    "Tokenizer": "tokenizer",
+    "Translator": "recognizer",
+    "VoiceConverter": "convert",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the tokenizer, and torch with it, when it is first asked for."""
-    if name in __all__:
-        from entcomp.pipelines import tokenizer
-
-        return getattr(tokenizer, name)
+    """Import a class, and what it needs, when it is first asked for."""
+    if name in _MODULES:
+        return getattr(import_module(f"entcomp.pipelines.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'entcomp' has no attribute {name!r}")

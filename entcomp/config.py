@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,6 +22,8 @@ class Config(BaseModel):
 
 
 ConfigT = TypeVar("ConfigT", bound=Config)
+
+log = logging.getLogger(__name__)
 
 
 class _Loader(yaml.SafeLoader):
@@ -41,20 +44,51 @@ _Loader.add_implicit_resolver(
 )
 
 
-def load_config(cls: type[ConfigT], path: Path, overrides: dict[str, Any] | None = None) -> ConfigT:
-    """Read a YAML file as ``cls``; ``overrides`` (from the command line) win over the file.
-
-    Raises EntcompError that names the file and the key.
-    """
+def load_config(cls: type[ConfigT], path: Path) -> ConfigT:
+    """Read a YAML file as ``cls``. Raises EntcompError that names the file and the key."""
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader) or {}
+        values = _parse(path.read_text(encoding="utf-8"), str(path)) or {}
     except FileNotFoundError:
         raise EntcompError(f"{path}: no such config; see conf/ for those that exist") from None
-    except yaml.YAMLError as error:
-        raise EntcompError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
         raise EntcompError(f"{path}: expected 'key: value' lines")
-    return make_config(cls, values | (overrides or {}), source=str(path))
+    return make_config(cls, values, source=str(path))
+
+
+def resolve_config(default: ConfigT, path: Path | None, changes: Mapping[str, Any]) -> ConfigT:
+    """``default`` or what a YAML file says, and over it ``changes``: values by dotted keys.
+
+    Raises EntcompError for a key that does not exist, with those that do, and for a wrong value.
+    """
+    config = load_config(type(default), path) if path else default
+    values = config.model_dump()
+    log.info("config: %s", path or "the defaults")
+    for key, value in changes.items():
+        log.info("config: %s = %s", key, value)
+        *sections, name = key.split(".")
+        inner = values
+        for section in sections:
+            inner[section] = inner.get(section) or {}
+            inner = inner[section]
+            if not isinstance(inner, dict):
+                raise EntcompError(f"key '{key}': '{section}' is a value, without keys of its own")
+        inner[name] = value
+    return make_config(type(default), values, source=str(path or "options"))
+
+
+def parse_changes(changes: Sequence[str]) -> dict[str, Any]:
+    """``["training.max_steps=100"]`` to values by keys, each value read as YAML.
+
+    >>> parse_changes(["training.learning_rate=3e-4", "encoder.kind=transformer"])
+    {'training.learning_rate': 0.0003, 'encoder.kind': 'transformer'}
+    """
+    found = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not key or not equals:
+            raise EntcompError(f"--set {change}: expected KEY=VALUE, as in training.max_steps=100")
+        found[key.strip()] = _parse(value, f"--set {change}")
+    return found
 
 
 def make_config(cls: type[ConfigT], values: dict[str, Any], source: str) -> ConfigT:
@@ -65,9 +99,25 @@ def make_config(cls: type[ConfigT], values: dict[str, Any], source: str) -> Conf
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            known = ", ".join(sorted(cls.model_fields))
+            known = ", ".join(sorted(_section(cls, first["loc"][:-1]).model_fields))
             raise EntcompError(f"{source}: unknown key '{key}'; known keys: {known}") from None
         raise EntcompError(f"{source}: key '{key}': {first['msg']}") from None
+
+
+def _section(cls: type[BaseModel], path: Sequence[int | str]) -> type[BaseModel]:
+    """The config that ``path`` leads to, which may be optional."""
+    for name in path:
+        annotation = cls.model_fields[str(name)].annotation
+        kinds = (annotation, *get_args(annotation))
+        cls = next(one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel))
+    return cls
+
+
+def _parse(text: str, source: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise EntcompError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
 
 
 def save_config(path: Path, config: Config) -> None:

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import entcomp
 from entcomp.errors import EntcompError
+
+CHECKOUT = Path(__file__).resolve().parents[1]  # or where packages are installed
 
 
 def download_folder(name: str) -> Path:
@@ -16,11 +17,10 @@ def download_folder(name: str) -> Path:
 
     A checkout has ``tools/install_<name>.sh``, and files in ``tools/downloads/<name>``.
     """
-    checkout = Path(entcomp.__file__).resolve().parents[1]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     default = cache / "entcomp" / name
-    if (checkout / "tools" / f"install_{name}.sh").exists():
-        default = checkout / "tools" / "downloads" / name
+    if (CHECKOUT / "tools" / f"install_{name}.sh").exists():
+        default = CHECKOUT / "tools" / "downloads" / name
     return Path(os.environ.get(f"{name.upper()}_DIR", default))
 
 

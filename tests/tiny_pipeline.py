@@ -139,3 +139,27 @@ def add_recogniser(experiment: Experiment, task: str, segments: str = TAG) -> No
     vocabulary.save(folder / "text.model")
     save_config(folder / "config.yaml", config)
     write_json(folder / "task.json", asdict(info))
+
+
+def add_converter(experiment: Experiment, segmentation: str = TAG) -> None:
+    """A tiny voice converter with random weights, ``EXP/vc/tiny``, that draws in two steps."""
+    from entcomp.tasks.vc.config import VcConfig
+    from entcomp.tasks.vc.model import VoiceConverter
+    from entcomp.tasks.vc.train import VcInfo
+
+    config = VcConfig.model_validate(
+        {
+            "mel": {"hop_length": 128},  # units come every 10 ms, faster than by default
+            "local": {"layers": 1},
+            "dit": {"dim": 16, "depth": 1, "heads": 2},
+            "sampler": {"steps": 2},
+        }
+    )
+    units = experiment.units_info()
+    info = VcInfo(segmentation, ["train"], ["train"], units.num_clusters, units.codebook_sha256)
+    torch.manual_seed(0)
+    folder = experiment.task("vc", "tiny")
+    model = VoiceConverter(config, info.num_clusters)
+    write_weights(folder / "model.safetensors", model.state_dict())
+    save_config(folder / "config.yaml", config)
+    write_json(folder / "task.json", asdict(info))

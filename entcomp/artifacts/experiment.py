@@ -57,7 +57,7 @@ class UnitsInfo:
 
 @dataclass(frozen=True)
 class Experiment:
-    """The folder EXP and the names in it (see the file contract in the README)."""
+    """The folder EXP and the names in it; each property says what lies there."""
 
     path: Path
 

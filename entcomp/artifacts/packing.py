@@ -34,8 +34,9 @@ CARD = "README.md"
 # need them to meet a rate.
 SAMPLE_UNITS = 1_000_000
 LM_FILES = ("config.yaml", "lm.json", "model.safetensors")
-TASK_FILES = ("config.yaml", "task.json", "model.safetensors", "text.model")
-TASKS = ("asr", "st")
+TASK_FILES = ("config.yaml", "task.json", "model.safetensors")
+TEXT_FILES = (*TASK_FILES, "text.model")
+TASKS = {"asr": TEXT_FILES, "st": TEXT_FILES, "vc": TASK_FILES}
 DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
 
 
@@ -46,14 +47,26 @@ class Model:
     experiment: Experiment
     task: str | None = None
 
+    def of_task(self, kind: str) -> str:
+        """The model of a task, as in ``asr/TAG``: the one that was named, or the only one.
+
+        Raises EntcompError for a model of another task, and where it is not said which.
+        """
+        there = [one for one in trained_tasks(self.experiment) if one.startswith(f"{kind}/")]
+        task = self.task or (there[0] if len(there) == 1 else None)
+        if task is None or task not in there:
+            known = ", ".join(there) or f"none; run train-{kind}"
+            raise EntcompError(f"{self.experiment.path}: name one of its {kind} models: {known}")
+        return task
+
 
 def open_model(source: str | Path | None = None) -> Model:
     """The model of a name, a folder or a tar file, its hashes checked.
 
     ``source`` is an experiment, a pack, the name of a folder in ``entcomp/pretrained``, or any of
-    them with ``/asr/TAG`` or ``/st/TAG`` behind; None is the model that comes with entcomp. Where a
-    pack holds one task's model, that is its ``task``. Raises EntcompError for anything else, and
-    for a pack whose files are not those that its manifest tells of.
+    them with ``/asr/TAG``, ``/st/TAG`` or ``/vc/TAG`` at its end; None is the model that comes with
+    entcomp. Where a pack holds one task's model, that is its ``task``. Raises EntcompError for
+    anything else, and for a pack whose files are not those that its manifest tells of.
     """
     path = Path(source or DEFAULT_MODEL)
     experiment = _open_root(path)
@@ -71,12 +84,12 @@ def open_model(source: str | Path | None = None) -> Model:
     there = ", ".join(one.parent.name for one in sorted(PRETRAINED.glob(f"*/{MANIFEST}"))) or "none"
     raise EntcompError(
         f"{source}: neither an experiment, nor a pack, nor a model that comes with entcomp "
-        f"({there}), nor one of these with /asr/TAG or /st/TAG behind"
+        f"({there}), nor one of these with /asr/TAG, /st/TAG or /vc/TAG at its end"
     )
 
 
 def trained_tasks(experiment: Experiment) -> list[str]:
-    """Recognisers and translators of an experiment, as in ``asr/raw``."""
+    """Recognisers, translators and converters of an experiment, as in ``asr/raw``."""
     found = (path for kind in TASKS for path in experiment.path.glob(f"{kind}/*/task.json"))
     return sorted(f"{path.parents[1].name}/{path.parent.name}" for path in found)
 
@@ -85,7 +98,7 @@ def check_task(experiment: Experiment, task: str) -> str:
     """Raises EntcompError unless ``task`` was trained in the experiment."""
     there = trained_tasks(experiment)
     if task not in there:
-        known = ", ".join(there) or "none; run train-asr or train-st"
+        known = ", ".join(there) or "none; run train-asr, train-st or train-vc"
         raise EntcompError(f"{experiment.path / task}: no such model; there are: {known}")
     return task
 
@@ -133,7 +146,8 @@ def _sources(experiment: Experiment, tags: Sequence[str], tasks: Sequence[str]) 
             if (calibration := experiment.calibration(direction)).exists():
                 yield calibration
     yield from (experiment.segments(tag) / "threshold.json" for tag in tags)
-    yield from (experiment.path / task / name for task in tasks for name in TASK_FILES)
+    for task in tasks:
+        yield from (experiment.path / task / name for name in TASKS[task.partition("/")[0]])
 
 
 def _copy(source: Path, target: Path) -> None:

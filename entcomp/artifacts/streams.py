@@ -28,7 +28,7 @@ def check_segments(experiment: Experiment, segments: str) -> None:
         names = dict.fromkeys([*PLAIN_STREAMS, *there])
         raise EntcompError(
             f"{folder}: no such segmentation; there are: {', '.join(names)}; "
-            f"give one of them as --segments, or run segment --tag {segments}"
+            f"give one of them as --segmentation, or run segment --tag {segments}"
         )
     threshold = folder / "threshold.json"
     if threshold.exists():

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from entcomp.audio.notes import without_notes
 from entcomp.errors import EntcompError
 
 BLOCK_SECONDS = 10
@@ -55,12 +58,38 @@ def audio_seconds(source: Path) -> float:
         return 0.0
 
 
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a recording is before it is decoded; ``seconds`` may be unknown, which is 0."""
+
+    sample_rate: int
+    channels: int
+    seconds: float
+
+
+def audio_info(source: Path) -> AudioInfo:
+    """Raises EntcompError for a file that neither library reads."""
+    try:
+        with _open_sndfile(source) as stream:
+            seconds = stream.frames / stream.samplerate
+            return AudioInfo(stream.samplerate, stream.channels, seconds)
+    except OSError as error:
+        found = _find_stream(source)
+        if found is None:
+            raise _unreadable(str(source), _reason(source, error)) from None
+        container, stream = found
+        with container:
+            seconds = float((stream.duration or 0) * stream.time_base)
+            return AudioInfo(int(stream.rate), int(stream.channels), seconds)
+
+
 def _open_sndfile(source: Source) -> Any:
     """Raises OSError for what libsndfile does not read."""
     import soundfile
 
     try:
-        return soundfile.SoundFile(source)
+        with without_notes():
+            return soundfile.SoundFile(source)
     except soundfile.LibsndfileError as error:
         raise OSError(error.error_string) from None
     except TypeError:  # as soundfile goes by the ending
@@ -90,13 +119,16 @@ def _read(stream: Any, first: int, last: int, name: str) -> Blocks:
     import soundfile
 
     left = last - first
+    silent = without_notes if stream.format == "MP3" else nullcontext
     with stream:
         try:
             if first:
-                stream.seek(first)
+                with silent():
+                    stream.seek(first)
             while left > 0:
                 wanted = min(left, BLOCK_SECONDS * stream.samplerate)
-                block = stream.read(wanted, dtype="float32", always_2d=True)
+                with silent():
+                    block = stream.read(wanted, dtype="float32", always_2d=True)
                 if len(block) == 0:
                     return
                 yield block.mean(axis=1)
@@ -107,6 +139,15 @@ def _read(stream: Any, first: int, last: int, name: str) -> Blocks:
 
 def _open_av(source: Source, name: str) -> tuple[int, Blocks] | None:
     """None where PyAV is not installed, or finds no audio."""
+    found = _find_stream(source)
+    if found is None:
+        return None
+    container, stream = found
+    return int(stream.rate), _decode_av(container, stream, name)
+
+
+def _find_stream(source: Source) -> tuple[Any, Any] | None:
+    """PyAV's container and its first audio stream; None where there is none, or no PyAV."""
     try:
         import av
     except ImportError:
@@ -115,11 +156,10 @@ def _open_av(source: Source, name: str) -> tuple[int, Blocks] | None:
         container = av.open(source if isinstance(source, Path) else io.BytesIO(source.getvalue()))
     except (av.FFmpegError, OSError):
         return None
-    if not container.streams.audio:
-        container.close()
-        return None
-    stream = container.streams.audio[0]
-    return int(stream.rate), _decode_av(container, stream, name)
+    if container.streams.audio:
+        return container, container.streams.audio[0]
+    container.close()
+    return None
 
 
 def _decode_av(container: Any, stream: Any, name: str) -> Blocks:

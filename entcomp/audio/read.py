@@ -72,6 +72,21 @@ def iter_resampled(
     yield from _unless_empty(stream.resample_chunk(np.empty(0, np.float32), last=True))
 
 
+def as_float32(waveform: np.ndarray, name: str) -> np.ndarray:
+    """float32 (samples,) within ±1, of floats or integers.
+
+    Raises EntcompError, naming ``name``, for another shape, NaN or infinities.
+    """
+    samples = np.asarray(waveform)
+    if samples.ndim != 1:
+        raise EntcompError(f"{name}: expected mono (samples,), got shape {samples.shape}")
+    if samples.dtype.kind == "i":
+        return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
+    if samples.dtype.kind != "f" or not np.isfinite(samples).all():
+        raise EntcompError(f"{name}: NaN, infinite or {samples.dtype} samples are no waveform")
+    return samples.astype(np.float32)
+
+
 def resample(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
     """Band-limited resampling of (samples,) from ``rate`` to ``sample_rate`` Hz, by soxr."""
     if rate == sample_rate:

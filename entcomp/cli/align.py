@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import os
-from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Literal
 
 import typer
 
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.shard import Shard
 from entcomp.cli.options import AllowPipes, Data, Exp, NumJobs, Sets, ShardOption, SkipBad
-
-if TYPE_CHECKING:
-    from entcomp.evaluation.alignment.align_set import Align
-
-
-class Aligner(str, Enum):
-    """Who aligns; auto is mfa where it is installed, else pocketsphinx."""
-
-    auto = "auto"
-    mfa = "mfa"
-    pocketsphinx = "pocketsphinx"
+from entcomp.kaldi.datadir import find_sets
+from entcomp.pipelines.align import align_sets, choose_aligner
 
 
 def align(
     data: Data,
     exp: Exp,
     aligner: Annotated[
-        Aligner, typer.Option(help="auto is mfa where it is installed, else pocketsphinx.")
-    ] = Aligner.auto,
+        Literal["auto", "mfa", "pocketsphinx"],
+        typer.Option(help="auto is mfa where it is installed, else pocketsphinx."),
+    ] = "auto",
     mfa_dictionary: Annotated[str, typer.Option(metavar="NAME")] = "english_us_arpa",
     mfa_acoustic: Annotated[str, typer.Option(metavar="NAME")] = "english_us_arpa",
     sets: Sets = None,
@@ -40,42 +33,7 @@ def align(
 
     What cannot be aligned is counted and listed in unaligned.txt beside them.
     """
-    from entcomp.artifacts.experiment import Experiment
-    from entcomp.artifacts.shard import Shard
-    from entcomp.evaluation.alignment.align_set import align_set
-    from entcomp.kaldi.datadir import find_sets
-
-    part = Shard.parse(shard)
-    run, settings = _choose(aligner, num_jobs, mfa_dictionary, mfa_acoustic)
-    for data_set in find_sets(data, sets):
-        folder = Experiment(exp).alignments(data_set.name)
-        counts = align_set(data_set, folder, run, settings, part, skip_bad, allow_pipes)
-        print(f"{data_set.name}{part.suffix}: {_describe(counts, str(folder), part)}")
-
-
-def _choose(
-    aligner: Aligner, num_jobs: int, dictionary: str, acoustic: str
-) -> tuple[Align, dict[str, Any]]:
-    """The aligner, and what its alignments depend on."""
-    import shutil
-    from functools import partial
-    from importlib.metadata import version
-
-    from entcomp.evaluation.alignment import mfa, pocketsphinx_aligner
-
-    if aligner is Aligner.auto:
-        aligner = Aligner.mfa if shutil.which("mfa") else Aligner.pocketsphinx
-    if aligner is Aligner.mfa:
-        run = partial(mfa.align, num_jobs=num_jobs, dictionary=dictionary, acoustic=acoustic)
-        return run, {"name": "mfa", "dictionary": dictionary, "acoustic": acoustic}
-    settings = {"name": "pocketsphinx", "version": version("pocketsphinx")}
-    return partial(pocketsphinx_aligner.align, num_jobs=num_jobs), settings
-
-
-def _describe(counts: dict[str, int] | None, folder: str, part: Any) -> str:
-    if counts is None:
-        return "complete, skipped"
-    line = f"{counts['aligned']} utterances aligned"
-    if counts["unaligned"]:
-        line += f", {counts['unaligned']} not: see {folder}/unaligned{part.suffix}.txt"
-    return line
+    part, chosen = Shard.parse(shard), find_sets(data, sets)
+    settings = choose_aligner(aligner, num_jobs, mfa_dictionary, mfa_acoustic)
+    for line in align_sets(Experiment(exp), chosen, settings, part, skip_bad, allow_pipes):
+        print(line, flush=True)

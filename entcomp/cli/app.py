@@ -1,4 +1,4 @@
-"""The command line: one Typer app, a thin module a subcommand, and how errors reach the user."""
+"""The command line: which commands there are, and how errors reach the user."""
 
 from __future__ import annotations
 
@@ -7,100 +7,75 @@ import sys
 
 import typer
 
-from entcomp.cli import (
-    align,
-    align_eval,
-    bench_latency,
-    convert,
-    decode,
-    dump_units,
-    export_units,
-    import_units,
-    learn_kmeans,
-    merge_shards,
-    pack,
-    plot,
-    report,
-    score,
-    score_entropy,
-    score_vc,
-    segment,
-    tokenize,
-    train_asr,
-    train_lm,
-    train_st,
-    train_vc,
-    train_vocoder,
-    transcribe,
-    translate,
-)
+from entcomp import __version__
+from entcomp.cli.group import SETTINGS, Commands
 from entcomp.errors import EntcompError
 
-# What a user can mend: space, rights, and a file where a folder is wanted.
+# What a user can fix: space, rights, and a file where a folder is wanted.
 USERS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+
+
+class EntcompCommands(Commands):
+    """In the order of the pipeline."""
+
+    panels = {  # noqa: RUF012
+        "Prepare: recordings to units, entropies and groups": (
+            *("learn-kmeans", "dump-units", "score-entropy", "segment", "align"),
+            *("import-units", "export-units", "merge-shards"),
+        ),
+        "Train": ("train-lm", "train-asr", "train-st", "train-vc", "train-vocoder"),
+        "Evaluate": (
+            *("info", "decode", "score", "align-eval", "score-vc", "bench-latency", "report"),
+        ),
+        "Use: on any recording": (
+            *("tokenize", "plot", "transcribe", "translate", "convert", "pack"),
+        ),
+    }
+
 
 app = typer.Typer(
     name="entcomp",
+    cls=EntcompCommands,
     help="Entropy-based compression of speech units (arXiv 2509.00503).",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=SETTINGS,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"entcomp {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
 def _options(
+    version: bool = typer.Option(
+        False, "--version", help="Show the version.", callback=_print_version, is_eager=True
+    ),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say more, on stderr; -vv: all."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Errors only: no warnings, no bars."),
     debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
 ) -> None:
-    """Options of every subcommand; `main` reads them, so that they may stand anywhere."""
-
-
-# In the order of the pipeline, as --help shows them.
-app.command("learn-kmeans")(learn_kmeans.learn_kmeans)
-app.command("dump-units")(dump_units.dump_units)
-app.command("train-lm")(train_lm.train_lm)
-app.command("score-entropy")(score_entropy.score_entropy)
-app.command("segment")(segment.segment)
-app.command("align")(align.align)
-app.command("align-eval")(align_eval.align_eval)
-app.command("report")(report.report)
-app.command("train-asr")(train_asr.train_asr)
-app.command("train-st")(train_st.train_st)
-app.command("decode")(decode.decode)
-app.command("score")(score.score)
-app.command("bench-latency")(bench_latency.bench_latency)
-app.command("train-vc")(train_vc.train_vc)
-app.command("train-vocoder")(train_vocoder.train_vocoder)
-app.command("convert")(convert.convert)
-app.command("score-vc")(score_vc.score_vc)
-app.command("tokenize")(tokenize.tokenize)
-app.command("transcribe")(transcribe.transcribe)
-app.command("translate")(translate.translate)
-app.command("plot")(plot.plot)
-app.command("pack")(pack.pack)
-app.command("merge-shards")(merge_shards.merge_shards)
-app.command("import-units")(import_units.import_units)
-app.command("export-units")(export_units.export_units)
+    """Options of every command. `Commands` takes them out, so that they may stand anywhere."""
 
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one line on stderr and exit code 1."""
-    arguments = sys.argv[1:]
-    debug = "--debug" in arguments
     try:
-        app([argument for argument in arguments if argument != "--debug"])
+        app(sys.argv[1:])
     except EntcompError as error:
-        _fail(str(error), debug)
+        _fail(str(error))
     except OSError as error:
         if error.errno not in USERS:
             raise
         remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "fix that"
-        _fail(f"{error.filename or 'output'}: {error.strerror}; {remedy} and run again", debug)
+        _fail(f"{error.filename or 'output'}: {error.strerror}; {remedy} and run again")
 
 
-def _fail(message: str, debug: bool) -> None:
-    if debug:
+def _fail(message: str) -> None:
+    if "--debug" in sys.argv:
         raise  # the error being handled
     print(f"entcomp: error: {message}", file=sys.stderr)
     sys.exit(1)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.packing import Model
 from entcomp.cli.options import AllowPipes, Checkpoint, Seed, Sets, SkipBad
-
-if TYPE_CHECKING:
-    from entcomp.artifacts.experiment import Experiment
-
-
-def _vocoder_help() -> str:
-    from entcomp.tasks.vc.vocoders import describe_vocoders
-
-    return describe_vocoders()
+from entcomp.errors import EntcompError
+from entcomp.kaldi.datadir import find_sets
+from entcomp.pipelines.convert import VoiceConverter, convert_file, convert_set
+from entcomp.tasks.vc.vocoders import describe_vocoders
 
 
 def convert(
@@ -44,7 +41,9 @@ def convert(
         str | None,
         typer.Option(metavar="vc/TAG", help="By default the only one in EXP."),
     ] = None,
-    vocoder: Annotated[str | None, typer.Option(metavar="NAME|PATH", help=_vocoder_help())] = None,
+    vocoder: Annotated[
+        str | None, typer.Option(metavar="NAME|PATH", help=describe_vocoders())
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Euler steps.")] = None,
     guidance: Annotated[
         float | None, typer.Option(min=0, help="Classifier-free guidance; 0 is none.")
@@ -65,39 +64,25 @@ def convert(
 
     Of DATA, utterances go to OUTPUT/<set>, a data dir with utt2ref (default: EXP/vc/TAG/convert).
     """
-    from entcomp.artifacts.experiment import Experiment
-    from entcomp.errors import EntcompError
-    from entcomp.kaldi.datadir import find_sets
-    from entcomp.pipelines.convert import Room, convert_file, convert_set
-
     experiment = Experiment(exp)
-    folder = _model_folder(experiment, model)
-    sampler = {
-        "steps": steps,
-        "guidance": guidance,
-        "voice_guidance": voice_guidance,
-        "temperature": temperature,
-    }
-    room = Room.open(experiment, folder, vocoder, sampler, seed, checkpoint)
+    tag = (model or Model(experiment).of_task("vc")).removeprefix("vc/")
+    converter = VoiceConverter(
+        experiment,
+        tag,
+        vocoder,
+        checkpoint,
+        seed,
+        steps=steps,
+        guidance=guidance,
+        voice_guidance=voice_guidance,
+        temperature=temperature,
+    )
     if source.is_file():
         if output is None:
             raise EntcompError("give a file to write, by -o OUT.wav")
-        print(convert_file(room, source, reference, output))
+        print(convert_file(converter, source, reference, output))
         return
     for data_set in find_sets(source, sets):
-        to = (output or folder / "convert") / data_set.name
-        line = convert_set(room, data_set, reference, to, skip_bad, allow_pipes)
+        to = (output or converter.folder / "convert") / data_set.name
+        line = convert_set(converter, data_set, reference, to, skip_bad, allow_pipes)
         print(f"{data_set.name}: {line}", flush=True)
-
-
-def _model_folder(experiment: Experiment, model: str | None) -> Path:
-    """``vc/TAG`` in EXP. Raises EntcompError unless it is given or there is only one."""
-    from entcomp.errors import EntcompError
-
-    if model is not None:
-        return experiment.task("vc", model.removeprefix("vc/"))
-    there = sorted(path.parent for path in (experiment.path / "vc").glob("*/task.json"))
-    if len(there) != 1:
-        names = ", ".join(f"vc/{path.name}" for path in there) or "none; run train-vc"
-        raise EntcompError(f"give --model, one of: {names}")
-    return there[0]

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, Format, Sets
+from entcomp.kaldi.datadir import find_sets
+from entcomp.units import exchange
 
 
 def export_units(
@@ -18,10 +21,6 @@ def export_units(
     sets: Sets = None,
 ) -> None:
     """Write units as other toolkits read them."""
-    from entcomp.artifacts.experiment import Experiment
-    from entcomp.kaldi.datadir import find_sets
-    from entcomp.units import exchange
-
     for data_set in find_sets(data, sets):
-        path = exchange.export_units(data_set, Experiment(exp), unit_format.value, output)
+        path = exchange.export_units(data_set, Experiment(exp), unit_format, output)
         print(f"{data_set.name}: {path}")

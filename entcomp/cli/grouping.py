@@ -83,5 +83,5 @@ class Grouping:
         if segments is None:
             return tokenizer.resolve(self.request(RATE))
         if self.is_given:
-            raise EntcompError(f"--segments {segments}: says all; leave out rate and criterion")
+            raise EntcompError(f"--segmentation {segments}: says all; leave out rate and criterion")
         return tokenizer.stored_rule(segments)

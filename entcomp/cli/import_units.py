@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
+from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, Format, SkipBad
+from entcomp.units import exchange
+from entcomp.units.extractor import HUBERT_GRID
 
-
-def _offset_help() -> str:
-    from entcomp.units.extractor import HUBERT_GRID
-
-    return f"Where unit 0 begins; {HUBERT_GRID.offset / 16000:g} for HuBERT at 16 kHz."
+OFFSET_HELP = f"Where unit 0 begins; {HUBERT_GRID.offset / 16000:g} for HuBERT at 16 kHz."
 
 
 def import_units(
@@ -23,7 +22,7 @@ def import_units(
     unit_format: Format,
     num_clusters: Annotated[int, typer.Option(min=1, metavar="K", help="Units are 0..K-1.")],
     frame_shift: Annotated[float, typer.Option(metavar="SECONDS", help="Between units.")],
-    receptive_offset: Annotated[float, typer.Option(metavar="SECONDS", help=_offset_help())] = 0.0,
+    receptive_offset: Annotated[float, typer.Option(metavar="SECONDS", help=OFFSET_HELP)] = 0.0,
     sample_rate: Annotated[int, typer.Option(min=1, metavar="HZ", help="Of the audio.")] = 16000,
     tsv: Annotated[
         list[Path] | None,
@@ -36,13 +35,10 @@ def import_units(
     skip_bad: SkipBad = False,
 ) -> None:
     """Take units from elsewhere into an experiment, as the set that DATA names."""
-    from entcomp.artifacts.experiment import Experiment
-    from entcomp.units import exchange
-
     info = exchange.imported_info(
         num_clusters, frame_shift, receptive_offset, sample_rate, codebook_name
     )
-    kind = unit_format.value
+    kind = unit_format
     counts = exchange.import_units(files, tsv or [], kind, data, Experiment(exp), info, skip_bad)
     name = data.resolve().name
     if counts is None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
-from enum import Enum
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -37,36 +36,15 @@ Checkpoint = Annotated[
     Path | None,
     typer.Option("--checkpoint", metavar="FILE", help="The extractor's weights, on disk."),
 ]
-Devices = Annotated[
-    int | None,
-    typer.Option(min=1, help="GPUs, or CPU processes, of a node; by default as in the config."),
-]
-NumNodes = Annotated[
-    int | None,
-    typer.Option(min=1, help="More than one: start a task a device by srun, on all of them."),
-]
 Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the extractor runs.")
 ]
 
 
-class UnitFormat(str, Enum):
-    """How other toolkits write units."""
-
-    km = "km"
-    text = "text"
-    jsonl = "jsonl"
-
-
 Format = Annotated[
-    UnitFormat,
+    Literal["km", "text", "jsonl"],
     typer.Option("--format", help="fairseq's .km, ESPnet's 'utt_id 1 2 3', S3Tokenizer's jsonl."),
 ]
-
-
-def given(**options: Any) -> dict[str, Any]:
-    """Those of the options that the command line has, to stand over a config's."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

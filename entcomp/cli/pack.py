@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Exp
+from entcomp.pipelines import pack as pipeline
 
 
 def pack(
@@ -17,9 +19,10 @@ def pack(
         typer.Argument(metavar="OUT", help="OUT.tar, or a folder as those in entcomp/pretrained."),
     ],
     model: Annotated[
-        list[str], typer.Option(metavar="asr/TAG|st/TAG", help="To take along; may be repeated.")
+        list[str],
+        typer.Option(metavar="asr/TAG|st/TAG|vc/TAG", help="To take along; may be repeated."),
     ] = [],  # noqa: B006 - Typer's
-    segments: Annotated[
+    segmentation: Annotated[
         list[str], typer.Option(metavar="TAG", help="Thresholds likewise; those of models are.")
     ] = [],  # noqa: B006
     notes: Annotated[
@@ -32,18 +35,7 @@ def pack(
     Codebook, LMs, calibration, thresholds, models, configs, hashes, and a model card of what the
     stages have measured. The same EXP gives the same bytes.
     """
-    from entcomp.artifacts import packing
-    from entcomp.artifacts.experiment import Experiment
-    from entcomp.errors import EntcompError
-    from entcomp.report.model_card import model_card
-
-    experiment = Experiment(exp)
-    if notes is not None and not notes.is_file():
-        raise EntcompError(f"--notes {notes}: no such file")
-    text = notes.read_text(encoding="utf-8") if notes else f"# {output.stem}"
-    own = [tag for one in model for tag in packing.segments_of(experiment, one)]
-    tags = sorted({*segments, *own})
-    sizes = packing.pack(experiment, output, tags, model, model_card(experiment, tags, model, text))
+    sizes = pipeline.pack(Experiment(exp), output, model, segmentation, notes)
     for name, size in sizes.items():
         print(f"{size:12,} {name}")
     print(f"{sum(sizes.values()):12,} bytes to {output}")

@@ -1,19 +1,11 @@
-"""What the commands on recordings share: options, ids, a bar, and what becomes of broken files."""
+"""The options of commands that take recordings of any kind."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-from entcomp.errors import EntcompError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Files = Annotated[
     list[Path],
@@ -28,76 +20,3 @@ Model = Annotated[
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="OUT")]
-
-
-def check_output(output: Path | None, folder: bool = False) -> None:
-    """Raises EntcompError, before any work, for a folder in the place of a file or vice versa.
-
-    Also for devices, such as /dev/null, whose place the file would take.
-    """
-    if output is None or not output.exists():
-        return
-    if output.is_dir() != folder:
-        found, wanted = ("file", "folder") if folder else ("folder", "file")
-        raise EntcompError(f"--output {output}: is a {found}; name a {wanted}")
-    if output.is_relative_to("/dev") or not (output.is_dir() or output.is_file()):
-        raise EntcompError(f"--output {output}: no place for a file; leave it out, and redirect")
-
-
-class Recordings:
-    """Files by distinct ids; what is wrong with a broken one is said, and the others go on."""
-
-    def __init__(self, files: list[Path]) -> None:
-        self.paths = _by_id(files)
-        self.errors: dict[str, EntcompError] = {}
-
-    def fail(self, utt_id: str, error: EntcompError) -> None:
-        self.errors[utt_id] = error
-
-    @contextmanager
-    def progress(self, description: str, sample_rate: int) -> Iterator[Reader]:
-        """A bar over all recordings; yields what reads one, by id, in blocks.
-
-        When the block ends, raises EntcompError if any recording has failed, naming it.
-        """
-        from entcomp.audio.decode import audio_seconds
-        from entcomp.audio.read import iter_wav
-        from entcomp.progress import progress_bar
-
-        total = sum(audio_seconds(path) for path in self.paths.values())
-        with progress_bar(description, total) as advance:
-
-            def read(utt_id: str) -> Iterator[np.ndarray]:
-                for block in iter_wav(self.paths[utt_id], sample_rate):
-                    yield block
-                    advance(len(block) / sample_rate)
-
-            yield read
-        self._report()
-
-    def _report(self) -> None:
-        if not self.errors:
-            return
-        if len(self.paths) == 1:
-            raise next(iter(self.errors.values()))
-        for error in self.errors.values():
-            print(error, file=sys.stderr)
-        names = ", ".join(str(self.paths[utt_id]) for utt_id in self.errors)
-        raise EntcompError(f"{len(self.errors)} of {len(self.paths)} recordings failed: {names}")
-
-
-Reader = Callable[[str], Iterator["np.ndarray"]]
-
-
-def _by_id(files: list[Path]) -> dict[str, Path]:
-    """An id for each file: its name without ending or spaces; the second of a name has ``-2``."""
-    named: dict[str, Path] = {}
-    for path in files:
-        path = Path("/dev/stdin") if str(path) == "-" else path
-        stem = "_".join(path.stem.split()) or "recording"
-        utt_id, count = stem, 1
-        while utt_id in named:
-            count += 1
-            utt_id = f"{stem}-{count}"
-        named[utt_id] = path
-    return named

@@ -7,6 +7,11 @@ from typing import Annotated
 
 import typer
 
+from entcomp.errors import EntcompError
+from entcomp.evaluation.text.scores import describe_scores, score_texts
+from entcomp.files import write_json
+from entcomp.kaldi.table import read_table
+
 
 def score(
     ref: Annotated[Path, typer.Option(help="References: 'utt_id text' lines.")],
@@ -27,11 +32,6 @@ def score(
     ] = None,
 ) -> None:
     """Score hypotheses against references; utterances without a reference do not count."""
-    from entcomp.errors import EntcompError
-    from entcomp.evaluation.text.scores import describe_scores, score_texts
-    from entcomp.files import write_json
-    from entcomp.kaldi.table import read_table
-
     for option, value, known in (
         ("metric", metric, ("wer", "bleu")),
         ("normalizer", normalizer, ("basic", "none")),

@@ -9,8 +9,9 @@ import typer
 
 from entcomp.cli.grouping import Grouping, Segments
 from entcomp.cli.options import Checkpoint, NumJobs, spread
-from entcomp.cli.recordings import Files, Model, Output, Recordings
-from entcomp.cli.token_files import TokenFormat, open_writer
+from entcomp.cli.recordings import Files, Model, Output
+from entcomp.pipelines.token_files import TokenFormat, tokenize_files
+from entcomp.pipelines.tokenizer import Tokenizer
 
 
 @spread
@@ -19,7 +20,7 @@ def tokenize(
     *,
     model: Model = None,
     grouping: Grouping,
-    segments: Segments = None,
+    segmentation: Segments = None,
     kind: Annotated[
         TokenFormat,
         typer.Option(
@@ -34,22 +35,6 @@ def tokenize(
 
     By default 15 groups a second. An id is the file's name; a second file of that name gets -2.
     """
-    from entcomp.errors import EntcompError
-    from entcomp.pipelines.tokenizer import Tokenizer
-    from entcomp.units.stream import Recording
-
     tokenizer = Tokenizer.from_pretrained(model, checkpoint)
-    rule = grouping.rule(tokenizer, segments)
-    recordings = Recordings(files)
-    ids = sorted(recordings.paths) if kind == TokenFormat.kaldi else list(recordings.paths)
-    with (
-        recordings.progress("tokenize", tokenizer.info.sample_rate) as read,
-        open_writer(kind, output) as write,
-    ):
-        paths = recordings.paths
-        sources = (Recording(str(paths[one]), read(one), one) for one in ids)
-        for source, found in tokenizer.encode_recordings(sources, rule, num_jobs):
-            if isinstance(found, EntcompError):
-                recordings.fail(source.utt_id, found)
-            else:
-                write(source.utt_id, paths[source.utt_id], found)
+    rule = grouping.rule(tokenizer, segmentation)
+    tokenize_files(tokenizer, rule, files, kind, output, num_jobs)

@@ -6,46 +6,33 @@ from typing import Annotated
 
 import typer
 
-from entcomp.cli import text_task
-from entcomp.cli.options import Data, Devices, Exp, NumNodes, SkipBad
+from entcomp.artifacts.experiment import Experiment
+from entcomp.cli.options import Data, Exp, SkipBad, spread
+from entcomp.cli.streams import Compression, TextStream
+from entcomp.cli.training import Tag, Training, describe
+from entcomp.pipelines.train_text import TextTraining, train_text
 
 
+@spread
 def train_st(
     data: Data,
     exp: Exp,
+    *,
     lang: Annotated[str, typer.Option(help="Language to translate to: of DATA/<set>/text.LANG.")],
-    segments: text_task.Segments = None,
-    pooling: text_task.Pooling = None,
-    merge_runs: text_task.MergeRuns = None,
-    config: text_task.ConfigFile = None,
-    tag: text_task.Tag = None,
-    random_rates: text_task.RandomRates = None,
-    criterion: text_task.Criterion = "global",
-    sets: text_task.TrainSets = "train*",
-    dev_sets: text_task.DevSets = "dev*",
-    max_steps: text_task.MaxSteps = None,
-    seed: text_task.TrainSeed = None,
-    devices: Devices = None,
-    num_nodes: NumNodes = None,
+    stream: TextStream,
+    compression: Compression,
+    training: Training,
+    tag: Tag = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Train a translator of speech, from units or groups to text: EXP/st/TAG."""
-    options = text_task.TrainingOptions(
+    options = TextTraining(
         task="st",
         target=f"text.{lang}",
-        sets=sets,
-        dev_sets=dev_sets,
-        segments=segments,
-        pooling=pooling,
-        merge_runs=merge_runs,
-        config=config,
+        **vars(stream),
+        config=training.config,
+        changes=training.changed(**compression.changed),
         tag=tag,
-        random_rates=random_rates,
-        criterion=criterion,
-        max_steps=max_steps,
-        seed=seed,
-        devices=devices,
-        num_nodes=num_nodes,
         skip_bad=skip_bad,
     )
-    text_task.train(data, exp, options)
+    print(describe(*train_text(Experiment(exp), training.find_sets(data), options)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from entcomp.cli.grouping import Grouping
 from entcomp.cli.options import spread
 from entcomp.cli.recordings import Files
-from entcomp.cli.speech_to_text import TextOptions, write_texts
+from entcomp.cli.speech_to_text import TextOptions, run
+from entcomp.pipelines.recognizer import Recognizer
 
 
 @spread
 def transcribe(files: Files, options: TextOptions, grouping: Grouping) -> None:
     """Write the words that are spoken in recordings."""
-    write_texts(files, "asr", options, grouping)
+    run(Recognizer, files, options, grouping)

@@ -31,7 +31,7 @@ Pooling = Literal["cale", "max", "average", "attention"]
 class LocalEncoderConfig(Config):
     """From groups of tokens to vectors; the defaults are the paper's."""
 
-    embedding: Literal["random", "codebook"] = "random"  # what W_e begins as
+    embedding: Literal["random", "codebook", "lm"] = "random"  # what W_e begins as
     pooling: Pooling = "cale"
     layers: Annotated[int, Gt(0)] = 4
     heads: Annotated[int, Gt(0)] = 1
@@ -66,17 +66,17 @@ class LocalEncoder(nn.Module):
             ](dim)
 
     @torch.no_grad()
-    def start_from_codebook(self, centroids_KF: Tensor) -> None:
-        """Let units that sound alike begin with embeddings that are alike.
+    def start_from_vectors(self, vectors_KF: Tensor) -> None:
+        """Let units that are alike begin with embeddings that are alike.
 
-        They are the principal components of the K centroids, D at most, with unit variance; a
-        random rotation spreads them over the channels, so that pooling by channel sees all of
-        them. Tokens beyond the K units keep their random embeddings.
+        ``vectors_KF`` are the codebook's centroids (of units that sound alike) or the entropy LM's
+        embeddings (of units that are used alike). W_e gets the principal components of the K
+        vectors, D at most, with unit variance; a random rotation spreads them over the channels, so
+        that pooling by channel sees all of them. Tokens beyond the K units keep their random
+        embeddings.
         """
         dim = self.embedding.embedding_dim
-        u_KC, scale_C, _ = torch.linalg.svd(
-            centroids_KF - centroids_KF.mean(0), full_matrices=False
-        )
+        u_KC, scale_C, _ = torch.linalg.svd(vectors_KF - vectors_KF.mean(0), full_matrices=False)
         components_KC = (u_KC * scale_C)[:, :dim]
         rotation_DD = nn.init.orthogonal_(torch.empty(dim, dim))
         e_KD = components_KC @ rotation_DD[: components_KC.shape[1]]

@@ -1,146 +1,200 @@
-"""What `convert` does: recordings and sets through a trained converter and a vocoder."""
+"""Speech in another voice: recordings and sets through a trained converter and a vocoder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
+import soundfile
 
-    from entcomp.artifacts.experiment import Experiment
-    from entcomp.evaluation.voices.speaker import SpeakerEncoder
-    from entcomp.kaldi.datadir import DataDir
-    from entcomp.pipelines.tokenizer import Tokenizer
-    from entcomp.segmentation.rule import Rule
-    from entcomp.skipped import SkippedUtterances
-    from entcomp.tasks.vc.convert import Converter, Recording, Reference
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.packing import open_model
+from entcomp.artifacts.stage import Stage
+from entcomp.artifacts.streams import read_streams, stream_rate, stream_sha256
+from entcomp.audio.decode import audio_info
+from entcomp.audio.read import as_float32, read_utterance, read_wav, resample
+from entcomp.errors import EntcompError
+from entcomp.evaluation.voices import speaker
+from entcomp.files import atomic_path, sha256_file
+from entcomp.kaldi.datadir import DataDir
+from entcomp.kaldi.table import iter_table, read_table, write_table
+from entcomp.pipelines.tokenizer import Tokenizer
+from entcomp.progress import track
+from entcomp.skipped import SkippedUtterances
+from entcomp.tasks.vc.content import Clock
+from entcomp.tasks.vc.convert import Converter, Recording, Reference, check_reference
+from entcomp.tasks.vc.train import load_converter
+from entcomp.tasks.vc.vocoders import load_vocoder
+
+At = Callable[[int], np.ndarray]  # a recording's samples at a rate in Hz
 
 
-@dataclass(frozen=True)
-class Room:
-    """Everything that a conversion needs; ``facts`` are what its result depends on."""
+class VoiceConverter:
+    """A converter of compressed units, as ``entcomp train-vc`` trains it, with a vocoder.
 
-    experiment: Experiment
-    converter: Converter
-    tokenizer: Tokenizer
-    rule: Rule
-    voices: SpeakerEncoder
-    facts: dict[str, Any]
+    >>> from entcomp import VoiceConverter
+    >>> converter = VoiceConverter.from_pretrained("exp/vc/tiny")
+    >>> voice = converter.voice(reference, sample_rate)
+    >>> converted = converter.convert(waveform, sample_rate, voice)
+    >>> converted.dtype, len(converted) / converter.sample_rate
+    (dtype('float32'), 3.0)
 
-    @classmethod
-    def open(
-        cls,
+    ``sample_rate`` (Hz) is that of converted speech; ``facts`` are what it depends on.
+    """
+
+    def __init__(
+        self,
         experiment: Experiment,
-        folder: Path,
-        vocoder: str | None,
-        sampler: dict[str, Any],
-        seed: int,
-        checkpoint: Path | None,
-    ) -> Room:
-        """Load all models; what is None in ``sampler`` stays as the model's config has it."""
-        from entcomp.evaluation.voices.speaker import SpeakerEncoder
-        from entcomp.files import sha256_file
-        from entcomp.pipelines.tokenizer import Tokenizer
-        from entcomp.tasks.vc.content import Clock
-        from entcomp.tasks.vc.convert import Converter
-        from entcomp.tasks.vc.train import load_converter
-        from entcomp.tasks.vc.vocoders import load_vocoder
-
+        tag: str,
+        vocoder: str | Path | None = None,
+        checkpoint: Path | None = None,
+        seed: int = 0,
+        **sampler: float | None,
+    ) -> None:
+        """Load all models; see `from_pretrained`."""
+        folder = experiment.task("vc", tag)
         units = experiment.units_info()
-        model, info = load_converter(folder, units)
+        network, info = load_converter(folder, units)
         given = {name: value for name, value in sampler.items() if value is not None}
-        converter = Converter(
-            model=model,
-            clock=Clock.between(units, model.config.mel),
-            vocoder=load_vocoder(vocoder, model.config.mel),
-            sampler=model.config.sampler.model_copy(update=given),
+        self.experiment, self.folder = experiment, folder
+        self.model = Converter(
+            model=network,
+            clock=Clock.between(units, network.config.mel),
+            vocoder=load_vocoder(vocoder, network.config.mel),
+            sampler=network.config.sampler.model_copy(update=given),
             seed=seed,
         )
-        facts = {
+        self.facts: dict[str, Any] = {
             "model": f"vc/{folder.name}",
             "model_sha256": sha256_file(folder / "model.safetensors"),
             "segments": info.segments,
-            "mel": model.config.mel.model_dump(),
-            "sampler": converter.sampler.model_dump(),
+            "mel": network.config.mel.model_dump(),
+            "sampler": self.model.sampler.model_dump(),
             "seed": seed,
-            "vocoder": converter.vocoder.name,
-            "vocoder_sha256": converter.vocoder.sha256,
+            "vocoder": self.model.vocoder.name,
+            "vocoder_sha256": self.model.vocoder.sha256,
         }
-        tokenizer = Tokenizer.open(experiment, checkpoint)
-        rule = tokenizer.stored_rule(info.segments)
-        return cls(experiment, converter, tokenizer, rule, SpeakerEncoder(), facts)
+        self.tokenizer = Tokenizer.open(experiment, checkpoint)
+        self.rule = self.tokenizer.stored_rule(info.segments)
+        self.voices = speaker.SpeakerEncoder()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path,
+        vocoder: str | Path | None = None,
+        checkpoint: Path | None = None,
+        seed: int = 0,
+        **sampler: float | None,
+    ) -> VoiceConverter:
+        """The converter of an experiment or a pack, as in ``exp/vc/TAG``, ``exp`` or ``pack.tar``.
+
+        The tag may be left out where there is only one. ``vocoder`` is one's name or checkpoint, by
+        default as in `load_vocoder`. ``checkpoint`` are the extractor's weights on disk. ``seed``
+        is of the noise that a mel is drawn from; ``sampler`` are ``steps``, ``guidance``,
+        ``voice_guidance`` and ``temperature``, by default as in the model's config. Raises
+        EntcompError where there is no such model.
+        """
+        found = open_model(model)
+        return cls(
+            found.experiment,
+            found.of_task("vc").removeprefix("vc/"),
+            vocoder,
+            checkpoint,
+            seed,
+            **sampler,
+        )
 
     @property
     def sample_rate(self) -> int:
-        return self.converter.config.mel.sample_rate
+        return self.model.config.mel.sample_rate
+
+    def convert(self, waveform: np.ndarray, sample_rate: int, voice: Reference) -> np.ndarray:
+        """A mono waveform, (samples,), in another voice: float32 at `sample_rate`, as long and as
+        loud. Raises EntcompError for a waveform shorter than a frame.
+        """
+        at = partial(_resampled, as_float32(waveform, "waveform"), sample_rate)
+        return self.model(self._record(at, "waveform"), voice, "waveform")
+
+    def voice(self, waveform: np.ndarray, sample_rate: int) -> Reference:
+        """The voice in a mono waveform (samples,) of a second or more.
+
+        Raises EntcompError for a short or silent one.
+        """
+        at = partial(_resampled, as_float32(waveform, "reference"), sample_rate)
+        return self._listen(at, "reference")
 
     def record(self, path: Path) -> Recording:
         """A recording of any format, and its groups. Raises EntcompError for bad audio."""
-        from entcomp.audio.read import read_wav
-        from entcomp.tasks.vc.convert import Recording
-
-        rate = self.tokenizer.info.sample_rate
-        found = self.tokenizer.encode(read_wav(path, rate), rate, rule=self.rule, name=str(path))
-        return Recording(read_wav(path, self.sample_rate), found.units, found.groups)
+        return self._record(partial(read_wav, path), str(path))
 
     def listen(self, path: Path) -> Reference:
-        """The voice in a recording. Raises EntcompError for a short or silent one."""
-        from entcomp.audio.read import read_wav
-        from entcomp.errors import EntcompError
-        from entcomp.evaluation.voices.speaker import SAMPLE_RATE
-        from entcomp.tasks.vc.convert import check_reference
+        """The voice in a recording of any format; errors as those of `voice`."""
+        return self._listen(partial(read_wav, path), f"--reference {path}")
 
+    def _record(self, at: At, name: str) -> Recording:
+        rate = self.tokenizer.info.sample_rate
+        found = self.tokenizer.encode(at(rate), rate, rule=self.rule, name=name)
+        return Recording(at(self.sample_rate), found.units, found.groups)
+
+    def _listen(self, at: At, name: str) -> Reference:
         try:
-            waveform = read_wav(path, SAMPLE_RATE)
-            check_reference(len(waveform), SAMPLE_RATE)
+            waveform = at(speaker.SAMPLE_RATE)
+            check_reference(len(waveform), speaker.SAMPLE_RATE)
             embedding = self.voices.embed(waveform)
         except EntcompError as error:
-            raise EntcompError(f"--reference {path}: {error}") from None
-        return self.converter.reference(self.record(path), embedding)
+            raise EntcompError(f"{name}: {error}") from None
+        return self.model.reference(self._record(at, name), embedding)
 
 
-def convert_file(room: Room, source: Path, reference: Path, output: Path) -> str:
+def _resampled(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
+    return resample(waveform, rate, sample_rate)
+
+
+def convert_file(converter: VoiceConverter, source: Path, reference: Path, output: Path) -> str:
     """Convert one recording; returns lines on what was done."""
-    voice = room.listen(reference)
-    waveform = room.converter(room.record(source), voice, source.stem)
-    write_wav(output, waveform, room.sample_rate)
-    done = f"{output}: {len(waveform)} samples at {room.sample_rate} Hz, {room.facts['vocoder']}"
-    return "\n".join([*(_describe(path, room.sample_rate) for path in (source, reference)), done])
+    voice = converter.listen(reference)
+    waveform = converter.model(converter.record(source), voice, source.stem)
+    write_wav(output, waveform, converter.sample_rate)
+    rate, vocoder = converter.sample_rate, converter.facts["vocoder"]
+    done = f"{output}: {len(waveform)} samples at {rate} Hz, {vocoder}"
+    return "\n".join([*(_describe(path, rate) for path in (source, reference)), done])
 
 
 def convert_set(
-    room: Room, data_set: DataDir, reference: Path, folder: Path, skip_bad: bool, allow_pipes: bool
+    converter: VoiceConverter,
+    data_set: DataDir,
+    reference: Path,
+    folder: Path,
+    skip_bad: bool,
+    allow_pipes: bool,
 ) -> str:
     """Make ``folder`` a data dir of converted utterances; returns a line on what was done.
 
     ``utt2ref`` names each one's reference, and ``text`` is the source's.
     """
-    from entcomp.artifacts.stage import Stage
-    from entcomp.artifacts.streams import stream_rate, stream_sha256
-    from entcomp.files import sha256_file
-    from entcomp.skipped import SkippedUtterances
-
-    stream = stream_sha256(room.experiment, data_set.name, room.facts["segments"])
-    inputs = {**room.facts, "reference_sha256": sha256_file(reference), "stream": stream}
+    stream = stream_sha256(converter.experiment, data_set.name, converter.facts["segments"])
+    inputs = {**converter.facts, "reference_sha256": sha256_file(reference), "stream": stream}
     stage = Stage(folder, inputs)
     if stage.is_complete():
         return "complete, skipped"
     stage.start()
     skipped = SkippedUtterances(skip_bad)
-    used = dict(_converted(room, data_set, reference, folder, skipped, allow_pipes))
+    used = dict(_converted(converter, data_set, reference, folder, skipped, allow_pipes))
     _write_tables(folder, data_set, used)
     skipped.write(folder / "skipped.txt")
-    rate = stream_rate(room.experiment, data_set.name, room.facts["segments"])
+    rate = stream_rate(converter.experiment, data_set.name, converter.facts["segments"])
     stage.finish({"utterances": len(used), "skipped": len(skipped), "rate": rate})
-    return f"{len(used)} utterances to {folder}, {len(skipped)} skipped, {room.facts['vocoder']}"
+    return (
+        f"{len(used)} utterances to {folder}, {len(skipped)} skipped, {converter.facts['vocoder']}"
+    )
 
 
 def _converted(
-    room: Room,
+    converter: VoiceConverter,
     data_set: DataDir,
     reference: Path,
     folder: Path,
@@ -148,36 +202,30 @@ def _converted(
     allow_pipes: bool,
 ) -> Iterator[tuple[str, Path]]:
     """Write ``wav/<utt_id>.wav`` one by one; yields ``(utt_id, its reference)``."""
-    from entcomp.progress import track
-
     reference_of = _references(reference)
     voices: dict[Path, Reference] = {}
-    sources = list(_sources(room, data_set, allow_pipes))
+    sources = list(_sources(converter, data_set, allow_pipes))
     for utt_id, read in track(sources, f"{data_set.name}: convert"):
         with skipped.guard(utt_id):
             path = reference_of(utt_id)
             if path not in voices:
-                voices[path] = room.listen(path)
-            waveform = room.converter(read(), voices[path], utt_id)
-            write_wav(wav_path(folder, utt_id), waveform, room.sample_rate)
+                voices[path] = converter.listen(path)
+            waveform = converter.model(read(), voices[path], utt_id)
+            write_wav(wav_path(folder, utt_id), waveform, converter.sample_rate)
             yield utt_id, path
 
 
 def _sources(
-    room: Room, data_set: DataDir, allow_pipes: bool
+    converter: VoiceConverter, data_set: DataDir, allow_pipes: bool
 ) -> Iterator[tuple[str, Callable[[], Recording]]]:
     """The utterances of a set that have units and groups, and how to read each."""
-    from entcomp.artifacts.streams import read_streams
-    from entcomp.audio.read import read_utterance
-    from entcomp.errors import EntcompError
-    from entcomp.tasks.vc.convert import Recording
 
     def read(audio: Any, units: np.ndarray, groups: np.ndarray) -> Recording:
-        return Recording(read_utterance(audio, room.sample_rate, allow_pipes), units, groups)
+        return Recording(read_utterance(audio, converter.sample_rate, allow_pipes), units, groups)
 
     audio = {one.utt_id: one for one in data_set.utterances()}
-    segments = room.facts["segments"]
-    for utt_id, units, groups in read_streams(room.experiment, data_set.name, segments):
+    stream = read_streams(converter.experiment, data_set.name, converter.facts["segments"])
+    for utt_id, units, groups in stream:
         if utt_id not in audio:
             raise EntcompError(f"{data_set.path / 'wav.scp'}: {utt_id} has units, but is not here")
         yield utt_id, partial(read, audio[utt_id], units, groups)
@@ -185,9 +233,6 @@ def _sources(
 
 def _references(path: Path) -> Callable[[str], Path]:
     """One recording for all, or a table of ``utt_id wav``."""
-    from entcomp.errors import EntcompError
-    from entcomp.kaldi.table import read_table
-
     if not path.is_file():
         raise EntcompError(f"--reference {path}: no such file")
     if path.suffix.lower() not in ("", ".scp", ".txt"):
@@ -203,7 +248,6 @@ def _references(path: Path) -> Callable[[str], Path]:
 
 
 def _write_tables(folder: Path, data_set: DataDir, used: dict[str, Path]) -> None:
-    from entcomp.kaldi.table import iter_table, write_table
 
     write_table(folder / "wav.scp", ((one, str(wav_path(folder, one))) for one in used))
     write_table(folder / "utt2ref", ((one, str(path)) for one, path in used.items()))
@@ -220,9 +264,6 @@ def wav_path(folder: Path, utt_id: str) -> Path:
 
 def write_wav(path: Path, waveform: np.ndarray, sample_rate: int) -> None:
     """A 16-bit WAV file, complete or not at all."""
-    import soundfile
-
-    from entcomp.files import atomic_path
 
     with atomic_path(path) as temporary:
         soundfile.write(temporary, waveform, sample_rate, format="WAV", subtype="PCM_16")
@@ -230,14 +271,12 @@ def write_wav(path: Path, waveform: np.ndarray, sample_rate: int) -> None:
 
 def _describe(path: Path, sample_rate: int) -> str:
     """What is done to a recording before it is used."""
-    import soundfile
-
-    found = soundfile.info(path)
+    found = audio_info(path)
     steps = ["mixed down to mono"] if found.channels > 1 else []
-    if found.samplerate != sample_rate:
-        lost = f" (it has nothing above {found.samplerate // 2} Hz)"
-        lost = lost if found.samplerate < 16000 else ""
+    if found.sample_rate != sample_rate:
+        lost = f" (it has nothing above {found.sample_rate // 2} Hz)"
+        lost = lost if found.sample_rate < 16000 else ""
         steps.append(f"resampled to {sample_rate} Hz{lost}")
     channels = f"{found.channels} channel" + ("s" if found.channels > 1 else "")
     done = ", ".join(steps) or "used as it is"
-    return f"{path}: {found.duration:.2f} s, {channels} at {found.samplerate} Hz: {done}"
+    return f"{path}: {found.seconds:.2f} s, {channels} at {found.sample_rate} Hz: {done}"

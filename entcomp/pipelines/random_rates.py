@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
-    from entcomp.artifacts.experiment import Experiment
-    from entcomp.segmentation.rule import Rule
-    from entcomp.skipped import SkippedUtterances
-    from entcomp.tasks.text.corpus import Row, Stream
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.streams import read_streams
+from entcomp.errors import EntcompError
+from entcomp.kaldi.table import join
+from entcomp.segmentation.calibration import resolve
+from entcomp.segmentation.request import Request
+from entcomp.segmentation.rows import Rows
+from entcomp.segmentation.rule import Rule, group_starts
+from entcomp.segmentation.source import Source
+from entcomp.skipped import SkippedUtterances
+from entcomp.tasks.text.corpus import Row, Stream
 
 STEP = 0.5  # Hz between the rates that are drawn
 
@@ -21,9 +26,6 @@ def rate_rules(experiment: Experiment, criterion: str, rates: str) -> list[Rule]
 
     Raises EntcompError for what is no range, and for rates that the criterion cannot reach.
     """
-    from entcomp.segmentation.calibration import resolve
-    from entcomp.segmentation.request import Request
-
     requests = [Request(criterion, target_rate=rate) for rate in _grid(rates)]
     requests[0].check()
     frame_shift = experiment.units_info().frame_shift
@@ -34,12 +36,6 @@ def random_streams(
     experiment: Experiment, set_name: str, lowest: Rule, skipped: SkippedUtterances
 ) -> Iterator[Stream]:
     """Yield the streams of a set, each with what `draw_groups` draws from."""
-    from entcomp.artifacts.streams import read_streams
-    from entcomp.errors import EntcompError
-    from entcomp.kaldi.table import join
-    from entcomp.segmentation.source import Source
-    from entcomp.tasks.text.corpus import Stream
-
     rows = Source.of(experiment, set_name, lowest.criterion).rows(skipped)
     for row, plain in join(rows, read_streams(experiment, set_name, "raw")):
         if plain is None or len(plain[1]) != len(row[1]):
@@ -57,8 +53,6 @@ def draw_groups(rules: Sequence[Rule], row: Row, generator: np.random.Generator)
 
 def _grid(rates: str) -> list[float]:
     """``7-24`` is 7, 7.5, ..., 24 Hz."""
-    from entcomp.errors import EntcompError
-
     low, _, high = rates.partition("-")
     try:
         first, last = float(low), float(high)
@@ -70,9 +64,6 @@ def _grid(rates: str) -> list[float]:
 
 
 def _groups(row: Row, rule: Rule) -> np.ndarray:
-    from entcomp.segmentation.rows import Rows
-    from entcomp.segmentation.rule import group_starts
-
     rows = Rows.join([row])
     ((_, groups),) = rows.split(group_starts(rows, rule))
     return groups

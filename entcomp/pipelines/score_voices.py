@@ -2,20 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
-    from entcomp.artifacts.experiment import Experiment
-    from entcomp.audio.mel import MelConfig
-    from entcomp.evaluation.voices.judges import Judges, Scores
-    from entcomp.kaldi.datadir import DataDir, Utterance
-    from entcomp.tasks.vc.vocoder import Vocoder
+from entcomp.artifacts.experiment import Experiment, check_same
+from entcomp.artifacts.stage import Stage, read_stage
+from entcomp.audio.mel import MelConfig
+from entcomp.audio.read import read_utterance, read_wav
+from entcomp.errors import EntcompError
+from entcomp.evaluation.voices import mos, speaker
+from entcomp.evaluation.voices.judges import Judges, Recogniser, Scores
+from entcomp.evaluation.voices.moonshine_asr import MoonshineAsr
+from entcomp.files import atomic_path, sha256_of, write_json
+from entcomp.kaldi.datadir import DataDir, Utterance
+from entcomp.kaldi.table import read_table, write_table
+from entcomp.pipelines.convert import wav_path, write_wav
+from entcomp.pipelines.recognizer import Recognizer
+from entcomp.progress import track
+from entcomp.report.conversion import ConversionScores
+from entcomp.tasks.vc.convert import resynthesise
+from entcomp.tasks.vc.vocoder import Vocoder
+from entcomp.tasks.vc.vocoders import load_vocoder
+from entcomp.units.extractors.moonshine import find_encoder
+
+
+def open_judges(
+    experiment: Experiment,
+    recognisers: Sequence[str],
+    moonshine: Path | None,
+    utmos: Path | None,
+    checkpoint: Path | None,
+) -> Judges:
+    """The models that score; recognisers are ``moonshine`` (in a folder), ``asr/TAG`` or ``none``.
+
+    ``utmos`` is UTMOS as a file, ``checkpoint`` the extractor's weights on disk. Raises
+    EntcompError for another recogniser, and for one that was not trained in EXP.
+    """
+    found: list[Recogniser] = []
+    for name in recognisers:
+        if name == "moonshine":
+            found.append(MoonshineAsr(moonshine or find_encoder().parent))
+        elif name.startswith("asr/"):
+            found.append(Recognizer(experiment, name, checkpoint))
+        elif name != "none":
+            raise EntcompError(f"--asr {name}: one of moonshine, asr/TAG, none")
+    return Judges(found, mos.mos_predictors(utmos), speaker.SpeakerEncoder())
+
+
+def find_systems(
+    experiment: Experiment, set_name: str, converted: Sequence[Path] = ()
+) -> dict[str, Path]:
+    """Folders of converted utterances of a set by name: those given, or all of EXP's models.
+
+    Raises EntcompError if there are none.
+    """
+    if converted:
+        return {path.name: path / set_name for path in converted}
+    folder = experiment.path / "vc"
+    found = sorted(folder.glob(f"*/convert/{set_name}/stage.json"))
+    if not found:
+        raise EntcompError(f"{folder}: nothing converted of {set_name}; run convert")
+    return {path.parents[2].name: path.parent for path in found}
 
 
 @dataclass(frozen=True)
@@ -32,7 +84,6 @@ class Comparison:
     judges: Judges
     mel: MelConfig
     vocoder: Vocoder
-    vocoder_sha256: str
     allow_pipes: bool
 
     @classmethod
@@ -42,15 +93,10 @@ class Comparison:
         data_set: DataDir,
         systems: dict[str, Path],
         judges: Judges,
-        vocoder: str | None,
+        vocoder: str | Path | None,
         allow_pipes: bool,
     ) -> Comparison:
         """Raises EntcompError if a system was made with another vocoder."""
-        from entcomp.artifacts.experiment import check_same
-        from entcomp.artifacts.stage import read_stage
-        from entcomp.audio.mel import MelConfig
-        from entcomp.tasks.vc.vocoders import load_vocoder
-
         made = {path: read_stage(path)["inputs"] for path in systems.values()}
         mel = MelConfig()
         for inputs in made.values():
@@ -62,13 +108,10 @@ class Comparison:
             theirs = inputs.get("vocoder_sha256", ours)
             check_same(theirs or "none", ours or "none", "vocoder", path, remedy)
         folder = experiment.task("vc", "scores") / data_set.name
-        return cls(folder, data_set, systems, judges, mel, loaded, ours, allow_pipes)
+        return cls(folder, data_set, systems, judges, mel, loaded, allow_pipes)
 
     def score(self) -> str:
         """Judge all systems; writes ``scores.json`` and ``table.md``, which is returned too."""
-        from entcomp.files import atomic_path, write_json
-        from entcomp.report.conversion import ConversionScores
-
         texts = self._texts()
         summaries = {
             name: self.judges.summarise(self._judged(name), texts) | self._stream(name)
@@ -85,8 +128,6 @@ class Comparison:
 
     def _stream(self, name: str) -> dict[str, Any]:
         """What a system was converted from: ``segments``, and ``rate`` in groups a second."""
-        from entcomp.artifacts.stage import read_stage
-
         if name not in self.systems:
             return {}
         made = read_stage(self.systems[name])
@@ -95,9 +136,6 @@ class Comparison:
 
     def _judged(self, name: str) -> dict[str, Scores]:
         """Scores by utterance of one system, from an earlier run if nothing has changed."""
-        from entcomp.artifacts.stage import Stage, read_stage
-        from entcomp.progress import track
-
         stage = Stage(self.folder, self._inputs(name), name=name)
         if not stage.is_complete():
             stage.start()
@@ -112,42 +150,33 @@ class Comparison:
 
     def _inputs(self, name: str) -> dict[str, Any]:
         """All that a system's scores depend on."""
-        from entcomp.artifacts.stage import read_stage
-        from entcomp.files import sha256_of
-
         inputs = {
             "models": self.judges.names(),
             "audio": self.data_set.audio_sha256(),
             "references": sha256_of(self._references),
         }
         if name == "resynthesis":
-            inputs["vocoder"] = [self.vocoder.name, self.vocoder_sha256]
+            inputs["vocoder"] = [self.vocoder.name, self.vocoder.sha256]
         if name in self.systems:
             inputs["system"] = read_stage(self.systems[name])
         return inputs
 
     def _waveforms(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
         """``(utt_id, samples at 16 kHz)`` of a system."""
-        from entcomp.audio.read import read_wav
-        from entcomp.evaluation.voices.speaker import SAMPLE_RATE
-        from entcomp.kaldi.table import read_table
-
         if name == "source":
-            yield from ((utt_id, self._read(utt_id, SAMPLE_RATE)) for utt_id in self._sources)
+            yield from (
+                (utt_id, self._read(utt_id, speaker.SAMPLE_RATE)) for utt_id in self._sources
+            )
             return
         if name == "resynthesis":
             self._resynthesise()
         table = read_table(self._folders[name] / "wav.scp")
         yield from (
-            (utt_id, read_wav(Path(table[utt_id]), SAMPLE_RATE)) for utt_id in self._sources
+            (utt_id, read_wav(Path(table[utt_id]), speaker.SAMPLE_RATE)) for utt_id in self._sources
         )
 
     def _resynthesise(self) -> None:
         """Keep the vocoder's copies as a data dir beside the scores, for people to listen to."""
-        from entcomp.kaldi.table import write_table
-        from entcomp.pipelines.convert import wav_path, write_wav
-        from entcomp.tasks.vc.convert import resynthesise
-
         folder, rate = self._folders["resynthesis"], self.mel.sample_rate
         for utt_id in self._sources:
             copy = resynthesise(self._read(utt_id, rate), self.mel, self.vocoder)
@@ -161,16 +190,12 @@ class Comparison:
         return {"resynthesis": self.folder / "resynthesis", **self.systems}
 
     def _read(self, utt_id: str, sample_rate: int) -> np.ndarray:
-        from entcomp.audio.read import read_utterance
 
         return read_utterance(self._sources[utt_id], sample_rate, self.allow_pipes)
 
     @cached_property
     def _sources(self) -> dict[str, Utterance]:
         """The utterances that every system has. Raises EntcompError if there are none."""
-        from entcomp.errors import EntcompError
-        from entcomp.kaldi.table import read_table
-
         made = (set(read_table(path / "wav.scp")) for path in self.systems.values())
         common = set.intersection(*made)
         found = {one.utt_id: one for one in self.data_set.utterances() if one.utt_id in common}
@@ -182,9 +207,6 @@ class Comparison:
     @cached_property
     def _references(self) -> dict[str, str]:
         """The reference of each utterance. Raises EntcompError if systems differ in it."""
-        from entcomp.errors import EntcompError
-        from entcomp.kaldi.table import read_table
-
         tables = {path: read_table(path / "utt2ref") for path in self.systems.values()}
         first, *others = ({one: table[one] for one in self._sources} for table in tables.values())
         if any(other != first for other in others):
@@ -195,21 +217,17 @@ class Comparison:
     @cached_property
     def _voices(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Embeddings of each utterance's reference and source."""
-        from entcomp.audio.read import read_wav
-        from entcomp.evaluation.voices.speaker import SAMPLE_RATE
-
         voice = self.judges.voice
         references = {
-            path: voice(read_wav(Path(path), SAMPLE_RATE))
+            path: voice(read_wav(Path(path), speaker.SAMPLE_RATE))
             for path in set(self._references.values())
         }
         return {
-            utt_id: (references[path], voice(self._read(utt_id, SAMPLE_RATE)))
+            utt_id: (references[path], voice(self._read(utt_id, speaker.SAMPLE_RATE)))
             for utt_id, path in self._references.items()
         }
 
     def _texts(self) -> dict[str, str]:
-        from entcomp.kaldi.table import read_table
 
         path = self.data_set.path / "text"
         return read_table(path, empty_values=True) if path.exists() else {}

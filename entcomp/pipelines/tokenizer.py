@@ -1,9 +1,4 @@
-"""Any recording to units, entropies and groups: all that an experiment has learnt, in one object.
-
->>> from entcomp import Tokenizer                                        # doctest: +SKIP
->>> found = Tokenizer.from_pretrained().encode(waveform, sample_rate)    # doctest: +SKIP
->>> found.units, found.entropies, found.groups, found.times              # doctest: +SKIP
-"""
+"""Any recording to units, entropies and groups: what an experiment has learnt, in one object."""
 
 from __future__ import annotations
 
@@ -15,7 +10,7 @@ import numpy as np
 
 from entcomp.artifacts.experiment import Direction, Experiment, UnitsInfo, check_same
 from entcomp.artifacts.packing import open_model
-from entcomp.audio.read import resample
+from entcomp.audio.read import as_float32, resample
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.lm.checkpoint import load_lm
@@ -81,6 +76,14 @@ class Tokenized:
 
 class Tokenizer:
     """Feature extractor, codebook, entropy LMs and thresholds of an experiment or a pack.
+
+    >>> from entcomp import Tokenizer
+    >>> tokenizer = Tokenizer.from_pretrained("exp")  # without a name, the one of entcomp itself
+    >>> found = tokenizer.encode(waveform, sample_rate, target_rate=15.0)
+    >>> found.units.shape, found.entropies.shape, int(found.groups.sum())
+    ((298,), (298,), 298)
+    >>> found.times[:2].shape, found.tokens[0].dtype  # seconds; the units of a group
+    ((2, 2), dtype('int32'))
 
     Entropies are computed in float64 and kept as float32, so that they do not depend on how a
     recording is batched or streamed; see `entcomp.lm.streaming` for what that guarantees.
@@ -171,7 +174,7 @@ class Tokenizer:
         ``target_rate``: groups a second; ``criterion``: see `entcomp segment`; ``rule`` instead of
         both. Raises EntcompError, naming ``name``, for a waveform shorter than a frame.
         """
-        samples = _as_float32(waveform, name)
+        samples = as_float32(waveform, name)
         given = resample(samples, sample_rate, self.info.sample_rate)
         rule = rule or self.rule(target_rate, criterion)
         ((_, found),) = self.encode_recordings([Recording(name, [given])], rule, num_jobs=1)
@@ -224,6 +227,12 @@ class Tokenizer:
 class StreamingTokenizer:
     """Groups of one utterance, each as soon as it is certain; in constant memory.
 
+    >>> from entcomp import StreamingTokenizer
+    >>> stream = StreamingTokenizer.from_pretrained("exp", target_rate=15.0)
+    >>> lengths = [length for unit in units for length in stream.push([unit])]
+    >>> sum(lengths + stream.finish()) == len(units)  # frames
+    True
+
     Equal to those of `Tokenizer.encode` on the same units (see `entcomp.lm.streaming`): with
     ``global``, ``relative`` and ``combined`` certain as soon as the unit behind the group is there,
     with ``peak`` one prediction later: the next unit or, if the LM reads runs of equal units, the
@@ -239,6 +248,21 @@ class StreamingTokenizer:
         self.scorer = scorer
         self.groups = StreamingGroups(rule)
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_exp: str | Path | None = None,
+        checkpoint: Path | None = None,
+        target_rate: float = 15.0,
+        criterion: str = "global",
+    ) -> StreamingTokenizer:
+        """See `Tokenizer.from_pretrained` and `Tokenizer.rule`.
+
+        Raises EntcompError as they do, and for a criterion that has to know the whole utterance.
+        """
+        tokenizer = Tokenizer.from_pretrained(name_or_exp, checkpoint)
+        return tokenizer.stream(tokenizer.rule(target_rate, criterion))
+
     def push(self, units: Sequence[int] | np.ndarray) -> list[int]:
         """Read the next units; the lengths in frames of the groups that have become certain."""
         return self.groups.push(self.scorer.push(units))
@@ -246,15 +270,3 @@ class StreamingTokenizer:
     def finish(self) -> list[int]:
         """The lengths of what is left, at the end of the utterance."""
         return self.groups.finish()
-
-
-def _as_float32(waveform: np.ndarray, name: str) -> np.ndarray:
-    """float32 (samples,) within ±1. Raises EntcompError for another shape, NaN or infinities."""
-    samples = np.asarray(waveform)
-    if samples.ndim != 1:
-        raise EntcompError(f"{name}: expected mono (samples,), got shape {samples.shape}")
-    if samples.dtype.kind == "i":
-        return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
-    if samples.dtype.kind != "f" or not np.isfinite(samples).all():
-        raise EntcompError(f"{name}: NaN, infinite or {samples.dtype} samples are no waveform")
-    return samples.astype(np.float32)

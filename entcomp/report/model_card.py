@@ -67,7 +67,8 @@ def _boundaries(experiment: Experiment, tags: Sequence[str]) -> Iterator[str]:
 def _task(experiment: Experiment, task: str) -> Iterator[str]:
     stored = read_json(experiment.path / task / "task.json")
     sets = ", ".join(stored["train_sets"])
-    yield f"## {task}\n\nReads {stored['segments']}, writes {stored['target']}; trained on {sets}."
+    target = stored.get("target", "speech")
+    yield f"## {task}\n\nReads {stored['segments']}, writes {target}; trained on {sets}."
     for path in sorted((experiment.path / task).glob("decode_*/scores.json")):
         figures = [
             f"{name.upper()} {one.get('percent', one.get('score')):.2f}"

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 import errno
+import logging
+import os
+import re
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+import entcomp
 from entcomp.cli import app
 from entcomp.errors import EntcompError
+from entcomp.files import write_json
+from entcomp.progress import log_to_stderr, track
 
 PROGRAM = Path(sys.executable).with_name("entcomp")
 
@@ -34,12 +41,123 @@ def test_importing_the_command_line_imports_nothing_heavy():
 
 
 def test_every_command_has_help_and_a_module_of_its_name(repository):
-    names = [command.name for command in app.app.registered_commands]
-    assert len(set(names)) == len(names) > 0
-    for command in app.app.registered_commands:
-        module = repository / "entcomp" / "cli" / f"{command.name.replace('-', '_')}.py"
-        assert module.exists()
-        assert command.callback.__doc__
+    group = typer.main.get_command(app.app)
+    modules = {path.stem for path in (repository / "entcomp" / "cli").glob("*.py")}
+    assert len(group.commands) > 20
+    for name, command in group.commands.items():
+        assert command.module in modules
+        assert command.summary().endswith("."), name
+
+
+def call(*arguments: str, **environment: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the program."""
+    command = [PROGRAM, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_panels_and_the_programs_own_options():
+    code, out, _ = call("--help", COLUMNS="100", NO_COLOR="1")
+    assert code == 0
+    panels = [line.split("─")[1].strip() for line in out.splitlines() if line.startswith("╭")]
+    assert panels == ["Options", *app.EntcompCommands.panels]
+    for name in ("tokenize", "--version", "--verbose", "--quiet", "--install-completion"):
+        assert name in out
+    assert "Group units by where the LM is unsure" in out
+
+
+def test_version():
+    assert call("--version") == (0, f"entcomp {entcomp.__version__}\n", "")
+
+
+def test_a_commands_help_and_a_typing_error():
+    code, out, _ = call("info", "-h", NO_COLOR="1")
+    assert code == 0 and "Say what an experiment holds" in out and "--json" in out
+    code, _, err = call("tokenise")
+    assert code == 2 and "Did you mean 'tokenize'" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("entcomp train-", {"train-lm", "train-asr", "train-st", "train-vc", "train-vocoder"}),
+        ("entcomp info --js", {"--json"}),
+        ("entcomp --ver", {"--version", "--verbose"}),
+    ],
+)
+def test_completion(words, expected):
+    place = str(len(words.split()) - 1)
+    variables = {"_ENTCOMP_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": place}
+    assert set(call(**variables)[1].split()) == expected
+
+
+def test_completion_is_installed(tmp_path):
+    """In the shell that the command line runs in."""
+    code, out, _ = call("--install-completion", "bash", HOME=str(tmp_path))
+    assert code == 0 and "completion installed" in out
+    assert "entcomp" in (tmp_path / ".bash_completions" / "entcomp.sh").read_text()
+
+
+WITH_TORCH = {
+    *("train-lm", "train-asr", "train-st", "train-vc", "train-vocoder", "score-entropy", "decode"),
+    *("transcribe", "translate", "convert", "score-vc", "bench-latency", "tokenize", "plot"),
+}
+
+
+def test_commands_that_do_not_compute_with_torch_do_not_import_it():
+    group = typer.main.get_command(app.app)
+    modules = [one.module for name, one in group.commands.items() if name not in WITH_TORCH]
+    assert len(modules) + len(WITH_TORCH) == len(group.commands)
+    script = (
+        f"import sys, importlib; names = {modules}\n"
+        "for name in names: importlib.import_module(f'entcomp.cli.{name}')\n"
+        "print(*sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    assert not set(result.stdout.decode().split()) & {"torch", "torchaudio", "pytorch_lightning"}
+
+
+def test_a_command_imports_no_other(tmp_path):
+    script = (
+        "import sys; from entcomp.cli.app import app;"
+        "app(['export-units', '--help'], standalone_mode=False); print(*sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    modules = {one for one in result.stdout.decode().split() if one.startswith("entcomp.cli.")}
+    known = {"app", "group", "options", "export_units"}
+    assert modules == {f"entcomp.cli.{name}" for name in known}
+
+
+def test_old_names_of_options_are_taken_with_a_warning(tmp_path):
+    arguments = (str(tmp_path), str(tmp_path / "exp"))
+    for old in (("--segments", "nope"), ("--segments=nope",)):
+        code, out, err = call("align-eval", *arguments, *old)
+        warning, error = err.splitlines()
+        assert (code, out) == (1, "")
+        assert warning == "entcomp: warning: --segments is called --segmentation now"
+        assert error.startswith("entcomp: error: ")
+        assert call("-q", "align-eval", *arguments, *old)[2].splitlines() == [error]
+    assert "--segments" not in call("align-eval", "--help", NO_COLOR="1")[1]
+
+
+def test_quiet_and_verbose_wherever_they_stand(tmp_path):
+    units = {"extractor": "imported", "layer": 0, "num_clusters": 2, "sample_rate": 16000}
+    units |= {"frame_shift_samples": 320, "receptive_offset_samples": 0, "codebook_sha256": "c0de"}
+    write_json(tmp_path / "units" / "units.json", units)
+    command = ("info", str(tmp_path))
+    plain, quiet = call(*command), call(*command, "-q")
+    assert plain == quiet and plain[2] == ""
+    for verbose in (("-v", *command), (*command, "--verbose")):
+        code, out, err = call(*verbose)
+        assert (code, out) == plain[:2]
+        assert re.fullmatch(r"entcomp: info: info took \d\.\d s\n", err)
+
+
+def test_quiet_shows_no_bar(capfd):
+    for level, is_shown in ((logging.WARNING, True), (logging.ERROR, False)):
+        log_to_stderr(level)
+        assert list(track([1, 2], "counting")) == [1, 2]
+        assert ("counting" in capfd.readouterr().err) is is_shown
 
 
 def run(monkeypatch: pytest.MonkeyPatch, error: Exception, *arguments: str) -> object:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from fake_alignment import run
-from tiny_pipeline import RATE, TAG, add_recogniser, babble, make_pipeline
+from tiny_pipeline import RATE, TAG, add_converter, add_recogniser, babble, make_pipeline
 
 from entcomp import Tokenizer
 from entcomp.artifacts import packing
@@ -53,7 +53,7 @@ def test_a_pack_does_what_the_experiment_does(
         ("tokenize", wav, "--target-rate", "15"),
         ("tokenize", wav, "--criterion", "peak", "--target-rate", "6"),
         ("tokenize", wav, "--criterion", "bidirectional", "--target-rate", "6"),
-        ("tokenize", wav, "--segments", TAG),
+        ("tokenize", wav, "--segmentation", TAG),
         ("transcribe", wav),
     ]
     expected = [run(*command, "--model", experiment.path) for command in commands]
@@ -70,7 +70,7 @@ def test_equal_bytes_anywhere_at_any_time(experiment: Experiment, tmp_path: Path
         path.touch()
     outs = [tmp_path / "one" / "out.tar", tmp_path / "two" / "out.tar"]
     for exp, out in zip((experiment.path, moved), outs, strict=True):
-        assert run("pack", exp, out, "--segments", TAG, "--model", "asr/tiny")[0] == 0
+        assert run("pack", exp, out, "--segmentation", TAG, "--model", "asr/tiny")[0] == 0
     assert outs[0].read_bytes() == outs[1].read_bytes()
     assert str(tmp_path).encode() not in outs[0].read_bytes()
 
@@ -128,7 +128,7 @@ def test_a_sample_of_the_calibration_set(
     "name", ["lm/model.safetensors", "units/kmeans.npz", "segments/rate15_global/threshold.json"]
 )
 def test_a_changed_file_is_noticed(experiment: Experiment, tmp_path: Path, name: str) -> None:
-    run("pack", experiment.path, tmp_path / "out", "--segments", TAG)
+    run("pack", experiment.path, tmp_path / "out", "--segmentation", TAG)
     content = bytearray((tmp_path / "out" / name).read_bytes())
     content[len(content) // 2] ^= 1
     (tmp_path / "out" / name).write_bytes(content)
@@ -187,7 +187,7 @@ def test_what_does_not_belong_together_is_not_packed(
     [
         (("--model", "asr/none"), "asr/none: no such model; there are: asr/tiny"),
         (("--model", "vc/tiny"), "vc/tiny: no such model; there are: asr/tiny"),
-        (("--segments", "none"), "threshold.json: no such file"),
+        (("--segmentation", "none"), "threshold.json: no such file"),
         (("--notes", "none"), "--notes none: no such file"),
     ],
 )
@@ -229,3 +229,20 @@ def test_json_says_what_was_packed(experiment: Experiment, tmp_path: Path) -> No
         files = json.load(stream)["files"]
     assert names == ["manifest.json", *sorted(files)]
     assert np.all([len(digest) == 64 for digest in files.values()])
+
+
+def test_a_voice_converter_is_packed(experiment: Experiment, tmp_path: Path) -> None:
+    """Packs held recognisers and translators only."""
+    add_converter(experiment)
+    out = tmp_path / "out.tar"
+    code, printed, err = run("pack", experiment.path, out, "--model", "vc/tiny")
+    assert code == 0, err
+    assert "vc/tiny/model.safetensors" in printed
+    with tarfile.open(out) as archive:
+        card = archive.extractfile("README.md")
+        assert card is not None
+        assert "## vc/tiny\n\nReads rate15_global, writes speech" in card.read().decode()
+    for name in (out, out / "vc" / "tiny"):
+        assert packing.open_model(name).of_task("vc") == "vc/tiny"
+    with pytest.raises(EntcompError, match="name one of its asr models: none; run train-asr"):
+        packing.open_model(out).of_task("asr")

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_pipeline import RATE, TAG, add_recogniser, babble, make_pipeline
 
+from entcomp import Recognizer
 from entcomp.artifacts.experiment import Experiment
 from entcomp.audio.read import read_wav
 from entcomp.audio.silence import quietest, split_at_silences
@@ -203,7 +204,7 @@ def test_an_output_of_the_wrong_kind_is_told_before_any_work(
 
 def test_thresholds_of_a_tag(experiment: Experiment, two: list[Path]) -> None:
     by_rate = run("tokenize", *two, "--model", experiment.path, "--target-rate", 15)
-    by_tag = run("tokenize", *two, "--model", experiment.path, "--segments", TAG)
+    by_tag = run("tokenize", *two, "--model", experiment.path, "--segmentation", TAG)
     assert by_rate[:2] == by_tag[:2]
     assert by_rate[0] == 0
 
@@ -229,7 +230,9 @@ def test_groups_are_those_of_segment(experiment: Experiment, options: tuple[str,
     code, out, _ = run("tokenize", data / "utt3.wav", "--model", experiment.path, *options)
     assert code == 0
     assert objects(out)["utt3"]["groups"] == stored["utt3"].tolist()
-    tagged = run("tokenize", data / "utt3.wav", "--model", experiment.path, "--segments", "same")
+    tagged = run(
+        "tokenize", data / "utt3.wav", "--model", experiment.path, "--segmentation", "same"
+    )
     assert tagged[:2] == (0, out)
 
 
@@ -239,7 +242,7 @@ def test_groups_are_those_of_segment(experiment: Experiment, options: tuple[str,
         (("--criterion", "fixed"), "--criterion fixed needs --window, got none"),
         (("--criterion", "dedup", "--target-rate", "9"), "--criterion dedup needs no threshold"),
         (("--window", "2", "--target-rate", "9"), "fixed needs --window, got --target-rate"),
-        (("--segments", TAG, "--target-rate", "9"), "says all; leave out rate and criterion"),
+        (("--segmentation", TAG, "--target-rate", "9"), "says all; leave out rate and criterion"),
         (("--criterion", "best"), "--criterion best: one of global"),
         (("--target-rate", "80"), "a rate of 80 Hz is out of reach"),
         (("--target-rate", "0"), "--target-rate 0: has to be positive"),
@@ -306,10 +309,8 @@ def test_cuts_are_where_it_is_quiet() -> None:
 
 def test_transcribe(experiment: Experiment, two: list[Path], tmp_path: Path) -> None:
     """Random weights say nothing sensible, but whatever `decode`'s search makes of the groups."""
-    from entcomp.pipelines.recognizer import UnitsRecogniser
-
-    recogniser = UnitsRecogniser.open(experiment, "asr/tiny", None)
-    expected = {path.stem: recogniser.transcribe(read_wav(path, RATE)) for path in two}
+    recognizer = Recognizer.from_pretrained(experiment.path / "asr" / "tiny")
+    expected = {path.stem: recognizer.transcribe(read_wav(path, RATE), RATE) for path in two}
     model = experiment.path / "asr" / "tiny"
     code, out, _ = run("transcribe", *two, tmp_path / "missing.wav", "--model", model)
     assert code == 1
@@ -333,14 +334,14 @@ def test_translate_takes_its_own_kind(experiment: Experiment, two: list[Path]) -
     assert run("translate", *two, "--model", experiment.path)[0] == 0
     code, _, err = run("translate", *two, "--model", experiment.path / "asr" / "tiny")
     assert code == 1
-    assert "give one with /st/TAG behind; there are: st/tiny" in err
+    assert "name one of its st models: st/tiny" in err
 
 
 def test_other_groups_than_in_training(experiment: Experiment, two: list[Path]) -> None:
     model = ("--model", experiment.path / "asr" / "tiny")
     plain, same, other = (
         run("transcribe", *two, *model, *options)
-        for options in ((), ("--target-rate", 15), ("--segments", "nothing"))
+        for options in ((), ("--target-rate", 15), ("--segmentation", "nothing"))
     )
     assert plain[1] == same[1]
     assert other[0] == 1

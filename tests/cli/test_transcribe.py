@@ -75,8 +75,8 @@ def experiment(
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     options = ("--config", folder / "config.yaml", "--sets", "train", "--dev-sets", "train")
     for command in (
-        ("train-asr", "--segments", TAG),
-        ("train-st", "--segments", "dedup", "--lang", "xx"),
+        ("train-asr", "--segmentation", TAG),
+        ("train-st", "--segmentation", "dedup", "--lang", "xx"),
     ):
         code, _, err = run(*command, *options, data, made.path)
         assert code == 0, err

@@ -237,7 +237,7 @@ def test_embeddings_from_a_codebook_keep_its_distances(dim: int) -> None:
     centroids = (sources[:, None] + 0.01 * torch.randn(4, 5, 16)).flatten(0, 1)
     model = LocalEncoder(LocalEncoderConfig(embedding="codebook"), num_tokens=21, dim=dim)
     mask = model.embedding.weight[20].clone()
-    model.start_from_codebook(centroids)
+    model.start_from_vectors(centroids)
     e_KD = model.embedding.weight[:20].detach()
     assert float(e_KD.std()) == pytest.approx(1.0)
     assert torch.equal(model.embedding.weight[20], mask)

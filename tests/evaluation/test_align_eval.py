@@ -13,12 +13,12 @@ from fake_alignment import equal_spans, make_aligned, run, write_grid
 from fake_experiment import Fake, write_vectors
 
 from entcomp.artifacts.experiment import UnitsInfo
-from entcomp.cli.align_eval import _chance
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
 from entcomp.evaluation.boundaries.references import References
 from entcomp.evaluation.boundaries.ticks import to_ticks
 from entcomp.files import write_json
+from entcomp.pipelines.score_boundaries import chance
 
 INFO = UnitsInfo("imported", 0, 100, 16000, 320, 0, "c0de")
 
@@ -67,7 +67,7 @@ def test_exact_segmentations(fake: Fake) -> None:
 
 
 def test_dedup_row_is_that_of_the_units(fake: Fake) -> None:
-    assert run("align-eval", "--segments", "words", *fake.arguments)[0] == 0
+    assert run("align-eval", "--segmentation", "words", *fake.arguments)[0] == 0
     runs = sum(1 + np.count_nonzero(np.diff(one)) for one in fake.units["test"].values())
     units = sum(len(one) for one in fake.units["test"].values())
     found = result(fake, "dedup")
@@ -140,7 +140,10 @@ def test_missing_textgrids_are_counted_and_said(fake: Fake) -> None:
             ["--tiers", "words,syllables"],
             ".TextGrid: no tier 'syllables'; there are: words, phones",
         ),
-        (["--segments", "nope"], "segments/nope: no such segmentation; there are: phones, words"),
+        (
+            ["--segmentation", "nope"],
+            "segments/nope: no such segmentation; there are: phones, words",
+        ),
         (["--alignments", "nowhere"], "no set has groups and TextGrids; run segment and align"),
         (["--sets", "nope"], "no set 'nope'; there are: test"),
     ],
@@ -170,7 +173,7 @@ def test_sets_that_nobody_aligned_are_said_and_left_out(fake: Fake) -> None:
     other.mkdir()
     (other / "text").write_text("t x\n")
     write_vectors(fake.experiment.units("train"), "units", {"t": np.arange(9, dtype=np.int32)}, "")
-    code, out, err = run("align-eval", "--segments", "phones", *fake.arguments)
+    code, out, err = run("align-eval", "--segmentation", "phones", *fake.arguments)
     assert code == 0, err
     folder = fake.experiment.alignments("train")
     assert f"train: no groups with TextGrids in {folder}; not scored\n" in out
@@ -194,16 +197,16 @@ def test_a_tier_without_boundaries(tmp_path: Path) -> None:
 
 def test_chance_has_as_many_groups(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
-    chance = _chance(seed=0)
+    makes = chance(seed=0)
     for number in range(200):
         own = generator.integers(1, 12, generator.integers(1, 40))
         for name, draws in (("uniform", 1), ("random", 5)):
-            made = chance[name](f"utt{number}", own)
+            made = makes[name](f"utt{number}", own)
             assert len(made) == draws
             assert {len(one) for one in made} == {len(own)}
             assert {int(one.sum()) for one in made} == {int(own.sum())}
             assert min(one.min() for one in made) >= 1
-        assert np.ptp(chance["uniform"]("u", own)[0]) <= 1
+        assert np.ptp(makes["uniform"]("u", own)[0]) <= 1
 
 
 def test_hubert_units_and_mfa(shared_data: Path, tmp_path: Path) -> None:
@@ -222,7 +225,7 @@ def test_hubert_units_and_mfa(shared_data: Path, tmp_path: Path) -> None:
     UnitsInfo("hubert", 9, 100, 16000, 320, 160, "c0de").write(exp / "units" / "units.json")
     write_vectors(exp / "units" / "lj_val", "units", units, "c0de")
     rate = 15 * 0.02
-    groups = {u: _chance(0)["uniform"](u, split(one, rate))[0] for u, one in units.items()}
+    groups = {u: chance(0)["uniform"](u, split(one, rate))[0] for u, one in units.items()}
     groups = {u: one.astype(np.int32) for u, one in groups.items()}
     write_vectors(exp / "segments" / "uniform15" / "lj_val", "groups", groups, "c0de")
     options = ["--alignments", tmp_path / "textgrids", source.parent / "lj_val", exp]

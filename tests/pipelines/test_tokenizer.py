@@ -206,12 +206,11 @@ def test_the_encoder_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_outside_of_a_checkout_the_encoder_goes_to_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import entcomp
-    from entcomp.downloads import download_folder
+    from entcomp import downloads
     from entcomp.units.extractors.moonshine import INSTALLER
 
     assert INSTALLER.is_file()
     monkeypatch.delenv("MOONSHINE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(entcomp, "__file__", str(tmp_path / "site" / "entcomp" / "__init__.py"))
-    assert download_folder("moonshine") == tmp_path / "entcomp" / "moonshine"
+    monkeypatch.setattr(downloads, "CHECKOUT", tmp_path / "site")
+    assert downloads.download_folder("moonshine") == tmp_path / "entcomp" / "moonshine"

@@ -118,7 +118,7 @@ def test_same_bytes_again(filled: Fake, html: str) -> None:
 
 def test_the_utterance_and_segmentation_asked_for(fake: Fake, tmp_path: Path) -> None:
     last = sorted(fake.units["test"])[-1]
-    options = ["--utterance", last, "--segments", "rate7_peak", "--output", tmp_path / "r"]
+    options = ["--utterance", last, "--segmentation", "rate7_peak", "--output", tmp_path / "r"]
     html = report(fake, *options)
     assert f"<figcaption>{last}, “x”: groups of rate7_peak, " in html
     assert (tmp_path / "r" / "index.html").exists()
@@ -128,7 +128,7 @@ def test_a_transcript_ran_into_the_caption_behind_it(fake: Fake) -> None:
     text = fake.data / "test" / "text"
     last = sorted(fake.units["test"])[-1]
     text.write_text("".join(f"{utt_id} no full stop\n" for utt_id in sorted(fake.units["test"])))
-    options = ["--utterance", last, "--segments", "rate7_peak"]
+    options = ["--utterance", last, "--segmentation", "rate7_peak"]
     assert f"<figcaption>{last}, “no full stop”: groups of rate7_peak, " in report(fake, *options)
     text.unlink()
     assert f"<figcaption>{last}: groups of rate7_peak, " in report(fake, *options)
@@ -158,7 +158,7 @@ def test_without_recordings_or_textgrids(fake: Fake) -> None:
     [
         (["--utterance", "nobody"], "test: no utterance nobody; name one of its own"),
         (["--set", "nope"], "no set 'nope'; there are: test"),
-        (["--segments", "nope"], "groups.scp: no such file"),
+        (["--segmentation", "nope"], "groups.scp: no such file"),
     ],
 )
 def test_mistakes(fake: Fake, options: list[str], message: str) -> None:

@@ -104,7 +104,7 @@ def test_where_frames_begin():
     [
         (
             ("moonshin",),
-            "extractor moonshin: unknown; there are: mfcc, onnx, moonshine, hubert",
+            "extractor moonshin: unknown; there are: .*moonshine, .*hubert",
         ),
         (("mfcc", "3"), "mfcc: has no layers"),
         (("hubert", None, "nowhere.pt"), r"nowhere\.pt: no such checkpoint"),

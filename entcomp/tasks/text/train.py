@@ -65,7 +65,7 @@ def train_text_model(
         _check_ctc(train, vocabulary)
     model = build_model(config, info.num_clusters, len(vocabulary))
     if centroids_KF is not None:
-        model.local.start_from_codebook(torch.from_numpy(centroids_KF))
+        model.local.start_from_vectors(torch.from_numpy(centroids_KF))
     size = sum(one.numel() for one in model.parameters())
     print(f"{folder}: {size / 1e6:.2f} M parameters, {len(vocabulary)} text pieces")
     batches, dev_batches = (

@@ -117,9 +117,9 @@ class VoiceConverter(nn.Module):
         self.mel_mean.fill_(mean)
         self.mel_std.fill_(std)
 
-    def start_from_codebook(self, centroids_KF: Tensor) -> None:
-        """Let the embeddings of units begin as their centroids say; see `LocalEncoder`."""
-        self.network.local.start_from_codebook(centroids_KF)
+    def start_from_vectors(self, vectors_KF: Tensor) -> None:
+        """Let the embeddings of units begin as these vectors say; see `LocalEncoder`."""
+        self.network.local.start_from_vectors(vectors_KF)
         self.average.load_state_dict(self.network.state_dict())
 
     def start_from(self, other: VoiceConverter) -> None:

@@ -65,7 +65,7 @@ def train_voice_converter(
     if start is None:
         model.set_mel_statistics(*mel_statistics(train, config))
         if centroids_KF is not None:
-            model.start_from_codebook(torch.from_numpy(centroids_KF))
+            model.start_from_vectors(torch.from_numpy(centroids_KF))
     else:
         model.start_from(load_converter(start, units)[0])
     size = sum(one.numel() for one in model.network.parameters())

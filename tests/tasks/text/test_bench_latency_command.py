@@ -67,7 +67,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     run("score-entropy", data, exp)
     run("segment", data, exp, "--target-rate", 15)
     for segments in ("raw", "rate15_global"):
-        run("train-asr", data, exp, "--segments", segments, "--config", folder / "task.yaml")
+        run("train-asr", data, exp, "--segmentation", segments, "--config", folder / "task.yaml")
     return data, exp
 
 

@@ -20,7 +20,7 @@ def run(*arguments: str) -> str:
 def test_recognition_of_dedup_units_reaches_zero_wer(tmp_path: Path, shared_data: Path) -> None:
     one = lj_experiment(tmp_path, shared_data)
     config = str(one.config())
-    run("train-asr", *one.arguments, "--segments", "dedup", "--config", config)
+    run("train-asr", *one.arguments, "--segmentation", "dedup", "--config", config)
     output = run("decode", *one.arguments, "--model", "asr/dedup", "--beam", "3")
     assert "WER 0.00%" in output
     folder = one.experiment.task("asr", "dedup") / "decode_test_beam3"
@@ -36,7 +36,7 @@ def test_translation_of_groups_exceeds_95_bleu(tmp_path: Path, shared_data: Path
     run("segment", *one.arguments, "--criterion", "uniform", "--target-rate", "15")
     vocabulary = {"kind": "char", "size": 80, "normalizer": "none"}
     config = str(one.config(ctc_weight=0.0, vocabulary=vocabulary))
-    train = ("--segments", "uniform15", "--lang", "xx", "--config", config)
+    train = ("--segmentation", "uniform15", "--lang", "xx", "--config", config)
     run("train-st", *one.arguments, *train)
     run("decode", *one.arguments, "--model", "st/xx_uniform15", "--beam", "3")
     folder = one.experiment.task("st", "xx_uniform15") / "decode_test_beam3"

@@ -8,18 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from fake_experiment import Fake, make_fake
 from text_experiment import TextExperiment, toy_experiment
 from typer.testing import CliRunner
 
 from entcomp.artifacts.streams import read_streams
 from entcomp.cli.app import app
+from entcomp.encoder.local import LocalEncoder, LocalEncoderConfig
 from entcomp.errors import EntcompError
 from entcomp.files import read_json, write_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.kaldi.table import read_table
 from entcomp.pipelines.random_rates import draw_groups, random_streams, rate_rules
 from entcomp.skipped import SkippedUtterances
+from entcomp.training.weights import read_weights
 
 QUICK = {
     "max_steps": 4,
@@ -65,7 +69,7 @@ def write_groups(one: TextExperiment, tag: str, length: int = 3, codebook: str =
 
 def test_files_of_a_model_and_of_its_decoding(toy: TextExperiment) -> None:
     write_groups(toy, "by3")
-    assert "6 utterances" in train(toy, "--segments", "by3")
+    assert "6 utterances" in train(toy, "--segmentation", "by3")
     folder = toy.experiment.task("asr", "by3")
     assert read_json(folder / "task.json")["codebook_sha256"] == "c0de"
     assert {"config.yaml", "text.model", "model.safetensors"} <= {p.name for p in folder.iterdir()}
@@ -80,10 +84,10 @@ def test_files_of_a_model_and_of_its_decoding(toy: TextExperiment) -> None:
 
 
 def test_what_is_whole_is_not_repeated(toy: TextExperiment) -> None:
-    train(toy, "--segments", "dedup")
+    train(toy, "--segmentation", "dedup")
     weights = toy.experiment.task("asr", "dedup") / "model.safetensors"
     before = weights.stat().st_mtime_ns, weights.read_bytes()
-    train(toy, "--segments", "dedup")
+    train(toy, "--segmentation", "dedup")
     assert (weights.stat().st_mtime_ns, weights.read_bytes()) == before
     decode = ("decode", *toy.arguments, "--model", "asr/dedup")
     assert "skipped" not in run(*decode)
@@ -98,7 +102,7 @@ def test_interrupted_training_ends_in_the_same_weights(tmp_path: Path) -> None:
     for toy, steps in ((one, (4,)), (other, (2, 4))):
         for max_steps in steps:
             train(
-                toy, "--segments", "raw", mask_fraction=0.3, dropout=0.1,
+                toy, "--segmentation", "raw", mask_fraction=0.3, dropout=0.1,
                 training=QUICK | {"max_steps": max_steps, "final_lr_ratio": 1.0},
             )  # fmt: skip
     weights = [(toy.experiment.task("asr", "raw") / "model.safetensors") for toy in (one, other)]
@@ -106,16 +110,55 @@ def test_interrupted_training_ends_in_the_same_weights(tmp_path: Path) -> None:
 
 
 def test_names_tell_models_apart(toy: TextExperiment) -> None:
-    train(toy, "--segments", "dedup", "--pooling", "cale", "--seed", "2")
+    train(toy, "--segmentation", "dedup", "--pooling", "cale", "--seed", "2")
     assert toy.experiment.task("asr", "dedup_cale_seed2").is_dir()
-    train(toy, "--segments", "raw", "--lang", "xx", task="st")
+    train(toy, "--segmentation", "raw", "--lang", "xx", task="st")
     assert toy.experiment.task("st", "xx_raw").is_dir()
     output = run("decode", *toy.arguments, "--model", "st/xx_raw", "--ctc-weight", "0.1")
     assert "decode_test_ctc_weight0.1: BLEU" in output
 
 
+def test_set_changes_any_key_of_the_config(toy: TextExperiment) -> None:
+    """Named options win over --set, and both over the file; names tell them apart alike."""
+    changes = ("--set", "training.max_steps=3", "--set", "training.seed=2", "--set", "dim=16")
+    output = train(toy, "--segmentation", "raw", *changes, "--max-steps", "2")
+    assert "asr/raw_seed2: step 2, dev" in output
+    config = yaml.safe_load((toy.experiment.task("asr", "raw_seed2") / "config.yaml").read_text())
+    assert (config["dim"], config["training"]["seed"]) == (16, 2)
+    arguments = ("train-asr", *toy.arguments, "--segmentation", "raw", "--set")
+    fails("unknown key 'trainin'; known keys: batch_frames, ctc_weight", *arguments, "trainin.x=1")
+    fails("--set dim: expected KEY=VALUE, as in training.max_steps=100", *arguments, "dim")
+
+
+def test_imported_units_had_no_embeddings_to_begin_from(toy: TextExperiment) -> None:
+    """They have no centroids, and `embedding: codebook` asked for a learn-kmeans run."""
+    arguments = ("--segmentation", "raw", "--set")
+    config = toy.config(**SMALLEST)
+    command = ("train-asr", *toy.arguments, "--config", config, *arguments)
+    fails(
+        "kmeans.npz: no such file, as imported units have no centroids; train with "
+        "--set local.embedding=lm",
+        *command,
+        "local.embedding=codebook",
+    )
+    fails("train-lm", *command, "local.embedding=lm")
+    lm = ("--set", "dim=16", "--set", "layers=1", "--set", "heads=2", "--max-steps", "2")
+    run("train-lm", *toy.arguments, *lm)
+    run(*command, "local.embedding=lm", "--max-steps", 1, "--set", "training.learning_rate=1e-9")
+    made = read_weights(toy.experiment.task("asr", "raw") / "model.safetensors")
+    start = read_weights(toy.experiment.lm() / "model.safetensors")["embedding.weight"][:6]
+    expected = LocalEncoder(LocalEncoderConfig(), num_tokens=7, dim=32)
+    expected.start_from_vectors(start)
+    # The rotation is drawn: distances stay.
+    found, wanted = (
+        torch.cdist(one[:6], one[:6])
+        for one in (made["local.embedding.weight"], expected.embedding.weight)
+    )
+    torch.testing.assert_close(found, wanted.detach(), atol=1e-3, rtol=1e-3)
+
+
 def test_a_set_without_references_is_decoded_but_not_scored(toy: TextExperiment) -> None:
-    train(toy, "--segments", "raw")
+    train(toy, "--segmentation", "raw")
     (toy.data / "test" / "text").rename(toy.data / "test" / "wav.scp")
     run("decode", *toy.arguments, "--model", "asr/raw")
     decoded = toy.experiment.task("asr", "raw") / "decode_test"
@@ -125,13 +168,13 @@ def test_a_set_without_references_is_decoded_but_not_scored(toy: TextExperiment)
 def test_utterances_without_text_are_left_out_and_counted(toy: TextExperiment) -> None:
     path = toy.data / "train" / "text.xx"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
-    output = train(toy, "--segments", "raw", "--lang", "xx", task="st")
+    output = train(toy, "--segmentation", "raw", "--lang", "xx", task="st")
     assert "train: 5 utterances; left out: 1 without a text" in output
 
 
 def test_skip_bad_lists_empty_transcripts(toy: TextExperiment) -> None:
     (toy.data / "train" / "text").write_text("toy-0\ntoy-1 ...\ntoy-2 a b\n")
-    train(toy, "--segments", "raw", "--skip-bad")
+    train(toy, "--segmentation", "raw", "--skip-bad")
     skipped = read_table(toy.experiment.task("asr", "raw") / "skipped.txt")
     assert list(skipped) == ["toy-0", "toy-1"]
 
@@ -145,14 +188,20 @@ def fails(message: str, *arguments: object) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--segments", "rate15"], "segments/rate15: no such segmentation; there are: raw, dedup;"),
-        ([], "give either --segments raw.dedup.TAG or --random-rates"),
-        (["--segments", "raw", "--random-rates", "7-24"], "give either --segments"),
+        (
+            ["--segmentation", "rate15"],
+            "segments/rate15: no such segmentation; there are: raw, dedup;",
+        ),
+        ([], "give either --segmentation raw.dedup.TAG or --random-rates"),
+        (["--segmentation", "raw", "--random-rates", "7-24"], "give either --segmentation"),
         (["--random-rates", "24"], "--random-rates 24: expected LOW-HIGH in Hz"),
         (["--random-rates", "24-7"], "--random-rates 24-7: expected LOW-HIGH in Hz"),
-        (["--segments", "raw", "--pooling", "median"], "key 'local.pooling': Input should be"),
-        (["--segments", "raw", "--sets", "trian"], "no set 'trian'; there are: dev, test, train"),
-        (["--segments", "raw", "--config", "no.yaml"], "no.yaml: no such config"),
+        (["--segmentation", "raw", "--pooling", "median"], "key 'local.pooling': Input should be"),
+        (
+            ["--segmentation", "raw", "--sets", "trian"],
+            "no set 'trian'; there are: dev, test, train",
+        ),
+        (["--segmentation", "raw", "--config", "no.yaml"], "no.yaml: no such config"),
     ],
 )
 def test_mistaken_options(toy: TextExperiment, options: list[str], message: str) -> None:
@@ -160,7 +209,7 @@ def test_mistaken_options(toy: TextExperiment, options: list[str], message: str)
 
 
 def test_language_that_is_not_there(toy: TextExperiment) -> None:
-    options = ["--segments", "raw", "--lang", "fr"]
+    options = ["--segmentation", "raw", "--lang", "fr"]
     fails(
         r"train/text.fr: no such file; texts .*: text, text.xx",
         "train-st",
@@ -172,29 +221,29 @@ def test_language_that_is_not_there(toy: TextExperiment) -> None:
 def test_empty_transcript(toy: TextExperiment) -> None:
     (toy.data / "train" / "text").write_text("toy-0 a\ntoy-1\n")
     message = r"train/text: empty transcript \(utterance toy-1\); fix it or pass --skip-bad"
-    fails(message, "train-asr", *toy.arguments, "--segments", "raw")
+    fails(message, "train-asr", *toy.arguments, "--segmentation", "raw")
 
 
 def test_streams_shorter_than_their_text(toy: TextExperiment) -> None:
     """Two words of three letters and a space are eight pieces; groups of 15 frames are two."""
     write_groups(toy, "by15", 15)
-    options = ["--segments", "by15", "--config", toy.config(**SMALLEST)]
+    options = ["--segmentation", "by15", "--config", toy.config(**SMALLEST)]
     message = (
         r"every stream is shorter than its text \(utterance toy-0, and 5 more\).*ctc_weight: 0"
     )
     fails(message, "train-asr", *toy.arguments, *options)
-    train(toy, "--segments", "by15", ctc_weight=0.0)
+    train(toy, "--segmentation", "by15", ctc_weight=0.0)
 
 
 def test_some_streams_shorter_than_their_text_are_counted(toy: TextExperiment) -> None:
     lines = [f"toy-{index} {'a' if index else 'abcde abcde abcde abcde'}\n" for index in range(6)]
     (toy.data / "train" / "text").write_text("".join(lines))
-    output = train(toy, "--segments", "dedup")
+    output = train(toy, "--segmentation", "dedup")
     assert "1 of 6 streams are shorter than their text and do without CTC (toy-0" in output
 
 
 def test_model_of_another_codebook(toy: TextExperiment) -> None:
-    train(toy, "--segments", "raw")
+    train(toy, "--segmentation", "raw")
     units = read_json(toy.experiment.units_json)
     write_json(toy.experiment.units_json, units | {"codebook_sha256": "other"})
     decode = ("decode", *toy.arguments, "--model", "asr/raw")
@@ -207,28 +256,30 @@ def test_groups_of_another_codebook(toy: TextExperiment) -> None:
         "threshold.json: made with another codebook",
         "train-asr",
         *toy.arguments,
-        "--segments",
+        "--segmentation",
         "by3",
     )
 
 
 def test_groups_that_do_not_fit(toy: TextExperiment) -> None:
     write_groups(toy, "by4", 4)  # of 30 units
-    fails("toy-0: groups do not fit the units", "train-asr", *toy.arguments, "--segments", "by4")
+    fails(
+        "toy-0: groups do not fit the units", "train-asr", *toy.arguments, "--segmentation", "by4"
+    )
 
 
 def test_model_that_is_not_there(toy: TextExperiment) -> None:
     fails("asr/rwa: no such model; there are: none", "decode", *toy.arguments, "--model", "asr/rwa")
-    train(toy, "--segments", "raw")
+    train(toy, "--segmentation", "raw")
     fails("there are: raw", "decode", *toy.arguments, "--model", "asr/rwa")
-    decode = ("decode", *toy.arguments, "--model", "asr/raw", "--segments", "rate7")
+    decode = ("decode", *toy.arguments, "--model", "asr/raw", "--segmentation", "rate7")
     fails("rate7: no such segmentation", *decode)
 
 
 def test_another_training_in_the_same_folder(toy: TextExperiment) -> None:
-    train(toy, "--segments", "raw")
+    train(toy, "--segmentation", "raw")
     with pytest.raises(EntcompError, match="begun with another"):
-        train(toy, "--segments", "dedup", "--tag", "raw")
+        train(toy, "--segmentation", "dedup", "--tag", "raw")
     assert not list(toy.experiment.task("asr", "raw").glob(".*spill"))
 
 
@@ -270,7 +321,7 @@ def test_one_model_decodes_at_any_rate(fake: Fake, criterion: str) -> None:
     for rate in (8, 18):
         segment = ("--criterion", criterion, "--target-rate", rate, "--tag", f"at{rate}")
         run("segment", *fake.arguments, *segment)
-        assert f"decode_test_at{rate}: WER" in run(*decode, "--segments", f"at{rate}")
+        assert f"decode_test_at{rate}: WER" in run(*decode, "--segmentation", f"at{rate}")
 
 
 def test_random_rates_beyond_the_units(fake: Fake) -> None:

@@ -137,7 +137,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run("segment", data, exp, "--criterion", "fixed", "--window", 4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(speaker, "SpeakerEncoder", PitchEncoder)
-        run("train-vc", data, exp, "--segments", "fixed4", "--config", root / "vc.yaml")
+        run("train-vc", data, exp, "--segmentation", "fixed4", "--config", root / "vc.yaml")
     return root
 
 
@@ -155,7 +155,7 @@ def test_a_whole_training_is_not_repeated(world: Path) -> None:
     folder = world / "exp" / "vc" / "fixed4"
     before = (folder / "model.safetensors").stat().st_mtime_ns
     output = run(
-        "train-vc", world / "data", world / "exp", "--segments", "fixed4",
+        "train-vc", world / "data", world / "exp", "--segmentation", "fixed4",
         "--config", world / "vc.yaml",
     )  # fmt: skip
     assert "voices complete, skipped" in output and "step 2, dev flow" in output
@@ -167,7 +167,7 @@ def test_a_whole_training_is_not_repeated(world: Path) -> None:
 @pytest.mark.parametrize("segments", ["raw", "dedup"])
 def test_plain_streams_train_without_a_segmentation(world: Path, segments: str) -> None:
     output = run(
-        "train-vc", world / "data", world / "exp", "--segments", segments, "--layout", "repeat",
+        "train-vc", world / "data", world / "exp", "--segmentation", segments, "--layout", "repeat",
         "--config", world / "vc.yaml", "--max-steps", 1,
     )  # fmt: skip
     assert f"vc/{segments}_repeat: step 1" in output
@@ -199,7 +199,7 @@ def test_voices_are_written_once_by_trainings_side_by_side(
 def test_training_goes_on_from_another_stream(world: Path) -> None:
     """The first step of the new model is taken from the old one's weights."""
     train = [
-        "train-vc", world / "data", world / "exp", "--segments", "raw", "--config",
+        "train-vc", world / "data", world / "exp", "--segmentation", "raw", "--config",
         world / "vc.yaml", "--max-steps", 1, "--seed", 1,
     ]  # fmt: skip
     run(*train, "--pooling", "cale", "--tag", "scratch")
@@ -307,8 +307,10 @@ def test_mistakes_in_the_call(world: Path, tmp_path: Path) -> None:
     voice = ["--model", "vc/fixed4", "--vocoder", tmp_path / "g", "-o", tmp_path / "x.wav"]
     assert "no such vocoder" in fails(*convert, *voice)
     train = ["train-vc", data, exp, "--config", world / "vc.yaml"]
-    assert "no such segmentation; there are: raw, dedup, fixed4" in fails(*train, "--segments", "x")
-    layout = fails(*train, "--segments", "fixed4", "--layout", "spread")
+    assert "no such segmentation; there are: raw, dedup, fixed4" in fails(
+        *train, "--segmentation", "x"
+    )
+    layout = fails(*train, "--segmentation", "fixed4", "--layout", "spread")
     assert "key 'layout'" in layout
     lonely = tmp_path / "data"
     write_set(lonely / "train", 3)
@@ -316,7 +318,7 @@ def test_mistakes_in_the_call(world: Path, tmp_path: Path) -> None:
     (lonely / "train/utt2spk").write_text(
         "\n".join(f"{r} {r}" if r else "" for r in (x.split(" ")[0] for x in speakers))
     )
-    message = fails("train-vc", lonely, exp, "--segments", "raw", "--dev-sets", "train")
+    message = fails("train-vc", lonely, exp, "--segmentation", "raw", "--dev-sets", "train")
     assert "no speaker has two utterances" in message
 
 
@@ -373,7 +375,7 @@ def test_a_trained_recogniser_and_utmos_judge(
     torch.jit.script(Toy()).save(tmp_path / "utmos.jit")
     monkeypatch.setattr(mos, "mos_predictors", lambda utmos: [mos.Utmos(utmos)])
     (tmp_path / "asr.yaml").write_text(yaml.safe_dump(RECOGNISER))
-    run("train-asr", data, exp, "--segments", "fixed4", "--config", tmp_path / "asr.yaml")
+    run("train-asr", data, exp, "--segmentation", "fixed4", "--config", tmp_path / "asr.yaml")
     reference = data / "train" / "bob_2.wav"
     run("convert", data, exp, "--model", "vc/fixed4", "--sets", "test", "--reference", reference)
     score = ["score-vc", data, exp, "--sets", "test", "--utmos", tmp_path / "utmos.jit"]

@@ -172,7 +172,7 @@ def test_the_mean_mel_of_a_repeated_group_changes_within_it(tmp_path: Path) -> N
 def test_units_that_sound_alike_begin_alike() -> None:
     model = VoiceConverter(toy_config(), CLUSTERS)
     angles = torch.arange(CLUSTERS) * 0.1
-    model.start_from_codebook(torch.stack([angles.cos(), angles.sin(), angles], dim=1))
+    model.start_from_vectors(torch.stack([angles.cos(), angles.sin(), angles], dim=1))
     e_KD = model.network.local.embedding.weight
     assert (e_KD[0] - e_KD[1]).norm() < 0.5 * (e_KD[0] - e_KD[6]).norm()
     assert torch.equal(e_KD, model.average.local.embedding.weight)

@@ -1,27 +1,29 @@
-"""The formats that `tokenize` writes: JSON, TextGrid, CTM, and Kaldi's archives."""
+"""Recordings to files of tokens: JSON, TextGrid, CTM, and Kaldi's archives."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from enum import Enum
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
-from entcomp.cli.recordings import check_output
+import numpy as np
 
-if TYPE_CHECKING:
-    import numpy as np
+from entcomp.errors import EntcompError
+from entcomp.formats.textgrid import Interval, TextGrid, write_textgrid
+from entcomp.kaldi.ark import ArkWriter
+from entcomp.kaldi.table import write_table
+from entcomp.pipelines.recordings import Recordings, check_output, open_lines
+from entcomp.pipelines.tokenizer import Tokenized, Tokenizer
+from entcomp.segmentation.rule import Rule
+from entcomp.units.stream import Recording
 
-    from entcomp.formats.textgrid import Interval
-    from entcomp.pipelines.tokenizer import Tokenized
-
-    Write = Callable[[str, Path, Tokenized], None]
+Write = Callable[[str, Path, Tokenized], None]
 
 
 class TokenFormat(str, Enum):
@@ -31,6 +33,33 @@ class TokenFormat(str, Enum):
     kaldi = "kaldi"
 
 
+def tokenize_files(
+    tokenizer: Tokenizer,
+    rule: Rule,
+    files: Sequence[Path],
+    kind: TokenFormat,
+    output: Path | None,
+    num_jobs: int,
+) -> None:
+    """Write the tokens of each recording that is not broken, by `open_writer`.
+
+    Raises EntcompError at the end if any was broken, naming it.
+    """
+    recordings = Recordings(files)
+    paths = recordings.paths
+    ids = sorted(paths) if kind == TokenFormat.kaldi else list(paths)
+    with (
+        recordings.progress("tokenize", tokenizer.info.sample_rate) as read,
+        open_writer(kind, output) as write,
+    ):
+        sources = (Recording(str(paths[one]), read(one), one) for one in ids)
+        for source, found in tokenizer.encode_recordings(sources, rule, num_jobs):
+            if isinstance(found, EntcompError):
+                recordings.fail(source.utt_id, found)
+            else:
+                write(source.utt_id, paths[source.utt_id], found)
+
+
 @contextmanager
 def open_writer(kind: TokenFormat, output: Path | None) -> Iterator[Write]:
     """Yields what writes one recording: ``write(utt_id, path, tokenized)``.
@@ -38,8 +67,6 @@ def open_writer(kind: TokenFormat, output: Path | None) -> Iterator[Write]:
     JSON (an object a line) and CTM go to a file or the standard output, complete or not at all;
     TextGrids and Kaldi's archives to a folder. Kaldi's want ids sorted.
     """
-    from entcomp.errors import EntcompError
-
     if kind in (TokenFormat.json, TokenFormat.ctm):
         with open_lines(output) as stream:
             yield partial(_write_lines, stream, _json if kind == TokenFormat.json else _ctm)
@@ -53,19 +80,6 @@ def open_writer(kind: TokenFormat, output: Path | None) -> Iterator[Write]:
         return
     with _open_archives(output) as write:
         yield write
-
-
-@contextmanager
-def open_lines(output: Path | None) -> Iterator[TextIO]:
-    """A text file that appears when the block has ended well, or the standard output."""
-    from entcomp.files import atomic_path
-
-    if output is None:
-        yield sys.stdout
-        return
-    check_output(output)
-    with atomic_path(output) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-        yield stream
 
 
 def _write_lines(
@@ -108,8 +122,6 @@ def _ctm(utt_id: str, _: Path, found: Tokenized) -> Iterator[str]:
 
 def _write_textgrid(folder: Path, utt_id: str, _: Path, found: Tokenized) -> None:
     """Tiers of groups and of runs of equal units."""
-    from entcomp.formats.textgrid import TextGrid, write_textgrid
-
     tiers = {
         "groups": tuple(_intervals(found, found.groups)),
         "units": tuple(_intervals(found, _run_lengths(found.units))),
@@ -118,8 +130,6 @@ def _write_textgrid(folder: Path, utt_id: str, _: Path, found: Tokenized) -> Non
 
 
 def _intervals(found: Tokenized, lengths: np.ndarray) -> Iterator[Interval]:
-    from entcomp.formats.textgrid import Interval
-
     other = replace(found, groups=lengths)
     for (start, end), units in zip(other.times.tolist(), other.tokens, strict=True):
         yield Interval(start, end, " ".join(_label(units)))
@@ -131,17 +141,12 @@ def _label(units: np.ndarray) -> list[str]:
 
 
 def _run_lengths(units: np.ndarray) -> np.ndarray:
-    import numpy as np
-
     return np.array([len(list(run)) for _, run in groupby(units.tolist())])
 
 
 @contextmanager
 def _open_archives(folder: Path) -> Iterator[Write]:
     """``units``, ``groups`` and ``entropy`` as ark and scp, with ``wav.scp`` and ``utt2dur``."""
-    from entcomp.kaldi.ark import ArkWriter
-    from entcomp.kaldi.table import write_table
-
     recordings: list[tuple[str, str]] = []
     durations: list[tuple[str, str]] = []
     with ExitStack() as stack:

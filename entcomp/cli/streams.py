@@ -1,0 +1,47 @@
+"""What models read, as dataclasses for `spread`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+
+@dataclass(frozen=True)
+class Compression:
+    """How groups become vectors, in every task."""
+
+    pooling: Annotated[
+        str | None,
+        typer.Option(
+            metavar="cale|max|average|attention",
+            help="How a group becomes a vector; as in the config, for raw and dedup max.",
+        ),
+    ] = None
+    merge_runs: Annotated[
+        bool | None,
+        typer.Option(help="Merge equal units within a group into one token with a duration."),
+    ] = None
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """For `Training.changed`."""
+        return {"local__pooling": self.pooling, "merge_runs": self.merge_runs}
+
+
+@dataclass(frozen=True)
+class TextStream:
+    """What a recogniser or translator reads."""
+
+    segmentation: Annotated[
+        str | None,
+        typer.Option(metavar="raw|dedup|TAG", help="Plain units, or groups in EXP/segments."),
+    ] = None
+    random_rates: Annotated[
+        str | None,
+        typer.Option(metavar="LOW-HIGH", help="Draw each utterance's rate in Hz anew, as in 7-24."),
+    ] = None
+    criterion: Annotated[
+        str, typer.Option(help="What groups --random-rates draws; see segment.")
+    ] = "global"

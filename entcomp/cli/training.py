@@ -1,0 +1,75 @@
+"""The options that trainings share, as dataclasses for `spread`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from entcomp.config import parse_changes
+from entcomp.kaldi.datadir import DataDir, find_sets
+
+if TYPE_CHECKING:
+    from entcomp.training.loop import FitResult
+
+
+Tag = Annotated[
+    str | None, typer.Option(help="Name of the model; by default, what tells it from others.")
+]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What every training takes: sets, a config, and what is said over it."""
+
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="YAML", help="See conf/; by default the small model."),
+    ] = None
+    changes: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Over the config, as in training.max_steps=100; may be repeated.",
+        ),
+    ] = ()  # type: ignore[assignment]  # an immutable default
+    sets: Annotated[str, typer.Option(metavar="NAMES", help="Sets to train on.")] = "train*"
+    dev_sets: Annotated[
+        str, typer.Option(metavar="NAMES", help="Sets that decide what is kept.")
+    ] = "dev*"
+    max_steps: Annotated[
+        int | None, typer.Option(help="Steps to train; more than before: go on.")
+    ] = None
+    seed: Annotated[int | None, typer.Option(help="Seed of weights and batches.")] = None
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="GPUs, or CPU processes, of a node.")
+    ] = None
+    num_nodes: Annotated[
+        int | None,
+        typer.Option(min=1, help="More than one: start a task a device by srun, on all of them."),
+    ] = None
+
+    def changed(self, **more: Any) -> dict[str, Any]:
+        """What the command line says of the config, by dotted keys; ``more`` wins over --set.
+
+        In names of ``more``, two underscores stand for a dot; what is None was not given.
+        """
+        named = {f"training__{name}": getattr(self, name) for name in TRAINING_KEYS} | more
+        given = {name.replace("__", "."): one for name, one in named.items() if one is not None}
+        return parse_changes(self.changes) | given
+
+    def find_sets(self, data: Path) -> tuple[list[DataDir], list[DataDir]]:
+        """Those to train on, and those that decide."""
+        return find_sets(data, self.sets), find_sets(data, self.dev_sets)
+
+
+TRAINING_KEYS = ("max_steps", "seed", "devices", "num_nodes")
+
+
+def describe(folder: Path, result: FitResult) -> str:
+    """One line on what a training came to."""
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
+    return f"{folder}: step {result.step}, dev {metrics}"

@@ -1,0 +1,118 @@
+"""Sets of units to text by a trained recogniser or translator, and its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.stage import Stage
+from entcomp.artifacts.streams import check_segments, group_rate, read_streams, stream_sha256
+from entcomp.encoder.packed import group_tokens
+from entcomp.evaluation.text.normalizer import normalize
+from entcomp.evaluation.text.recognition import write_trn
+from entcomp.evaluation.text.scores import describe_scores, score_texts
+from entcomp.files import sha256_file, write_json
+from entcomp.kaldi.datadir import DataDir
+from entcomp.kaldi.table import iter_table, write_table
+from entcomp.progress import track
+from entcomp.tasks.text.config import DecodingConfig
+from entcomp.tasks.text.search import TextSearch
+from entcomp.tasks.text.train import TrainedTextModel
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """A model, the stream that it reads, and how its search differs from the model's config.
+
+    ``suffix`` names what is not as in training.
+    """
+
+    experiment: Experiment
+    trained: TrainedTextModel
+    segmentation: str
+    config: DecodingConfig
+    suffix: str
+
+    @classmethod
+    def open(
+        cls, experiment: Experiment, model: str, segmentation: str | None, **search: float | None
+    ) -> Decoding:
+        """``model`` is as in ``asr/TAG``; None is as in training. ``search``: see `DecodingConfig`.
+
+        Raises EntcompError if it was not trained there, or with another codebook.
+        """
+        trained = TrainedTextModel.load(experiment.path / model)
+        trained.info.check_units(experiment.units_info(), trained.folder)
+        changed = {name: value for name, value in search.items() if value is not None}
+        config = trained.config.decoding.model_copy(update=changed)
+        suffix = "".join(f"_{name}{value:g}" for name, value in changed.items())
+        segmentation = segmentation or trained.info.segments
+        if segmentation != trained.info.segments:
+            suffix = f"_{segmentation}{suffix}"
+        return cls(experiment, trained, segmentation, config, suffix)
+
+    def decode(self, data_set: DataDir) -> Iterator[str]:
+        """Decode and score one set, unless that was done from the same inputs; yields what it did.
+
+        Writes ``decode_<set>`` in the model's folder. Raises EntcompError for units or groups that
+        are missing, or of another codebook.
+        """
+        folder = self.trained.folder / f"decode_{data_set.name}{self.suffix}"
+        check_segments(self.experiment, self.segmentation)
+        reference = data_set.path / self.trained.info.target
+        inputs = {
+            "weights_sha256": sha256_file(self.trained.folder / "model.safetensors"),
+            "decoding": self.config.model_dump(),
+            "segments": self.segmentation,
+            "stream_sha256": stream_sha256(self.experiment, data_set.name, self.segmentation),
+            "reference_sha256": sha256_file(reference) if reference.exists() else None,
+        }
+        stage = Stage(folder, inputs)
+        if stage.is_complete():
+            yield f"{folder}: complete, skipped"
+            return
+        stage.start()
+        hypotheses, rate = self._transcribe(data_set.name)
+        write_table(folder / "text", hypotheses.items())
+        yield f"{folder}: {len(hypotheses)} utterances, {rate:.2f} groups a second"
+        scores = list(self._score(reference, hypotheses, folder, rate))
+        yield from scores
+        stage.finish({"utterances": len(hypotheses), "rate": rate, "scored": bool(scores)})
+
+    def _transcribe(self, set_name: str) -> tuple[dict[str, str], float]:
+        """Texts by utterance, and the groups a second of audio that they were made from."""
+        trained = self.trained
+        search = TextSearch(trained.model, trained.vocabulary, self.config)
+        streams = list(read_streams(self.experiment, set_name, self.segmentation))
+        merge_runs = trained.config.merge_runs
+        tokens = [group_tokens(units, groups, merge_runs) for _, units, groups in streams]
+        texts = [""] * len(streams)
+        for batch in track(search.batches(tokens), f"decode {set_name}"):
+            found = search.transcribe([tokens[one] for one in batch])
+            for one, text in zip(batch, found, strict=True):
+                texts[one] = text
+        hypotheses = {utt_id: text for (utt_id, *_), text in zip(streams, texts, strict=True)}
+        return hypotheses, group_rate(streams, trained.info.frame_shift)
+
+    def _score(
+        self, reference: Path, hypotheses: dict[str, str], folder: Path, rate: float
+    ) -> Iterator[str]:
+        """Write scores.json and, for recognition, trn files; nothing without a reference."""
+        if not reference.exists():
+            return
+        rows = iter_table(reference, empty_values=True)
+        references = {utt_id: text for utt_id, text in rows if utt_id in hypotheses}
+        if not references:
+            return
+        normalizer = self.trained.config.vocabulary.normalizer
+        recognition = self.trained.info.task == "asr"
+        metric, lang = ("wer", None) if recognition else ("bleu", reference.suffix[1:])
+        scores = score_texts(references, hypotheses, metric, normalizer, lang)  # type: ignore[arg-type]
+        if recognition:
+            for name, texts in (("ref", references), ("hyp", hypotheses)):
+                clean = {utt_id: normalize(texts[utt_id], normalizer) for utt_id in references}
+                write_trn(folder / f"{name}.trn", clean)
+        write_json(folder / "scores.json", {**scores, "rate": rate})
+        yield from (f"{folder.name}: {line}" for line in describe_scores(scores))

@@ -1,0 +1,67 @@
+"""Entropies of an experiment's sets, and when they are calibrated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from entcomp.artifacts.experiment import Direction, Experiment
+from entcomp.artifacts.shard import Shard
+from entcomp.kaldi.datadir import find_sets
+from entcomp.lm.calibrate import calibrate, is_scored
+from entcomp.lm.checkpoint import LMInfo, load_lm
+from entcomp.lm.corpus import UnitSet
+from entcomp.lm.score import BATCH_TOKENS, Precision, Scorer, score_set
+from entcomp.training.evaluation import training_device
+
+
+def open_scorer(
+    experiment: Experiment, direction: Direction, batch_tokens: int | None, precision: Precision
+) -> Scorer:
+    """The LM of a direction on this machine's device; None is as many units as suit the device."""
+    model, config, lm = load_lm(experiment, direction)
+    device = training_device()
+    tokens = batch_tokens or BATCH_TOKENS[device.type]
+    return Scorer(model, config, lm, device, tokens, precision)
+
+
+def score_sets(
+    experiment: Experiment, names: Sequence[str], scorer: Scorer, shard: Shard, skip_bad: bool
+) -> Iterator[str]:
+    """Write the entropies of each set; yields what was done."""
+    info = experiment.units_info()
+    for name in names:
+        units = UnitSet.open(experiment, name, info)
+        begin = time.monotonic()
+        counts = score_set(experiment, units, scorer, shard, skip_bad)
+        took = time.monotonic() - begin
+        yield f"{name}{shard.suffix}: {_describe(counts, took)}"
+
+
+def calibrate_on(
+    experiment: Experiment, data: Path, patterns: str | None, scored: Sequence[str], lm: LMInfo
+) -> str:
+    """Calibrate on the named sets, else on train*, else on all that were ``scored``; says so.
+
+    Without names, it waits until all of train* are scored.
+    """
+    names = [one.name for one in find_sets(data, patterns)]
+    if patterns is None:
+        names = [name for name in names if name.startswith("train")] or list(scored)
+        missing = [name for name in names if not is_scored(experiment, name, lm)]
+        if missing:
+            return f"calibration: put off until {', '.join(missing)} are scored as well"
+    path = experiment.calibration(lm.direction)
+    written = calibrate(experiment, names, lm)
+    return f"{path}: {'on ' + ', '.join(names) if written else 'complete, skipped'}"
+
+
+def _describe(counts: dict[str, Any] | None, took: float) -> str:
+    if counts is None:
+        return "complete, skipped"
+    return (
+        f"{counts['utterances']} utterances, {counts['frames']} units, "
+        f"{counts['frames'] / took:,.0f} units/s, {counts['skipped']} utterances skipped"
+    )

@@ -1,0 +1,33 @@
+"""A trained pipeline to one file, with its model card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from entcomp.artifacts import packing
+from entcomp.artifacts.experiment import Experiment
+from entcomp.errors import EntcompError
+from entcomp.report.model_card import model_card
+
+
+def pack(
+    experiment: Experiment,
+    output: Path,
+    models: Sequence[str] = (),
+    segmentations: Sequence[str] = (),
+    notes: Path | None = None,
+) -> dict[str, int]:
+    """Write a tar file, or a folder where ``output`` does not end in ``.tar``; bytes by file.
+
+    ``models`` are as in ``asr/TAG``, and take the thresholds of their groups along;
+    ``segmentations`` are tags; ``notes`` open the model card. Raises EntcompError for what is
+    missing, or was made with another codebook or LM.
+    """
+    if notes is not None and not notes.is_file():
+        raise EntcompError(f"--notes {notes}: no such file")
+    text = notes.read_text(encoding="utf-8") if notes else f"# {output.stem}"
+    own = [tag for one in models for tag in packing.segments_of(experiment, one)]
+    tags = sorted({*segmentations, *own})
+    card = model_card(experiment, tags, models, text)
+    return packing.pack(experiment, output, tags, models, card)

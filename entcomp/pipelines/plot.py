@@ -1,0 +1,65 @@
+"""A recording's spectrogram, entropy and groups as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from entcomp.audio.read import read_wav
+from entcomp.errors import EntcompError
+from entcomp.files import atomic_path
+from entcomp.formats.textgrid import TIER_NAMES, read_textgrid
+from entcomp.pipelines.tokenizer import Tokenized, Tokenizer
+from entcomp.report import figures
+from entcomp.segmentation.rule import Rule
+
+LONGEST = 60.0  # seconds in one picture
+
+
+def plot_file(
+    tokenizer: Tokenizer,
+    rule: Rule,
+    file: Path,
+    output: Path,
+    textgrid: Path | None = None,
+    start: float = 0.0,
+    end: float | None = None,
+) -> Tokenized:
+    """Draw a recording from ``start`` to ``end`` (seconds) as a PNG; returns what is drawn.
+
+    Words and phones are those of ``textgrid``, else of a TextGrid beside the recording. Raises
+    EntcompError for more than `LONGEST` seconds, and for criteria that read no entropy.
+    """
+    rate = tokenizer.info.sample_rate
+    waveform = read_wav(file, rate, start, end)
+    if len(waveform) > LONGEST * rate:
+        raise EntcompError(f"{file}: more than {LONGEST:g} s; choose a part by --start and --end")
+    found = tokenizer.encode(waveform, rate, rule=rule, name=str(file))
+    if found.entropies is None:
+        raise EntcompError(f"--criterion {rule.criterion}: reads no entropy that could be drawn")
+    grid = textgrid or file.with_suffix(".TextGrid")
+    words, phones = (_spans(grid, tier, start) for tier in ("words", "phones"))
+    figure = figures.entropy_figure(
+        waveform,
+        rate,
+        found.entropies,
+        found.groups,
+        found.info.frame_shift,
+        found.info.receptive_offset,
+        words,
+        phones,
+        rule.theta_g,
+    )
+    with atomic_path(output) as temporary:
+        temporary.write_bytes(figures.png(figure))
+    return found
+
+
+def _spans(path: Path, kind: str, start: float) -> list[figures.Span]:
+    """Words or phones with their times from ``start`` on; none where there is no such tier."""
+    if not path.exists():
+        return []
+    grid = read_textgrid(path)
+    if not set(TIER_NAMES[kind]) & {name.split(" - ")[-1] for name in grid.tiers}:
+        return []
+    tier = grid.tier(kind)
+    return [(one.start - start, one.end - start, one.label) for one in tier if one.end > start]

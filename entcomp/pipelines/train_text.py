@@ -1,0 +1,134 @@
+"""Train a recogniser or translator on an experiment's streams and a data dir's texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.streams import read_streams
+from entcomp.config import resolve_config
+from entcomp.errors import EntcompError
+from entcomp.evaluation.text.normalizer import normalize
+from entcomp.kaldi.datadir import DataDir
+from entcomp.pipelines.random_rates import draw_groups, random_streams, rate_rules
+from entcomp.pipelines.streams import first_embeddings, implied_by
+from entcomp.segmentation.rule import Rule
+from entcomp.skipped import SkippedUtterances
+from entcomp.tasks.text.config import TextTaskConfig, default_config
+from entcomp.tasks.text.corpus import Corpus, Stream, pair, read_texts
+from entcomp.tasks.text.train import TaskInfo, train_text_model
+from entcomp.training.loop import FitResult
+from entcomp.training.ranks import is_first_rank, meet
+from entcomp.training.spill import spill_both
+
+
+@dataclass(frozen=True)
+class TextTraining:
+    """What to train: ``task`` is ``asr`` or ``st``, ``target`` is ``text`` or ``text.<lang>``.
+
+    Either ``segmentation`` (``raw``, ``dedup`` or a tag) or ``random_rates`` says what is read.
+    ``config`` is a YAML file, ``changes`` are values over it, by dotted keys. Raises EntcompError
+    unless there is one stream.
+    """
+
+    task: str
+    target: str
+    segmentation: str | None = None
+    random_rates: str | None = None
+    criterion: str = "global"
+    config: Path | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
+    tag: str | None = None
+    skip_bad: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.segmentation is None) == (self.random_rates is None):
+            raise EntcompError(
+                "give either --segmentation raw|dedup|TAG or --random-rates LOW-HIGH"
+            )
+
+    @property
+    def stream(self) -> str:
+        """What is read: a segmentation, or what is drawn at random, as in ``global7-24``."""
+        return self.segmentation or f"{self.criterion}{self.random_rates}"
+
+    @property
+    def name(self) -> str:
+        """What is not the default tells models apart, as in ``fr_rate15_peak_max_seed1``."""
+        _, _, lang = self.target.partition(".")
+        runs = "runs" if self.changes.get("merge_runs") else ""
+        pooling, seed = (self.changes.get(f) for f in ("local.pooling", "training.seed"))
+        parts = (lang, self.stream, pooling, runs, f"seed{seed}" if seed else "")
+        return self.tag or "_".join(part for part in parts if part)
+
+    def model_config(self) -> TextTaskConfig:
+        """The YAML file, and over it what the stream and the command line say."""
+        changes = implied_by(self.segmentation) | self.changes
+        return resolve_config(default_config(self.task), self.config, changes)
+
+
+def train_text(
+    experiment: Experiment, sets: tuple[Sequence[DataDir], Sequence[DataDir]], options: TextTraining
+) -> tuple[Path, FitResult]:
+    """Train on the first ``sets``, evaluated on the others; returns the model's folder too.
+
+    Prints what is read, and writes EXP/TASK/NAME. Raises EntcompError for what is missing.
+    """
+    config = options.model_config()
+    meet(config.training)
+    units = experiment.units_info()
+    info = TaskInfo(
+        task=options.task,
+        target=options.target,
+        segments=options.stream,
+        train_sets=[one.name for one in sets[0]],
+        dev_sets=[one.name for one in sets[1]],
+        num_clusters=units.num_clusters,
+        frame_shift=units.frame_shift,
+        codebook_sha256=units.codebook_sha256,
+    )
+    skipped = SkippedUtterances(options.skip_bad)
+    folder = experiment.task(options.task, options.name)
+    rules = []
+    if options.random_rates:
+        rules = rate_rules(experiment, options.criterion, options.random_rates)
+    draw = partial(draw_groups, rules) if rules else None
+    rows = (_read(experiment, one, options, config, rules, skipped) for one in sets)
+    embeddings = first_embeddings(experiment, config.local)
+    with spill_both(folder, *rows) as spilled:
+        for part, found in zip(sets, spilled, strict=True):
+            if not found:
+                where = part[0].path / options.target
+                raise EntcompError(f"{where}: no utterance with units and text")
+        train, dev = (Corpus(one, draw) for one in spilled)
+        result = train_text_model(folder, info, config, train, dev, embeddings)
+    if is_first_rank():
+        skipped.write(folder / "skipped.txt")
+    return folder, result
+
+
+def _read(
+    experiment: Experiment,
+    sets: Sequence[DataDir],
+    options: TextTraining,
+    config: TextTaskConfig,
+    rules: list[Rule],
+    skipped: SkippedUtterances,
+) -> Iterator[tuple[Stream, str]]:
+    """Streams and texts of the sets; prints how many."""
+
+    def clean(text: str) -> str:
+        return normalize(text, config.vocabulary.normalizer)
+
+    def streams(set_name: str) -> Iterator[Stream]:
+        if not options.segmentation:
+            return random_streams(experiment, set_name, rules[0], skipped)
+        return (Stream(*row) for row in read_streams(experiment, set_name, options.segmentation))
+
+    for one in sets:
+        texts = read_texts(one, options.target, clean, skipped)
+        yield from pair(streams(one.name), texts, config.longest, one.name)

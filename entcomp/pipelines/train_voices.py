@@ -1,0 +1,112 @@
+"""Train a voice converter on an experiment's streams and a data dir's recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.stage import archive_sha256
+from entcomp.artifacts.streams import check_segments, stream_sha256
+from entcomp.config import resolve_config
+from entcomp.evaluation.voices.speaker import write_embeddings
+from entcomp.kaldi.datadir import DataDir
+from entcomp.pipelines.streams import first_embeddings, implied_by
+from entcomp.tasks.vc.config import VcConfig
+from entcomp.tasks.vc.corpus import VcUtterance, read_corpus
+from entcomp.tasks.vc.train import VcInfo, train_voice_converter
+from entcomp.training.loop import FitResult
+from entcomp.training.ranks import meet
+from entcomp.training.spill import spill_both
+
+
+@dataclass(frozen=True)
+class VoiceTraining:
+    """What to train: ``segmentation`` is ``raw``, ``dedup`` or a tag.
+
+    ``config`` is a YAML file, ``changes`` are values over it, by dotted keys; ``init`` names a
+    converter of that size to start from, as in ``vc/TAG``.
+    """
+
+    segmentation: str
+    config: Path | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
+    init: str | None = None
+    tag: str | None = None
+    allow_pipes: bool = False
+
+    @property
+    def name(self) -> str:
+        """What is not the default tells models apart, as in ``rate24_global_repeat_seed1``."""
+        pooling, layout, seed = (
+            self.changes.get(key) for key in ("local.pooling", "layout", "training.seed")
+        )
+        parts = (self.segmentation, pooling, layout, f"seed{seed}" if seed else "")
+        return self.tag or "_".join(part for part in parts if part)
+
+    def model_config(self) -> VcConfig:
+        """The YAML file, and over it what the stream and the command line say."""
+        return resolve_config(VcConfig(), self.config, implied_by(self.segmentation) | self.changes)
+
+
+def train_voices(
+    experiment: Experiment,
+    sets: tuple[Sequence[DataDir], Sequence[DataDir]],
+    options: VoiceTraining,
+) -> tuple[Path, FitResult]:
+    """Train on the first ``sets``, evaluated on the others; returns the model's folder too.
+
+    Prints what is read, and writes EXP/vc/NAME. Raises EntcompError for what is missing.
+    """
+    units = experiment.units_info()
+    check_segments(experiment, options.segmentation)
+    config = options.model_config()
+    meet(config.training)
+    info = VcInfo(
+        segments=options.segmentation,
+        train_sets=[one.name for one in sets[0]],
+        dev_sets=[one.name for one in sets[1]],
+        num_clusters=units.num_clusters,
+        codebook_sha256=units.codebook_sha256,
+    )
+    folder = experiment.task("vc", options.name)
+    start = experiment.task("vc", options.init.removeprefix("vc/")) if options.init else None
+    rows = (_read(experiment, one, options) for one in sets)
+    embeddings = first_embeddings(experiment, config.local)
+    with spill_both(folder, *rows) as (train, dev):
+        # Of voices too, which are there by now.
+        hashes = _hashes(experiment, sets, options.segmentation)
+        result = train_voice_converter(
+            folder, info, config, units, train, dev, hashes, start, embeddings, print
+        )
+    return folder, result
+
+
+def _read(
+    experiment: Experiment, sets: Sequence[DataDir], options: VoiceTraining
+) -> Iterator[VcUtterance]:
+    """The utterances of sets; the voices' embeddings are made where they are not yet."""
+    for one in sets:
+        folder = experiment.voices(one.name)
+        made = write_embeddings(one, folder, options.allow_pipes)
+        print(f"{one.name}: {made or 'voices complete, skipped'}")
+        yield from read_corpus(experiment, one, options.segmentation, folder / "speaker.scp")
+
+
+def _hashes(
+    experiment: Experiment,
+    sets: tuple[Sequence[DataDir], Sequence[DataDir]],
+    segmentation: str,
+) -> dict[str, Any]:
+    """What names the content of each set: its audio, voices, units and groups."""
+    return {
+        one.name: [
+            one.audio_sha256(),
+            archive_sha256(experiment.voices(one.name), "speaker"),
+            *stream_sha256(experiment, one.name, segmentation),
+        ]
+        for group in sets
+        for one in group
+    }

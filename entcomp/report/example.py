@@ -1,0 +1,108 @@
+"""What the report shows unless asked otherwise: a set, a segmentation, and an utterance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from entcomp.artifacts.experiment import Experiment
+from entcomp.audio.read import read_utterance
+from entcomp.errors import EntcompError
+from entcomp.evaluation.boundaries.references import References
+from entcomp.files import read_json
+from entcomp.kaldi.ark import iter_vectors
+from entcomp.kaldi.datadir import DataDir, Utterance, find_sets
+from entcomp.kaldi.table import read_table
+from entcomp.report.figures import Span
+from entcomp.report.sections import Example
+
+SAMPLE_RATE = 16_000
+# A rate in the middle of the paper's, and an utterance that fits on a page.
+RATE = 15.0
+SECONDS = (2.0, 6.0)
+
+
+def choose_set(data: Path, experiment: Experiment, wanted: str | None, scores: Path) -> DataDir:
+    """The set asked for; else the first with boundary scores, with entropies, or at all."""
+    sets = find_sets(data, wanted)
+    for there in (
+        [one for one in sets if any(scores.glob(f"*/{one.name}.json"))],
+        [one for one in sets if experiment.entropy(one.name).is_dir()],
+    ):
+        if there:
+            return there[0]
+    return sets[0]
+
+
+def choose_tag(experiment: Experiment, set_name: str) -> str | None:
+    """The segmentation nearest to `RATE`, of the paper's default criterion if there is one."""
+    found = {}
+    for path in sorted(experiment.path.glob("segments/*/threshold.json")):
+        threshold = read_json(path)
+        if set_name in threshold.get("rates", {}):
+            distance = abs(threshold["rates"][set_name] - RATE)
+            found[path.parent.name] = (threshold["criterion"] != "global", distance)
+    return min(found, key=lambda tag: found[tag], default=None)
+
+
+def find_example(
+    experiment: Experiment,
+    data_set: DataDir,
+    tag: str,
+    alignments: Path,
+    wanted: str | None,
+    allow_pipes: bool,
+) -> Example | None:
+    """The utterance asked for, or one that is neither short nor long; None without recordings.
+
+    Raises EntcompError if the one asked for has no entropies, groups or recording.
+    """
+    entropy_scp = experiment.entropy(data_set.name) / "entropy.scp"
+    groups_scp = experiment.segments(tag) / data_set.name / "groups.scp"
+    if not (data_set.path / "wav.scp").exists() or not entropy_scp.exists():
+        return None
+    references = References(alignments, ())
+    utt_id = wanted or _choose_utterance(groups_scp, experiment, references)
+    utterance = _find_utterance(data_set, utt_id)
+    text = data_set.path / "text"
+    return Example(
+        utt_id,
+        tag,
+        read_table(text, empty_values=True).get(utt_id, "") if text.exists() else "",
+        read_utterance(utterance, SAMPLE_RATE, allow_pipes),
+        SAMPLE_RATE,
+        _find_vector(entropy_scp, utt_id),
+        _find_vector(groups_scp, utt_id),
+        *(_spans(references, utt_id, tier) for tier in ("words", "phones")),
+    )
+
+
+def _choose_utterance(scp: Path, experiment: Experiment, references: References) -> str:
+    """The first that lasts `SECONDS`, of those with a TextGrid if there are any."""
+    shift = experiment.units_info().frame_shift
+    seconds = {utt_id: float(groups.sum()) * shift for utt_id, groups in iter_vectors(scp)}
+    aligned = [utt_id for utt_id in seconds if utt_id in references] or list(seconds)
+    fitting = [utt_id for utt_id in aligned if SECONDS[0] <= seconds[utt_id] <= SECONDS[1]]
+    return (fitting or aligned)[0]
+
+
+def _find_utterance(data_set: DataDir, utt_id: str) -> Utterance:
+    for utterance in data_set.utterances():
+        if utterance.utt_id == utt_id:
+            return utterance
+    raise EntcompError(f"{data_set.path}: no utterance {utt_id}; name one of its own")
+
+
+def _find_vector(scp: Path, utt_id: str) -> np.ndarray:
+    for found, vector in iter_vectors(scp):
+        if found == utt_id:
+            return vector
+    raise EntcompError(f"{scp}: no utterance {utt_id}; run its stage, or name another one")
+
+
+def _spans(references: References, utt_id: str, tier: str) -> list[Span]:
+    """Start, end and label of what an aligner found; nothing where none has run."""
+    if utt_id not in references:
+        return []
+    return [(one.start, one.end, one.label) for one in references.grid(utt_id).tier(tier)]
