@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class EntcompError(Exception):
     """A mistake in the input or the call.
@@ -9,3 +12,15 @@ class EntcompError(Exception):
     The message is one line that names the file, the utterance where there is one, and the remedy.
     The command line prints it and exits with 1; ``--debug`` shows the traceback as well.
     """
+
+
+@contextmanager
+def naming_missing_packages(what: str) -> Iterator[None]:
+    """Raises EntcompError for a Python package that ``what`` needs and that is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "entcomp"):
+            raise
+        raise EntcompError(f"{what}: needs the Python package {package}; install it") from None

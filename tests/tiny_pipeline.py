@@ -25,7 +25,7 @@ from entcomp.segmentation.request import Request
 from entcomp.segmentation.stage import segment_sets
 from entcomp.training.weights import write_weights
 from entcomp.units.dump import Dumper, read_codebook
-from entcomp.units.extractor import load_extractor
+from entcomp.units.extractors import load_extractor
 from entcomp.units.learn import Learning, learn_kmeans
 
 RATE = 16000

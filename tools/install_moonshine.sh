@@ -3,4 +3,4 @@
 set -euo pipefail
 
 tools=$(cd "$(dirname "$0")" && pwd)
-exec "$tools/../entcomp/units/install_moonshine.sh" "$tools/downloads/moonshine"
+exec "$tools/../entcomp/units/extractors/install_moonshine.sh" "$tools/downloads/moonshine"

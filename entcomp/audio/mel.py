@@ -8,13 +8,13 @@ Slaney's area-normalised filters and a natural logarithm.
 from __future__ import annotations
 
 from functools import lru_cache
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from entcomp.config import Config
 from entcomp.errors import EntcompError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class MelConfig(Config):
@@ -34,16 +34,21 @@ class MelConfig(Config):
         return -(-num_samples // self.hop_length)
 
 
-def check_same_mel(ours: MelConfig, theirs: MelConfig, where: str) -> None:
-    """Raises EntcompError naming each setting in which a vocoder differs from the model."""
-    differing = [
+def differing(ours: MelConfig, theirs: MelConfig) -> list[str]:
+    """The settings, as ``n_mels 100 (here 80)``, in which a vocoder differs; floors may."""
+    return [
         f"{name} {value} (here {getattr(ours, name)})"
         for name, value in theirs.model_dump(exclude={"floor"}).items()
         if value != getattr(ours, name)
     ]
-    if differing:
+
+
+def check_same_mel(ours: MelConfig, theirs: MelConfig, where: str) -> None:
+    """Raises EntcompError naming each setting in which a vocoder differs from the model."""
+    found = differing(ours, theirs)
+    if found:
         raise EntcompError(
-            f"{where}: a vocoder of another mel spectrogram: {', '.join(differing)}; "
+            f"{where}: a vocoder of another mel spectrogram: {', '.join(found)}; "
             f"take one of the same settings, or train one with train-vocoder"
         )
 
@@ -58,6 +63,9 @@ def log_mel(waveform_BT: Tensor, config: MelConfig) -> Tensor:
 
 def stft(waveform_BT: Tensor, config: MelConfig) -> Tensor:
     """Complex spectra of (batch, samples), of shape (batch, n_fft // 2 + 1, frames)."""
+    import torch
+    import torch.nn.functional as F
+
     missing = -waveform_BT.shape[1] % config.hop_length
     edge = (config.n_fft - config.hop_length) // 2
     whole_BT = F.pad(waveform_BT, (0, missing))

@@ -13,6 +13,7 @@ from entcomp.cli.options import AllowPipes, Checkpoint, Seed, Sets, SkipBad
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines import convert as pipeline
+from entcomp.tasks.vc.vocoders import describe_vocoders
 
 
 def convert(
@@ -41,8 +42,7 @@ def convert(
         typer.Option(metavar="vc/TAG", help="By default the only one in EXP."),
     ] = None,
     vocoder: Annotated[
-        Path | None,
-        typer.Option(help="HiFi-GAN, a file or a folder; without, Griffin-Lim."),
+        str | None, typer.Option(metavar="NAME|PATH", help=describe_vocoders())
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Euler steps.")] = None,
     guidance: Annotated[

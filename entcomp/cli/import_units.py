@@ -10,6 +10,9 @@ import typer
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, Format, SkipBad
 from entcomp.units import exchange
+from entcomp.units.extractor import HUBERT_GRID
+
+OFFSET_HELP = f"Where unit 0 begins; {HUBERT_GRID.offset / 16000:g} for HuBERT at 16 kHz."
 
 
 def import_units(
@@ -19,9 +22,7 @@ def import_units(
     unit_format: Format,
     num_clusters: Annotated[int, typer.Option(min=1, metavar="K", help="Units are 0..K-1.")],
     frame_shift: Annotated[float, typer.Option(metavar="SECONDS", help="Between units.")],
-    receptive_offset: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Where unit 0 begins; 0.01 for HuBERT.")
-    ] = 0.0,
+    receptive_offset: Annotated[float, typer.Option(metavar="SECONDS", help=OFFSET_HELP)] = 0.0,
     sample_rate: Annotated[int, typer.Option(min=1, metavar="HZ", help="Of the audio.")] = 16000,
     tsv: Annotated[
         list[Path] | None,

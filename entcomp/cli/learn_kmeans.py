@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,8 +11,8 @@ import typer
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli import options
 from entcomp.kaldi.datadir import find_sets
-from entcomp.pipelines.units import learn_codebook
-from entcomp.units.extractor import load_extractor
+from entcomp.pipelines.units import learn_codebook, take_codebook
+from entcomp.units.extractors import describe_extractors, load_extractor
 from entcomp.units.learn import Learning
 
 
@@ -20,13 +21,21 @@ def learn_kmeans(
     exp: options.Exp,
     sets: options.Sets = None,
     extractor: Annotated[
-        str, typer.Option(help="moonshine, hubert, hubert_large, wavlm, wavlm_large, mfcc ...")
+        str, typer.Option(metavar="NAME", help=describe_extractors())
     ] = "moonshine",
     layer: Annotated[
-        str | None,
-        typer.Option(metavar="N|last", help="Default: moonshine 3, hubert 9, others the last."),
+        str | None, typer.Option(metavar="N|last", help="Default: the extractor's own.")
     ] = None,
     checkpoint: options.Checkpoint = None,
+    published: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Take a published codebook instead, of fairseq, ESPnet or textlesslib "
+            "(.bin, .mdl, .pt, .km), for this extractor and layer; DATA is not read then.",
+        ),
+    ] = None,
     num_clusters: Annotated[int, typer.Option(min=1, help="K, the number of units.")] = 500,
     whiten: Annotated[
         float,
@@ -41,6 +50,9 @@ def learn_kmeans(
 ) -> None:
     """Learn the codebook of units from recordings: EXP/units/kmeans.npz and units.json."""
     learning = Learning(num_clusters, max_frames, seed, skip_bad, whiten)
-    chosen = find_sets(data, sets)
+    chosen = [] if published else find_sets(data, sets)
     model = load_extractor(extractor, layer, checkpoint, device)
+    if published:
+        print(take_codebook(Experiment(exp), published, model))
+        return
     print(learn_codebook(Experiment(exp), chosen, model, learning, num_jobs, allow_pipes))

@@ -27,7 +27,7 @@ from entcomp.skipped import SkippedUtterances
 from entcomp.tasks.vc.content import Clock
 from entcomp.tasks.vc.convert import Converter, Recording, Reference, check_reference
 from entcomp.tasks.vc.train import load_converter
-from entcomp.tasks.vc.vocoder import load_vocoder, vocoder_sha256
+from entcomp.tasks.vc.vocoders import load_vocoder
 
 At = Callable[[int], np.ndarray]  # a recording's samples at a rate in Hz
 
@@ -49,7 +49,7 @@ class VoiceConverter:
         self,
         experiment: Experiment,
         tag: str,
-        vocoder: Path | None = None,
+        vocoder: str | Path | None = None,
         checkpoint: Path | None = None,
         seed: int = 0,
         **sampler: float | None,
@@ -75,7 +75,7 @@ class VoiceConverter:
             "sampler": self.model.sampler.model_dump(),
             "seed": seed,
             "vocoder": self.model.vocoder.name,
-            "vocoder_sha256": vocoder_sha256(vocoder),
+            "vocoder_sha256": self.model.vocoder.sha256,
         }
         self.tokenizer = Tokenizer.open(experiment, checkpoint)
         self.rule = self.tokenizer.stored_rule(info.segments)
@@ -85,18 +85,18 @@ class VoiceConverter:
     def from_pretrained(
         cls,
         model: str | Path,
-        vocoder: Path | None = None,
+        vocoder: str | Path | None = None,
         checkpoint: Path | None = None,
         seed: int = 0,
         **sampler: float | None,
     ) -> VoiceConverter:
         """The converter of an experiment or a pack, as in ``exp/vc/TAG``, ``exp`` or ``pack.tar``.
 
-        The tag may be left out where there is only one. ``vocoder`` is a HiFi-GAN's file or folder;
-        without, Griffin-Lim. ``checkpoint`` are the extractor's weights on disk. ``seed`` is of the
-        noise that a mel is drawn from; ``sampler`` are ``steps``, ``guidance``, ``voice_guidance``
-        and ``temperature``, by default as in the model's config. Raises EntcompError where there is
-        no such model.
+        The tag may be left out where there is only one. ``vocoder`` is one's name or checkpoint, by
+        default as in `load_vocoder`. ``checkpoint`` are the extractor's weights on disk. ``seed``
+        is of the noise that a mel is drawn from; ``sampler`` are ``steps``, ``guidance``,
+        ``voice_guidance`` and ``temperature``, by default as in the model's config. Raises
+        EntcompError where there is no such model.
         """
         found = open_model(model)
         return cls(

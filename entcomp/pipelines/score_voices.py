@@ -26,8 +26,9 @@ from entcomp.pipelines.recognizer import Recognizer
 from entcomp.progress import track
 from entcomp.report.conversion import ConversionScores
 from entcomp.tasks.vc.convert import resynthesise
-from entcomp.tasks.vc.vocoder import Vocoder, load_vocoder, vocoder_sha256
-from entcomp.units.moonshine import find_encoder
+from entcomp.tasks.vc.vocoder import Vocoder
+from entcomp.tasks.vc.vocoders import load_vocoder
+from entcomp.units.extractors.moonshine import find_encoder
 
 
 def open_judges(
@@ -83,7 +84,6 @@ class Comparison:
     judges: Judges
     mel: MelConfig
     vocoder: Vocoder
-    vocoder_sha256: str
     allow_pipes: bool
 
     @classmethod
@@ -93,20 +93,22 @@ class Comparison:
         data_set: DataDir,
         systems: dict[str, Path],
         judges: Judges,
-        vocoder: Path | None,
+        vocoder: str | Path | None,
         allow_pipes: bool,
     ) -> Comparison:
         """Raises EntcompError if a system was made with another vocoder."""
-        ours, mel = vocoder_sha256(vocoder), MelConfig()
-        for path in systems.values():
-            made = read_stage(path)["inputs"]
-            remedy = "pass the --vocoder that convert had"
-            theirs = made.get("vocoder_sha256", ours)
-            check_same(theirs or "none", ours or "none", "vocoder", path, remedy)
-            mel = MelConfig(**made.get("mel", {}))
-        folder = experiment.task("vc", "scores") / data_set.name
+        made = {path: read_stage(path)["inputs"] for path in systems.values()}
+        mel = MelConfig()
+        for inputs in made.values():
+            mel = MelConfig(**inputs.get("mel", {}))
         loaded = load_vocoder(vocoder, mel)
-        return cls(folder, data_set, systems, judges, mel, loaded, ours, allow_pipes)
+        ours = loaded.sha256
+        for path, inputs in made.items():
+            remedy = "pass the --vocoder that convert had"
+            theirs = inputs.get("vocoder_sha256", ours)
+            check_same(theirs or "none", ours or "none", "vocoder", path, remedy)
+        folder = experiment.task("vc", "scores") / data_set.name
+        return cls(folder, data_set, systems, judges, mel, loaded, allow_pipes)
 
     def score(self) -> str:
         """Judge all systems; writes ``scores.json`` and ``table.md``, which is returned too."""
@@ -154,7 +156,7 @@ class Comparison:
             "references": sha256_of(self._references),
         }
         if name == "resynthesis":
-            inputs["vocoder"] = [self.vocoder.name, self.vocoder_sha256]
+            inputs["vocoder"] = [self.vocoder.name, self.vocoder.sha256]
         if name in self.systems:
             inputs["system"] = read_stage(self.systems[name])
         return inputs

@@ -24,8 +24,8 @@ from entcomp.segmentation.streaming import StreamingGroups
 from entcomp.training.evaluation import training_device
 from entcomp.units.codebook import Codebook
 from entcomp.units.dump import check_checkpoint, read_codebook
-from entcomp.units.extractor import Extractor, load_extractor
-from entcomp.units.moonshine import fetch_encoder
+from entcomp.units.extractor import Extractor
+from entcomp.units.extractors import load_extractor
 from entcomp.units.stream import Recording, iter_units
 
 # Streams that need no segmentation: a group a unit, and a group a run of equal units.
@@ -114,8 +114,6 @@ class Tokenizer:
     def open(cls, experiment: Experiment, checkpoint: Path | None = None) -> Tokenizer:
         """The tokenizer of an experiment. Raises EntcompError where it has no codebook."""
         info, codebook = read_codebook(experiment)
-        if info.extractor == "moonshine" and checkpoint is None:
-            checkpoint = fetch_encoder()
         extractor = load_extractor(info.extractor, str(info.layer), checkpoint)
         check_checkpoint(experiment, extractor)
         return cls(experiment, info, codebook, extractor)

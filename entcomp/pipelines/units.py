@@ -11,8 +11,9 @@ from entcomp.artifacts.experiment import Experiment, UnitsInfo
 from entcomp.artifacts.shard import Shard
 from entcomp.kaldi.datadir import DataDir
 from entcomp.units.dump import Dumper, check_checkpoint, read_codebook
-from entcomp.units.extractor import Extractor, load_extractor
-from entcomp.units.learn import Learning, learn_kmeans
+from entcomp.units.extractor import Extractor
+from entcomp.units.extractors import load_extractor
+from entcomp.units.learn import Learning, learn_kmeans, take_kmeans
 
 
 def learn_codebook(
@@ -33,6 +34,13 @@ def learn_codebook(
         f"used, inertia {outputs['inertia']:.4g} ({per_frame:.4g} a frame) on {outputs['frames']} "
         f"of {outputs['frames_seen']} frames, {outputs['skipped']} utterances skipped"
     )
+
+
+def take_codebook(experiment: Experiment, path: Path, extractor: Extractor) -> str:
+    """Take a published codebook as EXP's own, see `take_kmeans`; a line on what was done."""
+    taken = take_kmeans(path, experiment, extractor)
+    done = f"{taken['num_clusters']} clusters of {path}" if taken else "complete, skipped"
+    return f"{experiment.codebook}: {done}"
 
 
 def dump_sets(

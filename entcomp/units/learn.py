@@ -1,8 +1,9 @@
-"""learn-kmeans: from recordings to ``kmeans.npz`` and ``units.json``."""
+"""learn-kmeans: from recordings, or another codebook, to ``kmeans.npz`` and ``units.json``."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from entcomp.artifacts.experiment import Experiment, UnitsInfo
 from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
+from entcomp.formats.kmeans import read_centroids
 from entcomp.kaldi.datadir import DataDir, audio_bytes
 from entcomp.progress import track
 from entcomp.skipped import SkippedUtterances
@@ -70,16 +72,44 @@ def learn_kmeans(
     return outputs
 
 
+def take_kmeans(path: Path, exp: Experiment, extractor: Extractor) -> dict[str, Any] | None:
+    """Make a codebook that others have published EXP's own; its manifest, None if complete.
+
+    Raises EntcompError for a file that holds none (see `read_centroids`), or one of another
+    dimension than the extractor's features.
+    """
+    centroids = read_centroids(path)
+    inputs = {"source_sha256": sha256_file(path), **_extractor_inputs(extractor)}
+    stage = Stage(exp.codebook.parent, inputs)
+    if stage.is_complete():
+        return None
+    if centroids.shape[1] != extractor.dim:
+        raise EntcompError(
+            f"{path}: centroids of {centroids.shape[1]} dimensions, but {extractor.name} has "
+            f"features of {extractor.dim}; give the --extractor that it was learnt with"
+        )
+    stage.start()
+    codebook = Codebook(centroids)
+    codebook.write(exp.codebook)
+    _units_info(extractor, codebook, exp).write(exp.units_json)
+    outputs = {"num_clusters": len(centroids), "sha256": sha256_file(exp.codebook)}
+    stage.finish(outputs)
+    return outputs
+
+
 def _inputs(sets: list[DataDir], extractor: Extractor, learning: Learning) -> dict[str, Any]:
     recordings = {
         data_set.name: [data_set.audio_sha256(), audio_bytes(data_set.utterances())]
         for data_set in sets
     }
-    return asdict(learning) | {
+    return {**asdict(learning), **_extractor_inputs(extractor), "recordings": recordings}
+
+
+def _extractor_inputs(extractor: Extractor) -> dict[str, Any]:
+    return {
         "extractor": extractor.name,
         "layer": extractor.layer,
         "checkpoint_sha256": extractor.checkpoint_sha256,
-        "recordings": recordings,
     }
 
 

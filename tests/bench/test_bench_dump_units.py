@@ -19,8 +19,8 @@ from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import DataDir
 from entcomp.units.codebook import Codebook
 from entcomp.units.dump import Dumper
-from entcomp.units.extractor import load_extractor
-from entcomp.units.moonshine import find_encoder
+from entcomp.units.extractors import load_extractor
+from entcomp.units.extractors.moonshine import find_encoder
 
 UTTERANCES, SECONDS, CLUSTERS = 240, 6, 500
 

@@ -13,7 +13,8 @@ from fake_alignment import run
 
 from entcomp import Tokenizer
 from entcomp.artifacts.packing import DEFAULT_MODEL, PRETRAINED
-from entcomp.units.moonshine import ENCODER, encoder_folder
+from entcomp.downloads import download_folder
+from entcomp.units.extractors.moonshine import ENCODER
 
 RATE = 44100
 PROMPTS = Path("egs/asterisk/downloads/prompts/en/usr/share/asterisk/sounds/en_US_f_Allison")
@@ -23,7 +24,8 @@ pytestmark = [
         not (PRETRAINED / DEFAULT_MODEL).is_dir(), reason="no model comes with this checkout"
     ),
     pytest.mark.skipif(
-        not (encoder_folder() / ENCODER).is_file(), reason="run tools/install_moonshine.sh"
+        not (download_folder("moonshine") / ENCODER).is_file(),
+        reason="run tools/install_moonshine.sh",
     ),
 ]
 

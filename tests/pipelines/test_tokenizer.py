@@ -187,7 +187,7 @@ def test_no_model_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_encoder_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the installer, to where $MOONSHINE_DIR says; what it says of a failure is passed on."""
-    from entcomp.units import moonshine
+    from entcomp.units.extractors import moonshine
 
     calls, installer = tmp_path / "calls", tmp_path / "install.sh"
     installer.write_text(f'echo "$1" >> {calls}\nmkdir -p "$1"\necho x > "$1/encoder_model.onnx"\n')
@@ -206,11 +206,11 @@ def test_the_encoder_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_outside_of_a_checkout_the_encoder_goes_to_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import entcomp
-    from entcomp.units.moonshine import INSTALLER, encoder_folder
+    from entcomp import downloads
+    from entcomp.units.extractors.moonshine import INSTALLER
 
     assert INSTALLER.is_file()
     monkeypatch.delenv("MOONSHINE_DIR", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(entcomp, "__file__", str(tmp_path / "site" / "entcomp" / "__init__.py"))
-    assert encoder_folder() == tmp_path / "entcomp" / "moonshine"
+    monkeypatch.setattr(downloads, "CHECKOUT", tmp_path / "site")
+    assert downloads.download_folder("moonshine") == tmp_path / "entcomp" / "moonshine"

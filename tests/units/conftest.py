@@ -15,7 +15,7 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.cli import app
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import find_sets
-from entcomp.units.extractor import load_extractor
+from entcomp.units.extractors import load_extractor
 from entcomp.units.learn import Learning, learn_kmeans
 
 
@@ -81,7 +81,7 @@ def exp(template: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def moonshine_encoder() -> Path:
     """Moonshine's encoder, where tests/run.sh or the user has installed it."""
-    from entcomp.units.moonshine import find_encoder
+    from entcomp.units.extractors.moonshine import find_encoder
 
     try:
         return find_encoder()

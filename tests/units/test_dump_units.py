@@ -20,7 +20,8 @@ from entcomp.audio.read import read_utterance
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import read_table
-from entcomp.units.extractor import extract, load_extractor
+from entcomp.units.extractor import extract
+from entcomp.units.extractors import load_extractor
 
 PROGRAM = Path(sys.executable).with_name("entcomp")
 FILES = ("units.ark", "units.scp", "stage.json")

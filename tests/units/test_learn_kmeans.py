@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
+from sklearn.cluster import MiniBatchKMeans
 
 from entcomp.artifacts.experiment import Experiment
+from entcomp.kaldi.ark import iter_vectors
 from entcomp.units.codebook import Codebook
 
 MFCC = ("learn-kmeans", "--extractor", "mfcc", "--num-clusters", 20)
@@ -64,9 +67,9 @@ def test_a_sample_is_enough(cli, data, tmp_path):
     ("options", "message"),
     [
         (("--num-clusters", 5000), "frames for 5000 clusters; give more recordings or a smaller"),
-        (("--extractor", "mfc"), "--extractor mfc: unknown"),
+        (("--extractor", "mfc"), "extractor mfc: unknown"),
         (("--layer", "2"), "mfcc: has no layers"),
-        (("--checkpoint", "nowhere.onnx"), "nowhere.onnx: no such checkpoint"),
+        (("--checkpoint", "nowhere.onnx"), "mfcc: has no layers and no checkpoint"),
         (("--extractor", "moonshine", "--checkpoint", "nowhere"), "nowhere: no such checkpoint"),
         (("--sets", "trian"), "no set 'trian'; there are: dev, train"),
     ],
@@ -98,3 +101,36 @@ def test_the_default_is_moonshine(cli, data, tmp_path: Path, moonshine_encoder):
     info = Experiment(tmp_path / "exp").units_info()
     assert (info.extractor, info.layer, info.frame_shift) == ("moonshine", 3, 0.024)
     assert Codebook.read(tmp_path / "exp/units/kmeans.npz").centroids.shape == (20, 288)
+
+
+def published(path: Path, dim: int) -> np.ndarray:
+    """Written as fairseq's learn_kmeans.py does; its centroids."""
+    frames = np.random.default_rng(0).normal(size=(100, dim)).astype(np.float32)
+    model = MiniBatchKMeans(n_clusters=7, n_init=1, random_state=0).fit(10 * frames)
+    joblib.dump(model, path)
+    return model.cluster_centers_
+
+
+def test_takes_a_published_codebook(cli, data, tmp_path):
+    centroids, exp = published(tmp_path / "km7.bin", 39), tmp_path / "exp"
+    learn = ("learn-kmeans", "--extractor", "mfcc", "--from", tmp_path / "km7.bin", data, exp)
+    assert "kmeans.npz: 7 clusters of " in cli(*learn).out
+    info = Experiment(exp).units_info()
+    assert (info.extractor, info.layer, info.num_clusters) == ("mfcc", 0, 7)
+    np.testing.assert_array_equal(Codebook.read(exp / "units/kmeans.npz").centroids, centroids)
+    assert "complete, skipped" in cli(*learn).out
+    assert cli("dump-units", "--sets", "dev", data, exp).code == 0
+    units = dict(iter_vectors(exp / "units/dev/units.scp"))
+    assert set(np.concatenate(list(units.values()))) <= set(range(7))
+    (tmp_path / "other.bin").write_bytes(b"cos\nsystem\n.")
+    assert (
+        "other.bin: names os.system" in cli(*learn[:4], tmp_path / "other.bin", data, exp).message
+    )
+    assert Experiment(exp).units_info() == info  # what was there stays
+
+
+def test_a_published_codebook_of_another_extractor(cli, data, tmp_path):
+    published(tmp_path / "km7.bin", 768)
+    message = cli(*MFCC, "--from", tmp_path / "km7.bin", data, tmp_path / "exp").message
+    assert "centroids of 768 dimensions, but mfcc has features of 39" in message
+    assert not (tmp_path / "exp/units/kmeans.npz").exists()

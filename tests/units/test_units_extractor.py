@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ import torchaudio
 from hypothesis import given
 from hypothesis import strategies as st
 from recordings import babble
+from typer.testing import CliRunner
 
+from entcomp.cli.app import app
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
 from entcomp.units.extractor import (
@@ -18,8 +21,8 @@ from entcomp.units.extractor import (
     FrameGrid,
     extract,
     iter_chunks,
-    load_extractor,
 )
+from entcomp.units.extractors import load_extractor
 
 
 class Ruler:
@@ -90,6 +93,7 @@ class Claimed(Ruler):
 
 def test_where_frames_begin():
     assert FrameGrid(shift=320, field=400).offset == 40
+    assert FrameGrid(shift=320, field=400, measured=144).offset == 144
     assert FrameGrid(shift=320, field=400).count(399) == 0
     assert FrameGrid(shift=320, field=400).count(719) == 1
     assert FrameGrid(shift=320, field=400).count(720) == 2
@@ -98,7 +102,10 @@ def test_where_frames_begin():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("moonshin",), "--extractor moonshin: unknown; there are: moonshine, mfcc, hubert"),
+        (
+            ("moonshin",),
+            "extractor moonshin: unknown; there are: .*moonshine, .*hubert",
+        ),
         (("mfcc", "3"), "mfcc: has no layers"),
         (("hubert", None, "nowhere.pt"), r"nowhere\.pt: no such checkpoint"),
     ],
@@ -107,6 +114,12 @@ def test_refuses(tmp_path, arguments, message):
     name, layer, checkpoint = (*arguments, None, None)[:3]
     with pytest.raises(EntcompError, match=message):
         load_extractor(name, layer, checkpoint and tmp_path / checkpoint)
+
+
+def test_a_package_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchaudio", None)
+    with pytest.raises(EntcompError, match="--extractor hubert: needs the Python package torcha"):
+        load_extractor("hubert")
 
 
 class TestMfcc:
@@ -181,8 +194,6 @@ class TestMoonshine:
 
     def test_looks_in_moonshine_dir(self, monkeypatch, tmp_path, moonshine_encoder):
         monkeypatch.setenv("MOONSHINE_DIR", str(tmp_path))
-        with pytest.raises(EntcompError, match=r"run tools/install_moonshine\.sh"):
-            load_extractor("moonshine")
         (tmp_path / "encoder_model.onnx").symlink_to(moonshine_encoder)
         assert load_extractor("moonshine").name == "moonshine"
 
@@ -248,6 +259,16 @@ class TestBundle:
         with torch.inference_mode():
             layers, _ = model.extract_features(torch.from_numpy(waveform)[None])
         np.testing.assert_allclose(features, layers[8][0], rtol=1e-3, atol=1e-4)
+
+    def test_begins_where_import_units_says_that_huberts_units_do(
+        self, monkeypatch, small_pipeline, tmp_path
+    ):
+        name, pipeline = small_pipeline
+        torch.save(self.random_model(pipeline).state_dict(), tmp_path / "weights.pt")
+        grid = load_extractor(name.lower(), None, tmp_path / "weights.pt").grid
+        monkeypatch.setenv("COLUMNS", "200")
+        shown = CliRunner().invoke(app, ["import-units", "--help"]).stdout
+        assert f"{grid.offset / 16000:g} for HuBERT at 16 kHz" in shown
 
     def test_layers(self, small_pipeline, tmp_path):
         name, pipeline = small_pipeline

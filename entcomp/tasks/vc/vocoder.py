@@ -1,76 +1,71 @@
-"""From log mel spectrograms to waveforms: a trained HiFi-GAN, or Griffin-Lim without weights."""
+"""What every vocoder offers: from a log mel spectrogram to a waveform."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import torch
-from torch import Tensor
+from entcomp.audio.mel import MelConfig
 
-from entcomp.audio.mel import MelConfig, mel_filters
-from entcomp.files import sha256_file
-from entcomp.tasks.vc.hifigan import delay, load_hifigan
-
-GRIFFIN_LIM_ITERATIONS = 60
-MEL_INVERSION_ITERATIONS = 50
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Vocoder(Protocol):
-    """Makes (frames * hop_length,) samples of a log mel spectrogram (frames, n_mels)."""
+    """Makes (frames * hop_length,) samples of a log mel spectrogram (frames, n_mels).
+
+    ``name`` is for people, ``sha256`` names the weights; it is empty if there are none.
+    """
 
     name: str
+    sha256: str
 
     def __call__(self, mel_MN: Tensor) -> Tensor: ...
 
 
-def load_vocoder(path: Path | None, mel: MelConfig) -> Vocoder:
-    """The HiFi-GAN at ``path`` (see `load_hifigan` for its errors), or Griffin-Lim for None."""
-    return GriffinLim(mel) if path is None else load_hifigan(path, mel)
+def _never(path: Path) -> bool:
+    return False
 
 
-def vocoder_sha256(path: Path | None) -> str:
-    """What names the weights at ``path``; empty for Griffin-Lim."""
-    if path is None:
-        return ""
-    return sha256_file(path / "model.safetensors" if path.is_dir() else path)
+@dataclass(frozen=True)
+class VocoderKind:
+    """What a file of a vocoder registers: how its checkpoints are known and loaded.
+
+    ``help`` is its line in ``convert --help``. ``load`` gets the path of a checkpoint, or None
+    where the vocoder was chosen by its name; it raises EntcompError for weights of other mel
+    settings, or that cannot be loaded. ``recognises`` tells whether a file or folder, which is
+    there, is one of its checkpoints.
+    """
+
+    help: str
+    load: Callable[[Path | None, MelConfig], Vocoder]
+    recognises: Callable[[Path], bool] = _never
 
 
-class GriffinLim:
-    """Phases by Griffin-Lim, for the magnitudes that fit the mel."""
+def delay(waveform: Tensor, samples: int) -> Tensor:
+    """The waveform ``samples`` later, and as long as it was."""
+    import torch
 
-    def __init__(self, mel: MelConfig) -> None:
-        self.name = f"Griffin-Lim {GRIFFIN_LIM_ITERATIONS}"
-        self.mel = mel
-
-    def __call__(self, mel_MN: Tensor) -> Tensor:
-        from torchaudio.functional import griffinlim
-
-        mel = self.mel
-        # Its frames are centred on their first sample, ours on the middle of their samples; the
-        # last one is repeated because it counts the frame that begins at the end as well.
-        frames_MN = torch.cat([mel_MN, mel_MN[-1:]])
-        waveform = griffinlim(
-            magnitudes(frames_MN, mel).T,
-            window=torch.hann_window(mel.win_length),
-            n_fft=mel.n_fft,
-            hop_length=mel.hop_length,
-            win_length=mel.win_length,
-            power=1.0,
-            n_iter=GRIFFIN_LIM_ITERATIONS,
-            momentum=0.99,
-            length=len(mel_MN) * mel.hop_length,
-            rand_init=False,
-        )
-        return delay(waveform, mel.hop_length // 2)
+    return torch.cat([waveform.new_zeros(samples), waveform])[: len(waveform)]
 
 
-def magnitudes(mel_MN: Tensor, config: MelConfig) -> Tensor:
-    """Non-negative magnitudes (frames, bins) whose mel is nearest, by multiplicative updates."""
-    filters_NF = mel_filters(config).to(mel_MN)
-    target_MF = mel_MN.exp() @ filters_NF
-    magnitude_MF = target_MF.clone()
-    for _ in range(MEL_INVERSION_ITERATIONS):
-        reached_MF = magnitude_MF @ filters_NF.T @ filters_NF
-        magnitude_MF = magnitude_MF * target_MF / reached_MF.clamp(min=1e-12)
-    return magnitude_MF
+def fold_weight_norm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict whose normalised weights are plain: ``weight = g v / |v|``.
+
+    In the names of either of torch's implementations; |v| is over all but the first dimension.
+    """
+    import torch
+
+    folded = {}
+    for name, value in weights.items():
+        stem, _, kind = name.rpartition(".")
+        parts = {"weight_v": "weight_g", "original1": "original0"}
+        if kind in parts:
+            gain = weights[f"{stem}.{parts[kind]}"]
+            stem = stem.removesuffix(".parametrizations.weight")
+            folded[f"{stem}.weight"] = torch._weight_norm(value, gain, 0)
+        elif kind not in parts.values():
+            folded[name] = value
+    return folded

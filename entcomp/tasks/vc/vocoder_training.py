@@ -25,7 +25,7 @@ from entcomp.audio.read import check_pipe, read_utterance
 from entcomp.config import Config, save_config
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir, Utterance
-from entcomp.tasks.vc.hifigan import VocoderConfig, build_generator
+from entcomp.tasks.vc.vocoders.hifigan import VocoderConfig, build_generator
 from entcomp.training.config import TrainingConfig
 from entcomp.training.loop import FitResult, fit
 from entcomp.training.spill import spill_both

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 import soundfile
 import torch
 import yaml
+from own_package import environment_with, install_package
 from typer.testing import CliRunner, Result
 from vc_toys import tone
 
@@ -411,3 +414,69 @@ def test_a_trained_vocoder_converts_and_must_be_named_in_scoring(
     stored = json.loads((exp / "vc/scores/test/scores.json").read_text())
     assert stored["models"]["vocoder"] == "HiFi-GAN vocoder/hifigan"
     assert set(stored["systems"]) == {"source", "resynthesis", "out"}
+
+
+CLICKS = '''
+import torch
+
+from entcomp.tasks.vc.vocoder import VocoderKind
+
+
+class Clicks:
+    """A click a frame, as loud as the frame."""
+
+    name = "clicks"
+    sha256 = ""
+
+    def __init__(self, gain, mel):
+        self.gain, self.hop = gain, mel.hop_length
+
+    def __call__(self, mel_MN):
+        waveform_MH = torch.zeros(len(mel_MN), self.hop)
+        waveform_MH[:, 0] = self.gain * mel_MN.exp().mean(dim=1)
+        return waveform_MH.flatten()
+
+
+def load(path, mel):
+    return Clicks(1.0 if path is None else float(path.read_text()), mel)
+
+
+CLICKS = VocoderKind(
+    help="a click a frame",
+    load=load,
+    recognises=lambda path: path.suffix == ".clicks",
+)
+'''
+# The stand-in for Resemblyzer, in a process of its own.
+MAIN = """
+from test_vc_cli import PitchEncoder, app
+from entcomp.evaluation.voices import speaker
+speaker.SpeakerEncoder = PitchEncoder
+app()
+"""
+
+
+def test_a_vocoder_of_one_file_in_a_package_of_its_own(world: Path, tmp_path: Path) -> None:
+    """By its name, and by a checkpoint that it recognises."""
+    install_package(tmp_path / "site", "clicks", CLICKS, "entcomp.vocoders", "clicks = CLICKS")
+    environment = environment_with(tmp_path / "site")
+    environment["PYTHONPATH"] += ":" + ":".join(filter(None, sys.path))
+    (tmp_path / "quiet.clicks").write_text("0.25")
+
+    def entcomp(*arguments: object) -> str:
+        command = [sys.executable, "-c", MAIN, *map(str, arguments)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert "clicks: a click a frame" in entcomp("convert", "--help")
+    source, reference = (world / "data" / name for name in ("test/ann_0.wav", "train/bob_2.wav"))
+    for name in ("clicks", tmp_path / "quiet.clicks"):
+        output = tmp_path / f"{Path(name).stem}.wav"
+        shown = entcomp(
+            "convert", source, world / "exp", "--model", "vc/fixed4", "--reference", reference,
+            "--output", output, "--vocoder", name,
+        )  # fmt: skip
+        assert shown.endswith("Hz, clicks\n")
+    loud, quiet = samples(tmp_path / "clicks.wav"), samples(tmp_path / "quiet.wav")
+    assert np.abs(loud[::128]).max() > 0 and not np.delete(loud, np.s_[::128]).any()
+    assert len(loud) == len(quiet)

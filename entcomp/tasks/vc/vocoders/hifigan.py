@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 import yaml
-from torch import Tensor
 
 from entcomp.audio.mel import MelConfig, check_same_mel
 from entcomp.config import Config
 from entcomp.errors import EntcompError
-from entcomp.files import read_json
-from entcomp.training.weights import read_weights
+from entcomp.files import read_json, sha256_file
+from entcomp.tasks.vc.vocoder import VocoderKind, delay, fold_weight_norm
+from entcomp.tasks.vc.vocoders import VOCODERS
 
 if TYPE_CHECKING:
     from espnet2.gan_tts.hifigan.hifigan import HiFiGANGenerator
+    from torch import Tensor
 
 # jik876's names of modules, and ESPnet's
 JIK876_NAMES = [
@@ -58,46 +58,23 @@ class HifiGan:
     def __init__(
         self,
         name: str,
+        sha256: str,
         generator: HiFiGANGenerator,
         prepare: Callable[[Tensor], Tensor] | None = None,
         delayed_by: int = 0,
     ) -> None:
-        self.name = name
+        self.name, self.sha256 = name, sha256
         self.generator = generator.eval()
         self.prepare = prepare
         self.delayed_by = delayed_by
 
-    @torch.no_grad()
     def __call__(self, mel_MN: Tensor) -> Tensor:
         """Samples (frames * hop_length,) of a log mel (frames, n_mels)."""
-        given_MN = mel_MN if self.prepare is None else self.prepare(mel_MN)
-        return delay(self.generator.inference(given_MN)[:, 0], self.delayed_by)
+        import torch
 
-
-def delay(waveform: Tensor, samples: int) -> Tensor:
-    """The waveform ``samples`` later, and as long as it was."""
-    return torch.cat([waveform.new_zeros(samples), waveform])[: len(waveform)]
-
-
-def load_hifigan(path: Path, mel: MelConfig) -> HifiGan:
-    """The HiFi-GAN at ``path``, a file or a folder that train-vocoder made.
-
-    Raises EntcompError for a file of unknown make, of other mel settings (naming those that
-    differ), or whose weights do not fit its config.
-    """
-    if not path.exists():
-        raise EntcompError(f"{path}: no such vocoder")
-    folder = path if path.is_dir() else path.parent
-    for name, load in (
-        ("config.yaml", _load_own),
-        ("config.json", _load_jik876),
-        ("config.yml", _load_parallel_wavegan),
-    ):
-        if (folder / name).exists():
-            return load(path, folder / name, mel)
-    raise EntcompError(
-        f"{path}: no config.yaml, config.json or config.yml with it; copy the vocoder's own there"
-    )
+        with torch.no_grad():
+            given_MN = mel_MN if self.prepare is None else self.prepare(mel_MN)
+            return delay(self.generator.inference(given_MN)[:, 0], self.delayed_by)
 
 
 class VocoderConfig(Config):
@@ -125,32 +102,31 @@ def _filled(
     config: GeneratorConfig, mel: MelConfig, weights: dict[str, Tensor], path: Path
 ) -> HiFiGANGenerator:
     """A generator with weights, whether or not weight norm was removed before they were saved."""
-    weight_norm = any(name.endswith("weight_g") for name in weights)
-    generator = build_generator(config, mel, weight_norm)
+    generator = build_generator(config, mel, weight_norm=False)
     try:
-        generator.load_state_dict(weights)
-    except RuntimeError as error:
+        generator.load_state_dict(fold_weight_norm(weights))
+    except (RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise EntcompError(f"{path}: no HiFi-GAN generator of its config ({reason})") from None
-    if weight_norm:
-        generator.remove_weight_norm()
     return generator
 
 
 def _load_own(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
+    from entcomp.training.weights import read_weights
+
     values = read_yaml(config_path)
     config = VocoderConfig.model_validate(
         {name: values[name] for name in VocoderConfig.model_fields if name in values}
     )
     check_same_mel(mel, config.mel, str(path))
-    prefix = "generator."
+    prefix, weights_path = "generator.", path / "model.safetensors"
     weights = {
         name.removeprefix(prefix): value
-        for name, value in read_weights(path / "model.safetensors").items()
+        for name, value in read_weights(weights_path).items()
         if name.startswith(prefix)
     }
-    name = f"HiFi-GAN {path.parent.name}/{path.name}"
-    return HifiGan(name, _filled(config.generator, mel, weights, path))
+    name, sha256 = f"HiFi-GAN {path.parent.name}/{path.name}", sha256_file(weights_path)
+    return HifiGan(name, sha256, _filled(config.generator, mel, weights, path))
 
 
 def _load_jik876(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
@@ -175,7 +151,8 @@ def _load_jik876(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
         )
     check_same_mel(mel, theirs, str(path))
     weights = {_espnet_name(name): value for name, value in _pickled(path, "generator").items()}
-    return HifiGan(f"HiFi-GAN {path.name}", _filled(config, mel, weights, path))
+    generator = _filled(config, mel, weights, path)
+    return HifiGan(f"HiFi-GAN {path.name}", sha256_file(path), generator)
 
 
 def _load_parallel_wavegan(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
@@ -202,7 +179,8 @@ def _load_parallel_wavegan(path: Path, config_path: Path, mel: MelConfig) -> Hif
         return (mel_MN / math.log(10) - mean_N.to(mel_MN)) / scale_N.to(mel_MN)
 
     generator = _filled(config, mel, _pickled(path, "model", "generator"), path)
-    return HifiGan(f"HiFi-GAN {path.name}", generator, prepare, delayed_by=mel.hop_length // 2)
+    name, delayed_by = f"HiFi-GAN {path.name}", mel.hop_length // 2
+    return HifiGan(name, sha256_file(path), generator, prepare, delayed_by)
 
 
 def _espnet_name(name: str) -> str:
@@ -215,6 +193,8 @@ def _espnet_name(name: str) -> str:
 
 def _pickled(path: Path, *keys: str) -> dict[str, Tensor]:
     """The state dict under ``keys`` of a torch checkpoint; no other code is run in loading it."""
+    import torch
+
     try:
         stored: Any = torch.load(path, map_location="cpu", weights_only=True)
         for key in keys:
@@ -228,6 +208,7 @@ def _pickled(path: Path, *keys: str) -> dict[str, Tensor]:
 def _statistics(path: Path) -> tuple[Tensor, Tensor]:
     """Mean and scale (n_mels,) of ParallelWaveGAN's ``stats.h5``."""
     import h5py
+    import torch
 
     try:
         with h5py.File(path) as stored:
@@ -254,3 +235,43 @@ def _missing_keys(path: Path) -> Iterator[None]:
         yield
     except KeyError as error:
         raise EntcompError(f"{path}: no key {error}; not a config of a HiFi-GAN") from None
+
+
+MAKES = {
+    "config.yaml": _load_own,
+    "config.json": _load_jik876,
+    "config.yml": _load_parallel_wavegan,
+}
+
+
+def load_hifigan(path: Path | None, mel: MelConfig) -> HifiGan:
+    """The HiFi-GAN at ``path``, a file or a folder that train-vocoder made.
+
+    Raises EntcompError for one of other mel settings (naming those that differ), or whose weights
+    do not fit its config.
+    """
+    path = _given(path)
+    config_path = _configs(path)[0]
+    return MAKES[config_path.name](path, config_path, mel)
+
+
+def _given(path: Path | None) -> Path:
+    if path is None:
+        raise EntcompError("--vocoder hifigan: give the path of a checkpoint instead")
+    return path
+
+
+def _configs(path: Path) -> list[Path]:
+    """The configs of known names that lie with a checkpoint."""
+    folder = path if path.is_dir() else path.parent
+    return [folder / name for name in MAKES if (folder / name).exists()]
+
+
+VOCODERS.register("hifigan")(
+    VocoderKind(
+        help="HiFi-GAN by its path, with config.yaml of train-vocoder, config.json of jik876, or "
+        "config.yml of ParallelWaveGAN beside it",
+        load=load_hifigan,
+        recognises=lambda path: bool(_configs(path)),
+    )
+)

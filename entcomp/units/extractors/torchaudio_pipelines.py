@@ -1,37 +1,56 @@
-"""HuBERT and WavLM, through torchaudio's pipelines."""
+"""HuBERT, WavLM, wav2vec 2.0 and XLS-R, through torchaudio's pipelines."""
 
 from __future__ import annotations
 
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-import torchaudio
 
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
-from entcomp.units.extractor import FrameGrid, parse_layer
+from entcomp.units.device import choose_device
+from entcomp.units.extractor import HUBERT_GRID, Extractor, parse_layer, require_file
+from entcomp.units.extractors import EXTRACTORS
 
-DEFAULT_LAYERS = {"hubert_base": "9"}  # the paper's; the last one for the rest
+if TYPE_CHECKING:
+    import torch
+    import torchaudio
 
 
-class Bundle:
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline of torchaudio by its name there, in small letters."""
+
+    name: str
+    help: str
+    default_layer: str = "last"
+
+    def __call__(self, layer: str | None, checkpoint: Path | None, device: str) -> Extractor:
+        return PipelineExtractor(self, layer, checkpoint, device)
+
+
+class PipelineExtractor:
     """Output of one Transformer layer, counted from 1 as fairseq and ESPnet do.
 
     One utterance at a time: the group norm of the base models averages over time, padding
     included, so that utterances in a padded batch would change each other's features.
     """
 
-    # Convolutions of kernel 10, 3, 3, 3, 3, 2, 2 and stride 5, 2, 2, 2, 2, 2, 2.
-    grid = FrameGrid(shift=320, field=400)
+    grid = HUBERT_GRID
 
-    def __init__(self, name: str, layer: str | None, checkpoint: Path | None, device: str) -> None:
-        pipeline = getattr(torchaudio.pipelines, name.upper())
-        self.name = name
+    def __init__(
+        self, kind: Pipeline, layer: str | None, checkpoint: Path | None, device: str
+    ) -> None:
+        import torch
+        import torchaudio
+
+        pipeline = getattr(torchaudio.pipelines, kind.name.upper())
+        self.name = kind.name
         self.sample_rate = int(pipeline.sample_rate)
-        self.checkpoint_sha256 = sha256_file(checkpoint) if checkpoint else ""
+        self.checkpoint_sha256 = sha256_file(require_file(checkpoint)) if checkpoint else ""
         self._device = choose_device(device)
         if self._device.type == "cpu":
             torch.set_num_threads(1)  # utterances go in parallel instead
@@ -39,28 +58,22 @@ class Bundle:
         outputs = self._outputs(torch.zeros(1, self.grid.field), None)
         self.dim = outputs[-1].shape[-1]
         choices = range(1, len(outputs) + 1)
-        self.layer = parse_layer(layer or DEFAULT_LAYERS.get(name, "last"), choices, name)
+        self.layer = parse_layer(layer or kind.default_layer, choices, self.name)
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
+        import torch
+
         outputs = self._outputs(torch.from_numpy(waveform)[None], self.layer)
         return outputs[-1][0].cpu().numpy()
 
     def _outputs(self, waveforms: torch.Tensor, num_layers: int | None) -> list[torch.Tensor]:
+        import torch
+
         with torch.inference_mode():
             outputs, _ = self._model.extract_features(
                 waveforms.to(self._device), num_layers=num_layers
             )
         return outputs
-
-
-def choose_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one. Raises EntcompError for a device not there."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise EntcompError(f"--device {name}: expected auto, cpu or cuda")
-    there = torch.cuda.is_available()
-    if name == "cuda" and not there:
-        raise EntcompError("--device cuda: torch sees no GPU; use --device cpu")
-    return torch.device("cuda" if there and name != "cpu" else "cpu")
 
 
 def _load(pipeline: Any, checkpoint: Path | None) -> torchaudio.models.Wav2Vec2Model:
@@ -80,3 +93,24 @@ def _load(pipeline: Any, checkpoint: Path | None) -> torchaudio.models.Wav2Vec2M
         raise EntcompError(
             f"weights could not be downloaded ({error}); download them and pass --checkpoint"
         ) from None
+
+
+def _register(names: str, text: str, default_layer: str = "last") -> None:
+    """Under torchaudio's name, which stands first, and shorter ones."""
+    first, *others = names.split()
+    EXTRACTORS.register(first, *others)(Pipeline(first, text, default_layer))
+
+
+_register("hubert_base hubert", "HuBERT, 95 M", "9")  # the paper's layer
+_register("hubert_large", "HuBERT, 317 M")
+_register("hubert_xlarge", "HuBERT, 964 M")
+_register("wavlm_base", "WavLM, 95 M")
+_register("wavlm_base_plus wavlm", "WavLM, 95 M, of 94,000 hours")
+_register("wavlm_large", "WavLM, 317 M")
+_register("wav2vec2_base wav2vec2", "wav2vec 2.0, 95 M")
+_register("wav2vec2_large", "wav2vec 2.0, 317 M")
+_register("wav2vec2_large_lv60k", "wav2vec 2.0, 317 M, of 60,000 hours")
+_register("wav2vec2_xlsr53 xlsr53", "XLSR, 317 M, 53 languages")
+_register("wav2vec2_xlsr_300m xlsr", "XLS-R, 317 M, 128 languages")
+_register("wav2vec2_xlsr_1b", "XLS-R, 965 M, 128 languages")
+_register("wav2vec2_xlsr_2b", "XLS-R, 2.2 G, 128 languages")
