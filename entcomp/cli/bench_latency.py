@@ -148,8 +148,7 @@ class _Path:
         cls, experiment: Experiment, model: str, beam: int | None, checkpoint: Path | None
     ) -> _Path:
         """Raises EntcompError where a stage has not been run, or was run with another's files."""
-        from entcomp.lm.checkpoint import load_lm
-        from entcomp.lm.score import BATCH_TOKENS, Scorer
+        from entcomp.lm.score import Scorer
         from entcomp.pipelines.tokenizer import Tokenizer
         from entcomp.tasks.text.search import TextSearch
         from entcomp.tasks.text.train import TrainedTextModel
@@ -160,10 +159,7 @@ class _Path:
         tokenizer = Tokenizer.open(experiment, checkpoint)
         rule = tokenizer.stored_rule(trained.info.segments)
         device = training_device()
-        scorers = [
-            Scorer(*load_lm(experiment, direction), device, BATCH_TOKENS[device.type])
-            for direction in rule.directions
-        ]
+        scorers = [Scorer.open(experiment, direction, device) for direction in rule.directions]
         decoding = trained.config.decoding
         config = decoding.model_copy(update={"beam": beam}) if beam else decoding
         search = TextSearch(trained.model, trained.vocabulary, config)

@@ -35,6 +35,7 @@ def pack(
     from entcomp.artifacts import packing
     from entcomp.artifacts.experiment import Experiment
     from entcomp.errors import EntcompError
+    from entcomp.lm.onnx_lm import OnnxLM
     from entcomp.report.model_card import model_card
 
     experiment = Experiment(exp)
@@ -43,6 +44,8 @@ def pack(
     text = notes.read_text(encoding="utf-8") if notes else f"# {output.stem}"
     own = [tag for one in model for tag in packing.segments_of(experiment, one)]
     tags = sorted({*segments, *own})
+    for folder in filter(Path.is_dir, map(experiment.lm, packing.DIRECTIONS)):
+        OnnxLM.open(folder)  # which exports it, if it never was
     sizes = packing.pack(experiment, output, tags, model, model_card(experiment, tags, model, text))
     for name, size in sizes.items():
         print(f"{size:12,} {name}")

@@ -12,9 +12,8 @@ from entcomp.cli.options import Data, Exp, Sets, ShardOption, SkipBad
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from entcomp.artifacts.experiment import Direction, Experiment
+    from entcomp.artifacts.experiment import Experiment
     from entcomp.lm.checkpoint import LMInfo
-    from entcomp.lm.score import Precision, Scorer
 
 
 class DirectionOption(str, Enum):
@@ -25,7 +24,6 @@ class DirectionOption(str, Enum):
 class PrecisionOption(str, Enum):
     float32 = "float32"
     bfloat16 = "bfloat16"
-    float64 = "float64"
 
 
 def score_entropy(
@@ -45,7 +43,7 @@ def score_entropy(
     ] = None,
     precision: Annotated[
         PrecisionOption,
-        typer.Option(help="bfloat16: fast, for GPUs. float64: as tokenize and streaming."),
+        typer.Option(help="bfloat16 is fast, and for GPUs."),
     ] = PrecisionOption.float32,
     shard: ShardOption = "1/1",
     skip_bad: SkipBad = False,
@@ -57,11 +55,13 @@ def score_entropy(
     from entcomp.artifacts.shard import Shard
     from entcomp.kaldi.datadir import find_sets
     from entcomp.lm.corpus import UnitSet
-    from entcomp.lm.score import score_set
+    from entcomp.lm.score import Scorer, score_set
+    from entcomp.training.evaluation import training_device
 
     experiment, part = Experiment(exp), Shard.parse(shard)
     chosen = [one.name for one in find_sets(data, sets)]
-    scorer = _open_scorer(experiment, direction.value, batch_tokens, precision.value)
+    device = training_device()
+    scorer = Scorer.open(experiment, direction.value, device, batch_tokens, precision.value)
     info = experiment.units_info()
     for name in chosen:
         units = UnitSet.open(experiment, name, info)
@@ -71,19 +71,6 @@ def score_entropy(
         print(f"{name}{part.suffix}: {_describe(counts, took)}", flush=True)
     if part.count == 1:
         _calibrate(experiment, data, chosen, calibration_sets, scorer.lm)
-
-
-def _open_scorer(
-    experiment: Experiment, direction: Direction, batch_tokens: int | None, precision: Precision
-) -> Scorer:
-    from entcomp.lm.checkpoint import load_lm
-    from entcomp.lm.score import BATCH_TOKENS, Scorer
-    from entcomp.training.evaluation import training_device
-
-    model, config, lm = load_lm(experiment, direction)
-    device = training_device()
-    tokens = batch_tokens or BATCH_TOKENS[device.type]
-    return Scorer(model, config, lm, device, tokens, precision)
 
 
 def _describe(counts: dict[str, Any] | None, took: float) -> str:
