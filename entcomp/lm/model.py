@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from entcomp.artifacts.experiment import Direction, Experiment
+from entcomp.lm.checkpoint import WEIGHTS, LMInfo, read_lm
 from entcomp.lm.config import LMConfig
 from entcomp.lm.packed import Packed
 from entcomp.training.weights import load_weights
@@ -70,6 +72,13 @@ class UnitLM(nn.Module):
                 scale = 1 / math.sqrt(2 * layers) if writes_residual else 1.0
                 nn.init.normal_(parameter, std=INIT_STD * scale)
         nn.init.zeros_(self.head.weight)
+
+
+def load_lm(experiment: Experiment, direction: Direction) -> tuple[UnitLM, LMConfig, LMInfo]:
+    """The LM of an experiment, in eval mode on the CPU. Raises EntcompError as `read_lm` does."""
+    folder = experiment.lm(direction)
+    config, info = read_lm(folder, experiment.units_info().codebook_sha256)
+    return UnitLM.load(folder / WEIGHTS, config, info.num_clusters), config, info
 
 
 def entropies(logits_TK: Tensor) -> Tensor:

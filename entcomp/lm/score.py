@@ -17,10 +17,10 @@ from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import ArkWriter
-from entcomp.lm.checkpoint import WEIGHTS, LMInfo, read_lm
+from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
 from entcomp.lm.corpus import UnitSet
-from entcomp.lm.model import UnitLM, entropies
+from entcomp.lm.model import UnitLM, entropies, load_lm
 from entcomp.lm.packed import Packed
 from entcomp.lm.spans import Reading, Span
 from entcomp.progress import track
@@ -73,10 +73,7 @@ class Scorer:
         precision: Precision = "float32",
     ) -> Scorer:
         """The LM of an experiment. Raises EntcompError as `read_lm` does."""
-        folder = experiment.lm(direction)
-        config, info = read_lm(folder, experiment.units_info().codebook_sha256)
-        model = UnitLM.load(folder / WEIGHTS, config, info.num_clusters)
-        return cls(model, config, info, device, batch_tokens, precision)
+        return cls(*load_lm(experiment, direction), device, batch_tokens, precision)
 
     def score(
         self, utterances: Iterable[tuple[str, np.ndarray]]
