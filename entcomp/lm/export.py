@@ -44,8 +44,11 @@ CHECKED = 256  # tokens to compare them on
 def export_onnx(folder: Path, config: LMConfig, lm: LMInfo) -> Path:
     """Write ``model.onnx`` beside the weights in ``folder``; equal LMs are equal bytes.
 
-    Raises EntcompError, and writes nothing, if its entropies are not torch's.
+    Raises EntcompError, and writes nothing, if its entropies are not torch's, and where the weights
+    are a link, which onnxruntime does not follow out of the folder.
     """
+    if (folder / WEIGHTS).is_symlink():
+        raise EntcompError(f"{folder / WEIGHTS}: {ONNX} needs a file here; link the folder instead")
     model = UnitLM.load(folder / WEIGHTS, config, lm.num_clusters)
     proto = _Graph(folder / WEIGHTS, config).build()
     proto.metadata_props.add(key=LM_KEY, value=lm.lm_sha256)

@@ -180,6 +180,21 @@ def test_an_lm_that_was_never_exported_is_when_it_is_needed(folder: Path, copy: 
     assert (copy / ONNX).read_bytes() == (folder / ONNX).read_bytes()
 
 
+def test_links_to_an_lm(folder: Path, tmp_path: Path) -> None:
+    """To its folder, to all of its files, but not to its weights only."""
+    (tmp_path / "linked").symlink_to(folder)
+    (tmp_path / "lm").mkdir()
+    for path in folder.iterdir():
+        (tmp_path / "lm" / path.name).symlink_to(path)
+    tokens = tokens_of(9)
+    expected = OnnxLM.open(folder).entropies(tokens)
+    for one in ("linked", "lm"):
+        np.testing.assert_array_equal(OnnxLM.open(tmp_path / one).entropies(tokens), expected)
+    (tmp_path / "lm" / ONNX).unlink()
+    with pytest.raises(EntcompError, match=r"model\.safetensors: .* link the folder instead"):
+        OnnxLM.open(tmp_path / "lm")
+
+
 def test_a_pack_without_an_export_stays_as_it_is(copy: Path) -> None:
     (copy / ONNX).unlink()
     write_json(copy.parent / "manifest.json", {})
