@@ -9,17 +9,16 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from tiny_lm import small_config, write_lm
 
 from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.artifacts.shard import Shard
 from entcomp.config import save_config
-from entcomp.files import sha256_file, write_json
+from entcomp.files import write_json
 from entcomp.kaldi.datadir import find_sets
 from entcomp.lm.calibrate import calibrate
-from entcomp.lm.checkpoint import LMInfo, load_lm
-from entcomp.lm.config import LMConfig, LmUnits
+from entcomp.lm.config import LmUnits
 from entcomp.lm.corpus import UnitSet
-from entcomp.lm.model import UnitLM
 from entcomp.lm.score import Scorer, score_set
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.stage import segment_sets
@@ -70,34 +69,10 @@ def make_pipeline(
 
 def add_lm(experiment: Experiment, lm_units: LmUnits, direction: Direction) -> None:
     """A random LM that reads 64 units at once, and the entropies of ``train``."""
-    config = LMConfig(
-        layers=2,
-        dim=32,
-        heads=2,
-        ffn_dim=64,
-        context=64,
-        score_overlap=24,
-        lm_units=lm_units,
-        direction=direction,
-    )
-    torch.manual_seed(len(direction))
-    model = UnitLM(config, K)
-    for parameter in model.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.3)  # entropies that differ from each other
-    folder = experiment.lm(direction)
-    write_weights(folder / "model.safetensors", model.state_dict())
-    save_config(folder / "config.yaml", config)
-    info = LMInfo(
-        lm_sha256=sha256_file(folder / "model.safetensors"),
-        codebook_sha256=experiment.units_info().codebook_sha256,
-        direction=direction,
-        lm_units=lm_units,
-        num_clusters=K,
-        nats_per_unit={"lm": 2.0, "unigram": 3.0, "bigram": 2.5},
-    )
-    info.write(folder)
-    scorer = Scorer(*load_lm(experiment, direction), torch.device("cpu"), 4096, "float64")
+    config = small_config(lm_units=lm_units, direction=direction)
+    codebook = experiment.units_info().codebook_sha256
+    info = write_lm(experiment.lm(direction), config, K, codebook, seed=len(direction))
+    scorer = Scorer.open(experiment, direction, torch.device("cpu"))
     units = UnitSet.open(experiment, "train", experiment.units_info())
     score_set(experiment, units, scorer, Shard(), skip_bad=False)
     calibrate(experiment, ["train"], info)

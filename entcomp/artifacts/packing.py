@@ -33,7 +33,7 @@ CARD = "README.md"
 # Of the calibration sets, the entropies that travel along: criteria other than global and relative
 # need them to meet a rate.
 SAMPLE_UNITS = 1_000_000
-LM_FILES = ("config.yaml", "lm.json", "model.safetensors")
+LM_FILES = ("config.yaml", "lm.json", "model.safetensors", "model.onnx")
 TASK_FILES = ("config.yaml", "task.json", "model.safetensors")
 TEXT_FILES = (*TASK_FILES, "text.model")
 TASKS = {"asr": TEXT_FILES, "st": TEXT_FILES, "vc": TASK_FILES}

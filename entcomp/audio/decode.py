@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,8 @@ def _ends_before(name: str, start: float | None) -> EntcompError:
 
 
 def _unreadable(name: str, reason: object) -> EntcompError:
-    return EntcompError(f"{name}: unreadable audio ({reason}); convert it to wav or flac")
+    other = "" if find_spec("av") else ", or install entcomp[av], which reads more formats"
+    return EntcompError(f"{name}: unreadable audio ({reason}); convert it to wav or flac{other}")
 
 
 def _reason(source: Source, error: OSError) -> object:

@@ -29,8 +29,8 @@ def score_entropy(
         typer.Option(min=1, help="Units at once; by default what suits the device."),
     ] = None,
     precision: Annotated[
-        Literal["float32", "bfloat16", "float64"],
-        typer.Option(help="bfloat16: fast, for GPUs. float64: as tokenize and streaming."),
+        Literal["float32", "bfloat16"],
+        typer.Option(help="bfloat16 is fast, and for GPUs."),
     ] = "float32",
     shard: ShardOption = "1/1",
     skip_bad: SkipBad = False,

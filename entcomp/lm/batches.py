@@ -16,15 +16,7 @@ from entcomp.errors import EntcompError
 from entcomp.lm.config import LMConfig
 from entcomp.lm.corpus import Corpus
 from entcomp.lm.packed import Packed
-
-Piece = tuple[np.ndarray, np.ndarray]  # what the LM reads, what it is to predict
-
-
-def read_and_predict(ordered: np.ndarray, bos: int, start: int, stop: int) -> Piece:
-    """Tokens ``start .. stop-1`` of an utterance, whose units come in the order of reading."""
-    targets = ordered[start:stop].astype(np.int64)
-    before = bos if start == 0 else ordered[start - 1]
-    return np.concatenate([[before], targets[:-1]]), targets
+from entcomp.lm.spans import Piece, read_and_predict
 
 
 class Rows:

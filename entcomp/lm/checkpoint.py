@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from entcomp.artifacts.experiment import Direction, Experiment, check_same
+from entcomp.artifacts.experiment import Direction, check_same
 from entcomp.config import load_config
 from entcomp.errors import EntcompError
 from entcomp.files import read_json, sha256_file, write_json
 from entcomp.lm.config import LMConfig, LmUnits
-from entcomp.lm.model import UnitLM
-from entcomp.training.weights import load_weights
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,17 @@ class LMInfo:
             raise EntcompError(f"{path}: {error}; rerun train-lm") from None
 
 
-def load_lm(experiment: Experiment, direction: Direction) -> tuple[UnitLM, LMConfig, LMInfo]:
-    """The LM of an experiment, in eval mode on the CPU.
+def read_lm(folder: Path, codebook_sha256: str | None = None) -> tuple[LMConfig, LMInfo]:
+    """What the LM in ``EXP/lm`` is, its weights checked but not loaded.
 
-    Raises EntcompError if there is none, if it was trained on another codebook than the
-    experiment's, or if its weights are not those that lm.json tells of.
+    Raises EntcompError if there is none, if it was trained on another codebook than the one given,
+    or if its weights are not those that lm.json tells of.
     """
-    folder = experiment.lm(direction)
     info = LMInfo.read(folder)
-    codebook = experiment.units_info().codebook_sha256
     remedy = "rerun train-lm, or use another EXP"
-    check_same(codebook, info.codebook_sha256, "codebook", folder / "lm.json", remedy)
-    weights = folder / "model.safetensors"
-    config = load_config(LMConfig, folder / "config.yaml")
-    model = UnitLM(config, info.num_clusters)
-    load_weights(model, weights)
+    check_same(codebook_sha256, info.codebook_sha256, "codebook", folder / "lm.json", remedy)
+    weights = folder / WEIGHTS
+    if not weights.exists():
+        raise EntcompError(f"{weights}: no such file; train the model first")
     check_same(info.lm_sha256, sha256_file(weights), "LM", weights, "rerun train-lm")
-    return model.eval(), config, info
+    return load_config(LMConfig, folder / CONFIG), info

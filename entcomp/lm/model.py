@@ -14,13 +14,17 @@ What is unusual:
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from entcomp.artifacts.experiment import Direction, Experiment
+from entcomp.lm.checkpoint import WEIGHTS, LMInfo, read_lm
 from entcomp.lm.config import LMConfig
-from entcomp.lm.packed import Packed, Sequences
+from entcomp.lm.packed import Packed
+from entcomp.training.weights import load_weights
 
 ROPE_BASE = 10_000.0
 NORM_EPS = 1e-5
@@ -41,9 +45,15 @@ class UnitLM(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self._initialise(config.layers)
 
-    def forward(self, packed: Sequences) -> Tensor:
-        dtype = at_least_float32(self.embedding.weight.dtype)
-        rope_TE = rotations(packed.positions_T, self.head_dim, dtype)
+    @classmethod
+    def load(cls, path: Path, config: LMConfig, num_clusters: int) -> UnitLM:
+        """Trained weights, in eval mode on the CPU. Raises EntcompError where they do not fit."""
+        model = cls(config, num_clusters)
+        load_weights(model, path)
+        return model.eval()
+
+    def forward(self, packed: Packed) -> Tensor:
+        rope_TE = rotations(packed.positions_T, self.head_dim)
         x_TD = self.dropout(self.embedding(packed.inputs_T))
         for block in self.blocks:
             x_TD = block(x_TD, rope_TE, packed)
@@ -64,9 +74,16 @@ class UnitLM(nn.Module):
         nn.init.zeros_(self.head.weight)
 
 
+def load_lm(experiment: Experiment, direction: Direction) -> tuple[UnitLM, LMConfig, LMInfo]:
+    """The LM of an experiment, in eval mode on the CPU. Raises EntcompError as `read_lm` does."""
+    folder = experiment.lm(direction)
+    config, info = read_lm(folder, experiment.units_info().codebook_sha256)
+    return UnitLM.load(folder / WEIGHTS, config, info.num_clusters), config, info
+
+
 def entropies(logits_TK: Tensor) -> Tensor:
-    """Entropy of each row's distribution, in nats (eq. 1): (T, K) -> (T,), float32 at least."""
-    log_p_TK = logits_TK.to(at_least_float32(logits_TK.dtype)).log_softmax(dim=-1)
+    """Entropy of each row's distribution, in nats (eq. 1): (T, K) -> (T,) float32."""
+    log_p_TK = logits_TK.float().log_softmax(dim=-1)
     return -(log_p_TK.exp() * log_p_TK).sum(dim=-1)
 
 
@@ -81,7 +98,7 @@ class Block(nn.Module):
         self.ffn = SwiGLU(config.dim, config.ffn_dim)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x_TD: Tensor, rope_TE: tuple[Tensor, Tensor], packed: Sequences) -> Tensor:
+    def forward(self, x_TD: Tensor, rope_TE: tuple[Tensor, Tensor], packed: Packed) -> Tensor:
         x_TD = x_TD + self.dropout(self.attention(self.attention_norm(x_TD), rope_TE, packed))
         return x_TD + self.dropout(self.ffn(self.ffn_norm(x_TD)))
 
@@ -95,7 +112,7 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.output = nn.Linear(dim, dim, bias=False)
 
-    def forward(self, x_TD: Tensor, rope_TE: tuple[Tensor, Tensor], packed: Sequences) -> Tensor:
+    def forward(self, x_TD: Tensor, rope_TE: tuple[Tensor, Tensor], packed: Packed) -> Tensor:
         q_THE, k_THE, v_THE = self.qkv(x_TD).view(len(x_TD), 3, self.heads, -1).unbind(dim=1)
         mixed_THE = packed.attend(rotate(q_THE, rope_TE), rotate(k_THE, rope_TE), v_THE)
         return self.output(mixed_THE.flatten(start_dim=1))
@@ -115,28 +132,28 @@ class SwiGLU(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """Root mean square 1, in float32 at least, then a gain."""
+    """Root mean square 1, in float32, then a gain."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(dim))
 
     def forward(self, x_TD: Tensor) -> Tensor:
-        x32_TD = x_TD.to(at_least_float32(x_TD.dtype))
+        x32_TD = x_TD.float()
         scale = torch.rsqrt(x32_TD.square().mean(dim=-1, keepdim=True) + NORM_EPS)
         return (x32_TD * scale * self.weight).type_as(x_TD)
 
 
-def at_least_float32(dtype: torch.dtype) -> torch.dtype:
-    """What sums and norms are computed in: float32 for narrower numbers."""
-    return torch.promote_types(dtype, torch.float32)
-
-
-def rotations(positions_T: Tensor, head_dim: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def rotations(positions_T: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines of RoPE, (T, 1, E / 2) each; channel e turns with e + E / 2."""
-    channels = torch.arange(0, head_dim, 2, device=positions_T.device, dtype=dtype)
-    angles = positions_T[:, None] * ROPE_BASE ** (-channels / head_dim)
+    angles = positions_T[:, None] * frequencies(head_dim, positions_T.device)
     return angles.cos()[:, None], angles.sin()[:, None]
+
+
+def frequencies(head_dim: int, device: torch.device | None = None) -> Tensor:
+    """Radians a token by which channels e and e + E / 2 turn: (E / 2,) float32."""
+    channels = torch.arange(0, head_dim, 2, device=device, dtype=torch.float32)
+    return ROPE_BASE ** (-channels / head_dim)
 
 
 def rotate(x_THE: Tensor, rope_TE: tuple[Tensor, Tensor]) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,18 +18,6 @@ from torch.nn.attention.varlen import varlen_attn
 
 # Of its longest sequence, what a sequence needs in length to share a padded block.
 BLOCK_FILL = 0.75
-
-
-class Sequences(Protocol):
-    """What the LM reads: tokens (int64; K is the beginning), where in their sequences they stand
-    (int64, from 0), and who of them attends to whom; ``attend`` is called by one layer after the
-    other.
-    """
-
-    inputs_T: Tensor
-    positions_T: Tensor
-
-    def attend(self, q_THE: Tensor, k_THE: Tensor, v_THE: Tensor) -> Tensor: ...
 
 
 @dataclass

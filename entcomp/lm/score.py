@@ -1,4 +1,4 @@
-"""score-entropy: eq. 1 for every unit of a set, in packed batches.
+"""score-entropy: eq. 1 for every unit of a set, by torch, in packed batches.
 
 An utterance's entropies depend on the utterance alone, whatever it is batched with.
 """
@@ -6,30 +6,29 @@ An utterance's entropies depend on the utterance alone, whatever it is batched w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from entcomp.artifacts.experiment import Experiment, entropy_name
+from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
 from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import ArkWriter
-from entcomp.lm.batches import read_and_predict
 from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
-from entcomp.lm.corpus import UnitSet, run_starts
-from entcomp.lm.model import UnitLM, entropies
+from entcomp.lm.corpus import UnitSet
+from entcomp.lm.model import UnitLM, entropies, load_lm
 from entcomp.lm.packed import Packed
-from entcomp.lm.streaming import MARGIN, one_by_one
+from entcomp.lm.spans import Reading, Span
 from entcomp.progress import track
 from entcomp.skipped import SkippedUtterances
 
-Precision = Literal["float32", "bfloat16", "float64"]
+Precision = Literal["float32", "bfloat16"]
 Item = TypeVar("Item")
+Part = tuple[Reading, Span]
 
 # Units that a device reads at once, unless told otherwise.
 BATCH_TOKENS = {"cpu": 2048, "cuda": 131_072}
@@ -37,35 +36,11 @@ BATCH_TOKENS = {"cpu": 2048, "cuda": 131_072}
 POOL_BATCHES = 32
 
 
-@dataclass(frozen=True)
-class Span:
-    """Part of an utterance that the LM reads at once, in LM units and in the order of reading.
-
-    The entropies of ``start .. keep_from-1`` are taken from the span before, which saw more.
-    """
-
-    utterance: int
-    start: int
-    stop: int
-    keep_from: int
-
-
-def spans_of(utterance: int, length: int, context: int, overlap: int) -> list[Span]:
-    """The whole utterance or, beyond the context, spans that share ``overlap`` units."""
-    spans = [Span(utterance, 0, min(length, context), 0)]
-    while spans[-1].stop < length:
-        keep_from = spans[-1].stop
-        start = keep_from - overlap
-        spans.append(Span(utterance, start, min(length, start + context), keep_from))
-    return spans
-
-
 class Scorer:
     """A trained LM, ready to score; it reads at most ``batch_tokens`` units at once.
 
     ``bfloat16`` is for GPUs: attention without padding, compiled. Raises EntcompError for it on a
-    CPU. ``float64`` is computed twice as precisely as it is kept, so that the order of summation
-    does not show, and streaming has the same bits (see `entcomp.lm.streaming`).
+    CPU.
     """
 
     def __init__(
@@ -74,7 +49,7 @@ class Scorer:
         config: LMConfig,
         lm: LMInfo,
         device: torch.device,
-        batch_tokens: int,
+        batch_tokens: int | None = None,
         precision: Precision = "float32",
     ) -> None:
         if precision == "bfloat16" and device.type != "cuda":
@@ -82,21 +57,30 @@ class Scorer:
         self.model = model.to(device).eval()
         if precision == "bfloat16":
             self.model.to(torch.bfloat16).compile()
-        if precision == "float64":
-            self.model.double()
         self.config = config
         self.lm = lm
         self.precision = precision
         self.device = device
-        self.batch_tokens = batch_tokens
+        self.batch_tokens = batch_tokens or BATCH_TOKENS[device.type]
+
+    @classmethod
+    def open(
+        cls,
+        experiment: Experiment,
+        direction: Direction,
+        device: torch.device,
+        batch_tokens: int | None = None,
+        precision: Precision = "float32",
+    ) -> Scorer:
+        """The LM of an experiment. Raises EntcompError as `read_lm` does."""
+        return cls(*load_lm(experiment, direction), device, batch_tokens, precision)
 
     def score(
         self, utterances: Iterable[tuple[str, np.ndarray]]
     ) -> Iterator[tuple[str, np.ndarray]]:
         """Yield ``(utt_id, entropy)`` in order: (frames,) units to (frames,) float32 nats.
 
-        With ``lm_units: dedup``, a frame that repeats the unit before it has NaN, and the first
-        frame of a run its entropy, in both directions.
+        Where `Reading.entropy` has NaN, so has the result.
         """
         stream = iter(utterances)
         while pool := self._take_pool(stream):
@@ -113,74 +97,32 @@ class Scorer:
 
     def _score_pool(self, vectors: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Entropies of each utterance, in batches of like lengths."""
-        positions = [self._positions(units) for units in vectors]
-        results = [np.full(len(units), np.nan, np.float32) for units in vectors]
-        context, overlap = self.config.context, self.config.score_overlap
-        spans = [
-            span
-            for utterance, where in enumerate(positions)
-            for span in spans_of(utterance, len(where), context, overlap)
-        ]
-        spans.sort(key=lambda span: span.stop - span.start)
-        launched = (
-            (batch, self._launch(batch, vectors, positions)) for batch in self._batches(spans)
-        )
+        readings = [Reading(units, self.config, self.lm.num_clusters) for units in vectors]
+        parts = [(reading, span) for reading in readings for span in reading.spans]
+        parts.sort(key=lambda part: len(part[1]))
+        launched = ((batch, self._launch(batch)) for batch in self._batches(parts))
         for batch, entropy_T in _one_behind(launched):
-            lengths = [span.stop - span.start for span in batch]
-            for span, entropy in zip(batch, entropy_T.cpu().split(lengths), strict=True):
-                where = positions[span.utterance]
-                if self.precision == "float64":
-                    entropy = self._settled(entropy, span, vectors[span.utterance][where])
-                kept = where[span.keep_from : span.stop]
-                results[span.utterance][kept] = entropy[span.keep_from - span.start :].numpy()
-        return results
+            lengths = [len(span) for _, span in batch]
+            for (reading, span), entropy in zip(batch, entropy_T.cpu().split(lengths), strict=True):
+                reading.keep(span, entropy.numpy())
+        return [reading.entropy for reading in readings]
 
-    def _settled(self, entropy_T: Tensor, span: Span, ordered: np.ndarray) -> Tensor:
-        """Entropies of a span, streamed where their float32 hangs on the order of summation."""
-        doubtful = (entropy_T - MARGIN).float() != (entropy_T + MARGIN).float()
-        repeated = span.keep_from - span.start
-        doubtful[:repeated] = False
-        if not doubtful.any():
-            return entropy_T
-        last = int(doubtful.nonzero()[-1]) + 1
-        bos, context = self.model.num_clusters, self.config.context
-        tokens, _ = read_and_predict(ordered, bos, span.start, span.start + last)
-        streamed = one_by_one(self.model, context, tokens, repeated + 1)
-        settled = entropy_T.clone()
-        settled[:last] = torch.where(doubtful[:last], streamed, entropy_T[:last])
-        return settled
-
-    def _positions(self, units: np.ndarray) -> np.ndarray:
-        """The frames that the LM predicts, in the order of reading."""
-        raw = self.config.lm_units == "raw"
-        frames = np.arange(len(units)) if raw else run_starts(units)
-        return frames if self.config.direction == "forward" else frames[::-1]
-
-    def _batches(self, spans: Sequence[Span]) -> Iterator[list[Span]]:
-        batch: list[Span] = []
+    def _batches(self, parts: Sequence[Part]) -> Iterator[list[Part]]:
+        batch: list[Part] = []
         tokens = 0
-        for span in spans:
-            length = span.stop - span.start
-            if batch and tokens + length > self.batch_tokens:
+        for reading, span in parts:
+            if batch and tokens + len(span) > self.batch_tokens:
                 yield batch
                 batch, tokens = [], 0
-            batch.append(span)
-            tokens += length
+            batch.append((reading, span))
+            tokens += len(span)
         if batch:
             yield batch
 
     @torch.inference_mode()
-    def _launch(
-        self, batch: Sequence[Span], vectors: Sequence[np.ndarray], positions: Sequence[np.ndarray]
-    ) -> Tensor:
+    def _launch(self, batch: Sequence[Part]) -> Tensor:
         """Entropies (T,) of a batch; on a GPU, still being computed."""
-        bos = self.model.num_clusters
-        pieces = [
-            read_and_predict(
-                vectors[span.utterance][positions[span.utterance]], bos, span.start, span.stop
-            )
-            for span in batch
-        ]
+        pieces = [reading.piece(span) for reading, span in batch]
         packed = Packed.pack(*zip(*pieces, strict=True))
         return entropies(self.model(packed.to(self.device, non_blocking=True)))
 

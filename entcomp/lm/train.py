@@ -13,6 +13,7 @@ from entcomp.lm.batches import DevRows, TrainRows
 from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
 from entcomp.lm.corpus import MAX_CLUSTERS, Corpus, UnitSet, pack_corpus
+from entcomp.lm.export import export_onnx
 from entcomp.lm.model import UnitLM
 from entcomp.lm.ngram import ngram_nats
 from entcomp.training.loop import fit, training_stage
@@ -75,6 +76,7 @@ def train_lm(
     )
     if is_first_rank():
         save_config(folder / "config.yaml", config)
+        export_onnx(folder, config, lm)
         lm.write(folder)
     return lm
 

@@ -11,9 +11,9 @@ from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.artifacts.shard import Shard
 from entcomp.kaldi.datadir import find_sets
 from entcomp.lm.calibrate import calibrate, is_scored
-from entcomp.lm.checkpoint import LMInfo, load_lm
+from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.corpus import UnitSet
-from entcomp.lm.score import BATCH_TOKENS, Precision, Scorer, score_set
+from entcomp.lm.score import Precision, Scorer, score_set
 from entcomp.training.evaluation import training_device
 
 
@@ -21,10 +21,7 @@ def open_scorer(
     experiment: Experiment, direction: Direction, batch_tokens: int | None, precision: Precision
 ) -> Scorer:
     """The LM of a direction on this machine's device; None is as many units as suit the device."""
-    model, config, lm = load_lm(experiment, direction)
-    device = training_device()
-    tokens = batch_tokens or BATCH_TOKENS[device.type]
-    return Scorer(model, config, lm, device, tokens, precision)
+    return Scorer.open(experiment, direction, training_device(), batch_tokens, precision)
 
 
 def score_sets(

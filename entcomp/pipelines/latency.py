@@ -21,8 +21,7 @@ from entcomp.evaluation.text.normalizer import normalize
 from entcomp.files import atomic_path, write_json
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import read_table
-from entcomp.lm.checkpoint import load_lm
-from entcomp.lm.score import BATCH_TOKENS, Scorer
+from entcomp.lm.score import Scorer
 from entcomp.pipelines.tokenizer import Tokenizer
 from entcomp.progress import track
 from entcomp.report.latency import STAGES, describe_latency, latency_table
@@ -144,10 +143,7 @@ class _Path:
         tokenizer = Tokenizer.open(experiment, checkpoint)
         rule = tokenizer.stored_rule(trained.info.segments)
         device = training_device()
-        scorers = [
-            Scorer(*load_lm(experiment, direction), device, BATCH_TOKENS[device.type])
-            for direction in rule.directions
-        ]
+        scorers = [Scorer.open(experiment, direction, device) for direction in rule.directions]
         decoding = trained.config.decoding
         config = decoding.model_copy(update={"beam": beam}) if beam else decoding
         search = TextSearch(trained.model, trained.vocabulary, config)

@@ -8,6 +8,7 @@ from pathlib import Path
 from entcomp.artifacts import packing
 from entcomp.artifacts.experiment import Experiment
 from entcomp.errors import EntcompError
+from entcomp.lm.onnx_lm import OnnxLM
 from entcomp.report.model_card import model_card
 
 
@@ -29,5 +30,7 @@ def pack(
     text = notes.read_text(encoding="utf-8") if notes else f"# {output.stem}"
     own = [tag for one in models for tag in packing.segments_of(experiment, one)]
     tags = sorted({*segmentations, *own})
+    for folder in filter(Path.is_dir, map(experiment.lm, packing.DIRECTIONS)):
+        OnnxLM.open(folder)  # which exports it, if it never was
     card = model_card(experiment, tags, models, text)
     return packing.pack(experiment, output, tags, models, card)

@@ -10,7 +10,7 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.streams import PLAIN_STREAMS
 from entcomp.encoder.local import LocalEncoderConfig
 from entcomp.errors import EntcompError
-from entcomp.lm.checkpoint import load_lm
+from entcomp.lm.model import load_lm
 from entcomp.units.codebook import Codebook
 
 

@@ -13,15 +13,13 @@ from entcomp.artifacts.packing import open_model
 from entcomp.audio.read import as_float32, resample
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
-from entcomp.lm.checkpoint import load_lm
-from entcomp.lm.score import BATCH_TOKENS, Scorer
+from entcomp.lm.onnx_lm import OnnxLM
 from entcomp.lm.streaming import StreamingScorer
 from entcomp.segmentation.calibration import resolve
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import Rows
 from entcomp.segmentation.rule import Rule, group_starts
 from entcomp.segmentation.streaming import StreamingGroups
-from entcomp.training.evaluation import training_device
 from entcomp.units.codebook import Codebook
 from entcomp.units.dump import check_checkpoint, read_codebook
 from entcomp.units.extractor import Extractor
@@ -85,8 +83,7 @@ class Tokenizer:
     >>> found.times[:2].shape, found.tokens[0].dtype  # seconds; the units of a group
     ((2, 2), dtype('int32'))
 
-    Entropies are computed in float64 and kept as float32, so that they do not depend on how a
-    recording is batched or streamed; see `entcomp.lm.streaming` for what that guarantees.
+    The LMs are those that `entcomp.lm.export` wrote, and run without torch.
     """
 
     def __init__(
@@ -96,7 +93,8 @@ class Tokenizer:
         self.info = info
         self.codebook = codebook
         self.extractor = extractor
-        self._scorers: dict[Direction, Scorer] = {}
+        self._lms: dict[Direction, OnnxLM] = {}
+        self._rules: dict[Request, Rule] = {}
 
     @classmethod
     def from_pretrained(
@@ -127,13 +125,15 @@ class Tokenizer:
         return self.resolve(Request(criterion, target_rate=rate))
 
     def resolve(self, request: Request) -> Rule:
-        """The rule that a request means, such as ``Request("fixed", window=4)``.
+        """The rule that a request means, such as ``Request("fixed", window=4)``; found once.
 
         Raises EntcompError for options that do not go together, a threshold or rate out of reach,
         and where the experiment has no calibration and one is needed.
         """
-        request.check()
-        return resolve(request, self.experiment, self.info.frame_shift)
+        if request not in self._rules:
+            request.check()
+            self._rules[request] = resolve(request, self.experiment, self.info.frame_shift)
+        return self._rules[request]
 
     def stored_rule(self, segments: str) -> Rule:
         """The rule of a segmentation of the experiment: its tag, ``raw`` or ``dedup``.
@@ -155,7 +155,7 @@ class Tokenizer:
         for direction, key in zip(
             rule.directions, ("lm_sha256", "lm_backward_sha256"), strict=False
         ):
-            lm = self._scorer(direction).lm
+            lm = self._lm(direction).lm
             check_same(stored.get(key), lm.lm_sha256, "LM", path, "rerun segment")
         return rule
 
@@ -194,12 +194,11 @@ class Tokenizer:
 
     def stream(self, rule: Rule) -> StreamingTokenizer:
         """A tokenizer of units that arrive one by one; see there."""
-        scorer = self._scorer("forward")
-        return StreamingTokenizer(StreamingScorer(scorer.model, scorer.config), rule)
+        return StreamingTokenizer(StreamingScorer(self._lm("forward")), rule)
 
     def _tokenized(self, recording: Recording, rule: Rule) -> Tokenized:
         units = recording.units
-        entropies = [self._entropy(units, direction) for direction in rule.directions]
+        entropies = [self._lm(direction).score(units) for direction in rule.directions]
         backward = entropies[1] if len(entropies) > 1 else None
         values = entropies[0] if entropies else units
         rows = Rows.join([(recording.utt_id, values, backward)])  # which seeds random ones
@@ -212,16 +211,11 @@ class Tokenizer:
             info=self.info,
         )
 
-    def _entropy(self, units: np.ndarray, direction: Direction) -> np.ndarray:
-        return next(self._scorer(direction).score([("", units)]))[1]
-
-    def _scorer(self, direction: Direction) -> Scorer:
-        if direction not in self._scorers:
-            model, config, lm = load_lm(self.experiment, direction)
-            device = training_device()
-            tokens = BATCH_TOKENS["cpu"]  # float64 takes more memory, and no fast kernel
-            self._scorers[direction] = Scorer(model, config, lm, device, tokens, "float64")
-        return self._scorers[direction]
+    def _lm(self, direction: Direction) -> OnnxLM:
+        if direction not in self._lms:
+            folder = self.experiment.lm(direction)
+            self._lms[direction] = OnnxLM.open(folder, self.info.codebook_sha256)
+        return self._lms[direction]
 
 
 class StreamingTokenizer:
@@ -233,10 +227,10 @@ class StreamingTokenizer:
     >>> sum(lengths + stream.finish()) == len(units)  # frames
     True
 
-    Equal to those of `Tokenizer.encode` on the same units (see `entcomp.lm.streaming`): with
-    ``global``, ``relative`` and ``combined`` certain as soon as the unit behind the group is there,
-    with ``peak`` one prediction later: the next unit or, if the LM reads runs of equal units, the
-    next run. Other criteria have to know the whole utterance.
+    Those of `Tokenizer.encode` on the same units, but for one decision in a million (see
+    `entcomp.lm.streaming`): with ``global``, ``relative`` and ``combined`` certain as soon as the
+    unit after the group is there, with ``peak`` one prediction later: the next unit or, if the LM
+    reads runs of equal units, the next run. Other criteria have to know the whole utterance.
 
     All of this is causal; the units are not. A frame's convolutions see 56 ms (Moonshine) or 25 ms
     (HuBERT, WavLM, MFCC), and MFCC's differences 40 ms more on either side. But the Transformers of

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from lm_toys import K, random_lm, scorer_of, small_config, utterances
 
 from entcomp.errors import EntcompError
-from entcomp.lm.batches import read_and_predict
 from entcomp.lm.config import LMConfig
 from entcomp.lm.corpus import run_starts
 from entcomp.lm.model import UnitLM, entropies
 from entcomp.lm.packed import Packed
-from entcomp.lm.score import spans_of
+from entcomp.lm.spans import read_and_predict, spans_of
 
 LENGTHS = [5, 64, 1, 30, 65, 2, 200, 17, 64, 129, 40, 3]
 
@@ -101,7 +100,7 @@ def test_spans_cover_every_unit_once_with_the_stated_overlap(
     length: int, context: int, data: st.DataObject
 ) -> None:
     overlap = data.draw(st.integers(0, context - 1))
-    spans = spans_of(0, length, context, overlap)
+    spans = spans_of(length, context, overlap)
     kept = [unit for span in spans for unit in range(span.keep_from, span.stop)]
     assert kept == list(range(length))
     assert all(span.start >= 0 and span.stop - span.start <= context for span in spans)

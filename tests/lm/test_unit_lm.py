@@ -11,10 +11,10 @@ import torch
 from lm_toys import K, random_lm, small_config
 
 from entcomp.config import load_config
-from entcomp.lm.batches import read_and_predict
 from entcomp.lm.config import LMConfig
 from entcomp.lm.model import UnitLM, entropies
 from entcomp.lm.packed import Packed
+from entcomp.lm.spans import read_and_predict
 
 
 def pack(sequences: list[np.ndarray]) -> Packed:

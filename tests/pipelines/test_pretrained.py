@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -95,6 +97,44 @@ def test_rates_are_met_on_speech(tokenizer: Tokenizer, repository: Path) -> None
         stored = tokenizer.stored_rule(f"rate{rate}_global")
         again = tokenizer.encode(waveform, 16000, rule=stored)
         np.testing.assert_array_equal(again.groups, found.groups)
+
+
+RUN = """
+import sys
+from entcomp.cli.app import main
+sys.argv = ["entcomp", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+found = {"torch", "pytorch_lightning", "onnx", "faiss", "torchaudio"} & sys.modules.keys()
+assert not found, found
+"""
+STREAM = """
+import sys, numpy
+from entcomp import Tokenizer
+tokenizer = Tokenizer.from_pretrained()
+rule = tokenizer.rule()
+found = tokenizer.encode(numpy.zeros(32000), 16000, rule=rule)
+stream = tokenizer.stream(rule)
+assert stream.push(found.units) + stream.finish() == found.groups.tolist()
+found = {"torch", "pytorch_lightning", "onnx", "faiss", "torchaudio"} & sys.modules.keys()
+assert not found, found
+"""
+
+
+def test_tokenizing_imports_no_torch(tmp_path: Path) -> None:
+    """Nor anything else that the base installation does not have."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, music(2.0), RATE)
+    for options in (
+        ("tokenize", path),
+        ("tokenize", path, "--criterion", "bidirectional", "--target-rate", 10),
+        ("tokenize", path, "--format", "kaldi", "-o", tmp_path / "out"),
+        ("plot", path, "-o", tmp_path / "a.png"),
+    ):
+        subprocess.run([sys.executable, "-c", RUN, *map(str, options)], check=True)
+    subprocess.run([sys.executable, "-c", STREAM], check=True)
 
 
 def test_formats_of_one_recording_have_its_units(
