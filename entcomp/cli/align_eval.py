@@ -14,12 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from entcomp.artifacts.experiment import Experiment, UnitsInfo
-    from entcomp.evaluation.boundaries.evaluate import Chance
     from entcomp.evaluation.boundaries.references import References
 
     Groups = Iterator[tuple[str, np.ndarray]]
-
-RANDOM_DRAWS = 5
 
 
 def align_eval(
@@ -56,6 +53,7 @@ def align_eval(
     from entcomp.evaluation.boundaries.references import References
     from entcomp.evaluation.boundaries.ticks import to_ticks
     from entcomp.kaldi.datadir import find_sets
+    from entcomp.segmentation.chance import chance_groups
 
     experiment = Experiment(exp)
     info = experiment.units_info()
@@ -64,7 +62,7 @@ def align_eval(
     facts = {"tolerance": tolerance, "lenient": lenient, "shift": shift, "seed": seed}
 
     def score(groups: Groups, references: References) -> dict[str, Any]:
-        return evaluate(groups, references, info, matching, _chance(seed), seed) | facts
+        return evaluate(groups, references, info, matching, chance_groups(seed), seed) | facts
 
     scored = []
     tags = _check_tags(experiment, info, segments)
@@ -150,33 +148,9 @@ def _ids(scp: Path) -> Iterator[str]:
 
 def _read_groups(scp: Path) -> Groups:
     """Yield ids and group lengths: those of an archive of groups, or of runs of equal units."""
+    from entcomp.artifacts.streams import plain_groups
     from entcomp.kaldi.ark import iter_vectors
-    from entcomp.segmentation import baselines
 
     for utt_id, vector in iter_vectors(scp):
         is_units = scp.name == "units.scp"
-        yield utt_id, _lengths(baselines.dedup(vector)) if is_units else vector
-
-
-def _chance(seed: int) -> dict[str, Chance]:
-    """Equal and random groups, as many as an utterance's own."""
-    from entcomp.segmentation import baselines
-
-    def uniform(_: str, own: np.ndarray) -> list[np.ndarray]:
-        frames = own.sum(keepdims=True)
-        return [_lengths(baselines.uniform(frames, len(own) / int(frames[0])))]
-
-    def random(utt_id: str, own: np.ndarray) -> list[np.ndarray]:
-        frames = own.sum(keepdims=True)
-        rate = len(own) / int(frames[0])
-        seeds = range(seed + 1, seed + 1 + RANDOM_DRAWS)  # not that of a tag random15 itself
-        return [_lengths(baselines.random([utt_id], frames, rate, one)) for one in seeds]
-
-    return {"uniform": uniform, "random": random}
-
-
-def _lengths(starts: np.ndarray) -> np.ndarray:
-    """Group lengths (groups,) from where groups start, bool (frames,)."""
-    import numpy as np
-
-    return np.diff(np.append(np.flatnonzero(starts), len(starts)))
+        yield utt_id, plain_groups(vector, "dedup") if is_units else vector

@@ -191,8 +191,7 @@ class _Path:
     def time(self, waveform: np.ndarray, pieces: int, clock: Callable[[], float]) -> _Laps:
         """Take one waveform through all stages."""
         from entcomp.encoder.packed import group_tokens
-        from entcomp.segmentation.rows import Rows
-        from entcomp.segmentation.rule import group_starts
+        from entcomp.segmentation.rule import group_one
         from entcomp.units.extractor import extract
 
         laps = [clock()]
@@ -206,8 +205,7 @@ class _Path:
         lap()
         read = [next(scorer.score([("", units)]))[1] for scorer in self.scorers] or [units]
         lap()
-        rows = Rows.join([("", read[0], read[1] if len(read) > 1 else None)])
-        ((_, groups),) = rows.split(group_starts(rows, self.rule))
+        groups = group_one("", read[0], read[1] if len(read) > 1 else None, self.rule)
         lap()
         tokens = group_tokens(units, groups, self.search.model.config.merge_runs)
         states = self.search.encode([tokens])

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from entcomp.segmentation import DEFAULT_CRITERION
+from entcomp.segmentation.criteria import describe_criteria
+
 if TYPE_CHECKING:
     from entcomp.pipelines.tokenizer import Tokenizer
     from entcomp.segmentation.request import Request
@@ -20,6 +23,12 @@ Segments = Annotated[
 ]
 
 
+def _describe_criteria() -> str:
+    """A paragraph for each, somebody else's included."""
+    first = f"By default what the other options imply, else {DEFAULT_CRITERION}:"
+    return "\n\n".join([first, *(f"{name}: {line}" for name, line in describe_criteria())])
+
+
 @dataclass(frozen=True)
 class Grouping:
     """The options of `segment` that say what groups to make; see `Request`."""
@@ -31,8 +40,7 @@ class Grouping:
         str | None,
         typer.Option(
             metavar="NAME",
-            help="global, relative, combined, peak, bidirectional, or a baseline: dedup, fixed, "
-            "uniform, random. The default is what the other options imply, else global.",
+            help=_describe_criteria(),
         ),
     ] = None
     theta_g: Annotated[float | None, typer.Option(help="Threshold on entropy.")] = None
@@ -45,11 +53,11 @@ class Grouping:
         ),
     ] = "paper"
     peaks: Annotated[
-        bool, typer.Option("--peaks", help="Only at peaks of the bidirectional score.")
+        bool, typer.Option("--peaks", help="Only where the score has a local maximum.")
     ] = False
-    window: Annotated[int | None, typer.Option(metavar="FRAMES", help="Group length of fixed.")] = (
-        None
-    )
+    window: Annotated[
+        int | None, typer.Option(metavar="FRAMES", help="Group length, where all are equal.")
+    ] = None
     min_length: Annotated[
         int, typer.Option(metavar="FRAMES", help="No shorter groups but an utterance's last.")
     ] = 1
@@ -57,6 +65,10 @@ class Grouping:
         None
     )
     seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An option of the criterion's own; repeatable."),
+    ] = None
 
     @property
     def is_given(self) -> bool:
@@ -64,17 +76,12 @@ class Grouping:
 
     def request(self, default_rate: float | None = None) -> Request:
         """What is asked for, checked; ``default_rate`` (Hz) where nothing says how much."""
-        from entcomp.segmentation.request import STRENGTH, Request, default_criterion
+        from entcomp.segmentation.request import Request
 
         values = asdict(self)
-        criterion = self.criterion or default_criterion(self.theta_g, self.theta_r, self.window)
-        values["criterion"] = criterion
-        strengths = (self.target_rate, self.theta_g, self.theta_r, self.window)
-        if strengths == (None,) * 4 and ("target_rate",) in STRENGTH.get(criterion, ()):
-            values["target_rate"] = default_rate
-        request = Request(**values)
-        request.check()
-        return request
+        pairs = (text.partition("=") for text in values.pop("option") or ())
+        options = {name: value for name, _, value in pairs}
+        return Request.make(default_rate=default_rate, **values, options=options)
 
     def rule(self, tokenizer: Tokenizer, segments: str | None) -> Rule:
         """The thresholds asked for. Raises EntcompError for ``segments`` and others beside it."""

@@ -81,13 +81,14 @@ def _choose_set(data: Path, experiment: Experiment, wanted: str | None, scores: 
 def _choose_tag(experiment: Experiment, set_name: str) -> str | None:
     """The segmentation nearest to `RATE`, of the paper's default criterion if there is one."""
     from entcomp.files import read_json
+    from entcomp.segmentation import DEFAULT_CRITERION
 
     found = {}
     for path in sorted(experiment.path.glob("segments/*/threshold.json")):
         threshold = read_json(path)
         if set_name in threshold.get("rates", {}):
             distance = abs(threshold["rates"][set_name] - RATE)
-            found[path.parent.name] = (threshold["criterion"] != "global", distance)
+            found[path.parent.name] = (threshold["criterion"] != DEFAULT_CRITERION, distance)
     return min(found, key=lambda tag: found[tag], default=None)
 
 

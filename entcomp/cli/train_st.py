@@ -8,6 +8,7 @@ import typer
 
 from entcomp.cli import text_task
 from entcomp.cli.options import Data, Devices, Exp, NumNodes, SkipBad
+from entcomp.segmentation import DEFAULT_CRITERION
 
 
 def train_st(
@@ -20,7 +21,7 @@ def train_st(
     config: text_task.ConfigFile = None,
     tag: text_task.Tag = None,
     random_rates: text_task.RandomRates = None,
-    criterion: text_task.Criterion = "global",
+    criterion: text_task.Criterion = DEFAULT_CRITERION,
     sets: text_task.TrainSets = "train*",
     dev_sets: text_task.DevSets = "dev*",
     max_steps: text_task.MaxSteps = None,
