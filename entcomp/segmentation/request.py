@@ -34,7 +34,7 @@ class Request:
     min_length: int = 1
     max_length: int | None = None
     seed: int = 0
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @classmethod
     def make(

@@ -93,7 +93,7 @@ class Rows:
         """Where the LM made a prediction (P,): everywhere, or where a run of equal units begins."""
         return np.flatnonzero(~np.isnan(self.values))
 
-    @cached_property
+    @property
     def predictions(self) -> Predictions:
         """The entropies at `predicted`, forward and backward paired run by run."""
         first = np.searchsorted(self.predicted, self.first)

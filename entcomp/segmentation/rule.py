@@ -36,7 +36,7 @@ class Rule:
     seed: int | None = None
     min_length: int = 1
     max_length: int | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Rule:

@@ -51,7 +51,7 @@ def test_every_set_of_options_has_a_criterion_or_a_message() -> None:
                 request = Request.make(default_rate=15.0, **values)
                 assert request.strength == (names or ("target_rate",))
             else:
-                with pytest.raises(EntcompError, match="--criterion [a-z]+ needs --"):
+                with pytest.raises(EntcompError, match=r"--criterion [a-z]+ needs --"):
                     Request.make(default_rate=15.0, **values)
 
 
@@ -62,6 +62,12 @@ def test_the_default_rate_is_for_those_that_take_one(
     criterion: str | None, rate: float | None
 ) -> None:
     assert Request.make(criterion, default_rate=15.0).target_rate == rate
+
+
+def test_requests_and_rules_are_keys() -> None:
+    request, rule = Request("global", options={"a": "1"}), Rule("global", options={"a": 1})
+    assert {request: 1, rule: 2} == {Request("global", options={"a": "1"}): 1, rule: 2}
+    assert request != Request("global")
 
 
 def test_a_line_of_help_each() -> None:
