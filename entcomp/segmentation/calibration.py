@@ -105,7 +105,8 @@ def resolve(request: Request, experiment: Experiment, frame_shift: float) -> Rul
         max_length=request.max_length,
         options=request.own_options(),
     )
-    rule = replace(rule, **kind.prepare(request, experiment, frame_shift))
+    found = kind.prepare(request, experiment, frame_shift)
+    rule = replace(rule, **found | {"options": {**rule.options, **found.get("options", {})}})
     if not isinstance(kind, EntropyCriterion):
         return rule
     calibration = Calibration.find(experiment)

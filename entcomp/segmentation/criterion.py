@@ -86,8 +86,8 @@ class Criterion:
     ) -> dict[str, Any]:
         """Fields of `Rule` that are read or learnt from files before thresholds are looked for.
 
-        ``frame_shift`` is in seconds. A file's hash belongs among them (in ``options``), so that
-        a new file is noticed.
+        ``frame_shift`` is in seconds. What it puts into ``options`` is added to those given; a
+        file's hash belongs there, so that a new file is noticed.
         """
         return {}
 
