@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.models import OptionInfo
 
 from entcomp.segmentation import DEFAULT_CRITERION
-from entcomp.segmentation.criteria import describe_criteria
 
 if TYPE_CHECKING:
     from entcomp.pipelines.tokenizer import Tokenizer
@@ -23,10 +23,19 @@ Segments = Annotated[
 ]
 
 
-def _describe_criteria() -> str:
-    """A paragraph for each, somebody else's included."""
-    first = f"By default what the other options imply, else {DEFAULT_CRITERION}:"
-    return "\n\n".join([first, *(f"{name}: {line}" for name, line in describe_criteria())])
+class _CriterionOption(OptionInfo):
+    """Its help has a paragraph for each criterion; they are imported when it is asked for."""
+
+    @property
+    def help(self) -> str:
+        from entcomp.segmentation.criteria import describe_criteria
+
+        first = f"By default what the other options imply, else {DEFAULT_CRITERION}:"
+        return "\n\n".join([first, *(f"{name}: {line}" for name, line in describe_criteria())])
+
+    @help.setter
+    def help(self, _: str | None) -> None:
+        """That which Typer sets is none."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +47,7 @@ class Grouping:
     ] = None
     criterion: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help=_describe_criteria(),
-        ),
+        _CriterionOption(default=..., metavar="NAME"),
     ] = None
     theta_g: Annotated[float | None, typer.Option(help="Threshold on entropy.")] = None
     theta_r: Annotated[float | None, typer.Option(help="Threshold on its rise.")] = None
