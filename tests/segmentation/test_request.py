@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,3 +87,25 @@ def test_a_stored_rule_is_read_again() -> None:
     own = Rule("global", theta_g=1.0, options={"width": 3})
     assert Rule.from_json(own.as_json()) == own
     assert Rule.from_json({"criterion": "dedup", "peaks": False}) == Rule("dedup")
+
+
+def test_the_rules_of_the_model_that_comes_with_entcomp(repository: Path) -> None:
+    paths = sorted((repository / "entcomp" / "pretrained").glob("*/segments/*/threshold.json"))
+    assert paths
+    for path in paths:
+        rule = Rule.from_json(json.loads(path.read_text()))
+        assert rule.criterion in path.parent.name and rule.threshold("theta_g") > 0
+
+
+def test_no_name_of_a_criterion_stands_outside_its_file(repository: Path) -> None:
+    """But that of the default, in one place."""
+    found = []
+    for room in ("segmentation", "report"):
+        for path in sorted((repository / "entcomp" / room).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Constant) and node.value in criterion_names():
+                    found.append(f"{path.parent.name}/{path.stem} {node.value}")
+    elsewhere = {one for one in found if not one.startswith("criteria/")}
+    assert elsewhere == {"segmentation/__init__ global"}
+    own = {one.split()[1]: one for one in found if one.startswith("criteria/")}
+    assert len(set(found) - elsewhere) == len(own) == len(criterion_names())
