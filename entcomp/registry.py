@@ -11,7 +11,6 @@ import importlib
 import logging
 import pkgutil
 from collections.abc import Callable, Iterator
-from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
 from entcomp.errors import EntcompError
@@ -69,6 +68,8 @@ class Registry(Generic[Component]):
         if self._is_loaded:
             return
         self._is_loaded = True
+        from importlib.metadata import entry_points  # takes longer than all else here
+
         package = importlib.import_module(self.package)
         for module in sorted(one.name for one in pkgutil.iter_modules(package.__path__)):
             importlib.import_module(f"{self.package}.{module}")

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from entcomp.errors import EntcompError
+from entcomp.segmentation import DEFAULT_CRITERION
+from entcomp.segmentation.criteria import describe_criteria
+from entcomp.segmentation.request import Request
+
 if TYPE_CHECKING:
     from entcomp.pipelines.tokenizer import Tokenizer
-    from entcomp.segmentation.request import Request
     from entcomp.segmentation.rule import Rule
 
 RATE = 15.0  # Hz, where a command has a default
@@ -18,6 +22,12 @@ Segments = Annotated[
     str | None,
     typer.Option(metavar="raw|dedup|TAG", help="Groups as a segmentation of the model has them."),
 ]
+
+
+def _criteria_help() -> str:
+    """A paragraph for each criterion."""
+    first = f"By default what the other options imply, else {DEFAULT_CRITERION}:"
+    return "\n\n".join([first, *(f"{name}: {line}" for name, line in describe_criteria())])
 
 
 @dataclass(frozen=True)
@@ -29,11 +39,7 @@ class Grouping:
     ] = None
     criterion: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="global, relative, combined, peak, bidirectional, or a baseline: dedup, fixed, "
-            "uniform, random. The default is what the other options imply, else global.",
-        ),
+        typer.Option(metavar="NAME", help=_criteria_help()),
     ] = None
     theta_g: Annotated[float | None, typer.Option(help="Threshold on entropy.")] = None
     theta_r: Annotated[float | None, typer.Option(help="Threshold on its rise.")] = None
@@ -45,11 +51,11 @@ class Grouping:
         ),
     ] = "paper"
     peaks: Annotated[
-        bool, typer.Option("--peaks", help="Only at peaks of the bidirectional score.")
+        bool, typer.Option("--peaks", help="Only where the score has a local maximum.")
     ] = False
-    window: Annotated[int | None, typer.Option(metavar="FRAMES", help="Group length of fixed.")] = (
-        None
-    )
+    window: Annotated[
+        int | None, typer.Option(metavar="FRAMES", help="Group length, where all are equal.")
+    ] = None
     min_length: Annotated[
         int, typer.Option(metavar="FRAMES", help="No shorter groups but an utterance's last.")
     ] = 1
@@ -57,6 +63,10 @@ class Grouping:
         None
     )
     seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="An option of the criterion's own; repeatable."),
+    ] = None
 
     @property
     def is_given(self) -> bool:
@@ -64,22 +74,13 @@ class Grouping:
 
     def request(self, default_rate: float | None = None) -> Request:
         """What is asked for, checked; ``default_rate`` (Hz) where nothing says how much."""
-        from entcomp.segmentation.request import STRENGTH, Request, default_criterion
-
         values = asdict(self)
-        criterion = self.criterion or default_criterion(self.theta_g, self.theta_r, self.window)
-        values["criterion"] = criterion
-        strengths = (self.target_rate, self.theta_g, self.theta_r, self.window)
-        if strengths == (None,) * 4 and ("target_rate",) in STRENGTH.get(criterion, ()):
-            values["target_rate"] = default_rate
-        request = Request(**values)
-        request.check()
-        return request
+        pairs = (text.partition("=") for text in values.pop("option") or ())
+        options = {name: value for name, _, value in pairs}
+        return Request.make(default_rate=default_rate, **values, options=options)
 
     def rule(self, tokenizer: Tokenizer, segments: str | None) -> Rule:
         """The thresholds asked for. Raises EntcompError for ``segments`` and others beside it."""
-        from entcomp.errors import EntcompError
-
         if segments is None:
             return tokenizer.resolve(self.request(RATE))
         if self.is_given:

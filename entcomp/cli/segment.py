@@ -6,8 +6,12 @@ from typing import Annotated
 
 import typer
 
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.shard import Shard
 from entcomp.cli.grouping import Grouping
 from entcomp.cli.options import Data, Exp, Sets, ShardOption, SkipBad, spread
+from entcomp.kaldi.datadir import find_sets
+from entcomp.segmentation.stage import segment_sets
 
 
 @spread
@@ -30,11 +34,6 @@ def segment(
 
     Reads EXP/entropy (the baselines: EXP/units), writes EXP/segments/TAG.
     """
-    from entcomp.artifacts.experiment import Experiment
-    from entcomp.artifacts.shard import Shard
-    from entcomp.kaldi.datadir import find_sets
-    from entcomp.segmentation.stage import segment_sets
-
     request = grouping.request()
     names = [one.name for one in find_sets(data, sets)]
     part = Shard.parse(shard)

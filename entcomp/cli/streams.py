@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from entcomp.segmentation import DEFAULT_CRITERION
+
 
 @dataclass(frozen=True)
 class Compression:
@@ -44,4 +46,4 @@ class TextStream:
     ] = None
     criterion: Annotated[
         str, typer.Option(help="What groups --random-rates draws; see segment.")
-    ] = "global"
+    ] = DEFAULT_CRITERION

@@ -25,8 +25,7 @@ from entcomp.lm.score import Scorer
 from entcomp.pipelines.tokenizer import Tokenizer
 from entcomp.progress import track
 from entcomp.report.latency import STAGES, describe_latency, latency_table
-from entcomp.segmentation.rows import Rows
-from entcomp.segmentation.rule import Rule, group_starts
+from entcomp.segmentation.rule import Rule, group_one
 from entcomp.tasks.text.search import TextSearch
 from entcomp.tasks.text.train import TrainedTextModel
 from entcomp.training.evaluation import training_device
@@ -177,8 +176,7 @@ class _Path:
         lap()
         read = [next(scorer.score([("", units)]))[1] for scorer in self.scorers] or [units]
         lap()
-        rows = Rows.join([("", read[0], read[1] if len(read) > 1 else None)])
-        ((_, groups),) = rows.split(group_starts(rows, self.rule))
+        groups = group_one("", read[0], read[1] if len(read) > 1 else None, self.rule)
         lap()
         tokens = group_tokens(units, groups, self.search.model.config.merge_runs)
         states = self.search.encode([tokens])

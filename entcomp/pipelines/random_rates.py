@@ -12,8 +12,7 @@ from entcomp.errors import EntcompError
 from entcomp.kaldi.table import join
 from entcomp.segmentation.calibration import resolve
 from entcomp.segmentation.request import Request
-from entcomp.segmentation.rows import Rows
-from entcomp.segmentation.rule import Rule, group_starts
+from entcomp.segmentation.rule import Rule, group_one
 from entcomp.segmentation.source import Source
 from entcomp.skipped import SkippedUtterances
 from entcomp.tasks.text.corpus import Row, Stream
@@ -43,12 +42,12 @@ def random_streams(
                 f"{experiment.entropy(set_name)}: {row[0]}: not as many as its units; "
                 f"rerun score-entropy for {set_name}"
             )
-        yield Stream(row[0], plain[1], _groups(row, lowest), row)
+        yield Stream(row[0], plain[1], group_one(row[0], row[1], row[2], lowest), row)
 
 
 def draw_groups(rules: Sequence[Rule], row: Row, generator: np.random.Generator) -> np.ndarray:
     """Group lengths in frames of an utterance, by one of the rules."""
-    return _groups(row, rules[int(generator.integers(len(rules)))])
+    return group_one(*row, rules[int(generator.integers(len(rules)))])
 
 
 def _grid(rates: str) -> list[float]:
@@ -61,9 +60,3 @@ def _grid(rates: str) -> list[float]:
     if not 0 < first < last:
         raise EntcompError(f"--random-rates {rates}: expected LOW-HIGH in Hz, such as 7-24")
     return [first + STEP * one for one in range(int((last - first) / STEP) + 1)]
-
-
-def _groups(row: Row, rule: Rule) -> np.ndarray:
-    rows = Rows.join([row])
-    ((_, groups),) = rows.split(group_starts(rows, rule))
-    return groups

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment, UnitsInfo, check_same
+from entcomp.artifacts.streams import plain_groups
 from entcomp.errors import EntcompError
-from entcomp.evaluation.boundaries.evaluate import Chance, Matching, evaluate
+from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
 from entcomp.evaluation.boundaries.references import References
 from entcomp.evaluation.boundaries.ticks import to_ticks
 from entcomp.files import atomic_path, read_json, write_json
@@ -20,9 +21,7 @@ from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table
 from entcomp.progress import track
 from entcomp.report.boundary_scores import by_rate, markdown_page
-from entcomp.segmentation import baselines
-
-RANDOM_DRAWS = 5
+from entcomp.segmentation.chance import chance_groups
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,10 @@ class BoundaryScoring:
         matching = Matching(to_ticks(self.tolerance), self.lenient, to_ticks(self.shift))
         info = self.experiment.units_info()
         facts = {name: getattr(self, name) for name in ("tolerance", "lenient", "shift", "seed")}
-        return evaluate(groups, references, info, matching, chance(self.seed), self.seed) | facts
+        return (
+            evaluate(groups, references, info, matching, chance_groups(self.seed), self.seed)
+            | facts
+        )
 
 
 def _check_tags(experiment: Experiment, info: UnitsInfo, wanted: str) -> list[str]:
@@ -127,25 +129,4 @@ def _read_groups(scp: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Yield ids and group lengths: those of an archive of groups, or of runs of equal units."""
     for utt_id, vector in iter_vectors(scp):
         is_units = scp.name == "units.scp"
-        yield utt_id, _lengths(baselines.dedup(vector)) if is_units else vector
-
-
-def chance(seed: int) -> dict[str, Chance]:
-    """Equal and random groups, as many as an utterance's own."""
-
-    def uniform(_: str, own: np.ndarray) -> list[np.ndarray]:
-        frames = own.sum(keepdims=True)
-        return [_lengths(baselines.uniform(frames, len(own) / int(frames[0])))]
-
-    def random(utt_id: str, own: np.ndarray) -> list[np.ndarray]:
-        frames = own.sum(keepdims=True)
-        rate = len(own) / int(frames[0])
-        seeds = range(seed + 1, seed + 1 + RANDOM_DRAWS)  # not that of a tag random15 itself
-        return [_lengths(baselines.random([utt_id], frames, rate, one)) for one in seeds]
-
-    return {"uniform": uniform, "random": random}
-
-
-def _lengths(starts: np.ndarray) -> np.ndarray:
-    """Group lengths (groups,) from where groups start, bool (frames,)."""
-    return np.diff(np.append(np.flatnonzero(starts), len(starts)))
+        yield utt_id, plain_groups(vector, "dedup") if is_units else vector

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,12 @@ from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.lm.onnx_lm import OnnxLM
 from entcomp.lm.streaming import StreamingScorer
+from entcomp.segmentation import DEFAULT_CRITERION
 from entcomp.segmentation.calibration import resolve
+from entcomp.segmentation.criteria.dedup import RUNS
+from entcomp.segmentation.criteria.fixed import EVERY_UNIT
 from entcomp.segmentation.request import Request
-from entcomp.segmentation.rows import Rows
-from entcomp.segmentation.rule import Rule, group_starts
+from entcomp.segmentation.rule import Rule, group_one
 from entcomp.segmentation.streaming import StreamingGroups
 from entcomp.units.codebook import Codebook
 from entcomp.units.dump import check_checkpoint, read_codebook
@@ -27,7 +29,7 @@ from entcomp.units.extractors import load_extractor
 from entcomp.units.stream import Recording, iter_units
 
 # Streams that need no segmentation: a group a unit, and a group a run of equal units.
-PLAIN_RULES = {"raw": Rule("fixed", window=1), "dedup": Rule("dedup")}
+PLAIN_RULES = {"raw": EVERY_UNIT, "dedup": RUNS}
 
 
 @dataclass(frozen=True)
@@ -116,13 +118,12 @@ class Tokenizer:
         check_checkpoint(experiment, extractor)
         return cls(experiment, info, codebook, extractor)
 
-    def rule(self, target_rate: float = 15.0, criterion: str = "global") -> Rule:
+    def rule(self, target_rate: float = 15.0, criterion: str = DEFAULT_CRITERION) -> Rule:
         """Thresholds that give ``target_rate`` groups a second on the calibration set.
 
         Raises EntcompError as `resolve` does.
         """
-        rate = None if criterion == "dedup" else target_rate
-        return self.resolve(Request(criterion, target_rate=rate))
+        return self.resolve(Request.make(criterion, default_rate=target_rate))
 
     def resolve(self, request: Request) -> Rule:
         """The rule that a request means, such as ``Request("fixed", window=4)``; found once.
@@ -148,10 +149,7 @@ class Tokenizer:
             known = ", ".join([*PLAIN_RULES, *there])
             raise EntcompError(f"{path}: no such segmentation; there are: {known}")
         stored = read_json(path)
-        values = {one.name: stored[one.name] for one in fields(Rule) if one.name in stored}
-        if values.get("moments"):
-            values["moments"] = tuple(tuple(pair) for pair in values["moments"])
-        rule = Rule(**values)
+        rule = Rule.from_json(stored)
         for direction, key in zip(
             rule.directions, ("lm_sha256", "lm_backward_sha256"), strict=False
         ):
@@ -164,7 +162,7 @@ class Tokenizer:
         waveform: np.ndarray,
         sample_rate: int,
         target_rate: float = 15.0,
-        criterion: str = "global",
+        criterion: str = DEFAULT_CRITERION,
         rule: Rule | None = None,
         name: str = "waveform",
     ) -> Tokenized:
@@ -201,12 +199,10 @@ class Tokenizer:
         entropies = [self._lm(direction).score(units) for direction in rule.directions]
         backward = entropies[1] if len(entropies) > 1 else None
         values = entropies[0] if entropies else units
-        rows = Rows.join([(recording.utt_id, values, backward)])  # which seeds random ones
-        ((_, groups),) = rows.split(group_starts(rows, rule))
         return Tokenized(
             units=units,
             entropies=entropies[0] if entropies else None,
-            groups=groups,
+            groups=group_one(recording.utt_id, values, backward, rule),
             duration=recording.samples / self.info.sample_rate,
             info=self.info,
         )
@@ -228,9 +224,9 @@ class StreamingTokenizer:
     True
 
     Those of `Tokenizer.encode` on the same units, but for one decision in a million (see
-    `entcomp.lm.streaming`): with ``global``, ``relative`` and ``combined`` certain as soon as the
-    unit after the group is there, with ``peak`` one prediction later: the next unit or, if the LM
-    reads runs of equal units, the next run. Other criteria have to know the whole utterance.
+    `entcomp.lm.streaming`): certain as soon as the unit after the group is there and, where the
+    criterion looks ahead, so many predictions more: units or, if the LM reads runs of equal units,
+    runs. Criteria without a lookahead of their own have to know the complete utterance.
 
     All of this is causal; the units are not. A frame's convolutions see 56 ms (Moonshine) or 25 ms
     (HuBERT, WavLM, MFCC), and MFCC's differences 40 ms more on either side. But the Transformers of

@@ -16,6 +16,7 @@ from entcomp.evaluation.text.normalizer import normalize
 from entcomp.kaldi.datadir import DataDir
 from entcomp.pipelines.random_rates import draw_groups, random_streams, rate_rules
 from entcomp.pipelines.streams import first_embeddings, implied_by
+from entcomp.segmentation import DEFAULT_CRITERION
 from entcomp.segmentation.rule import Rule
 from entcomp.skipped import SkippedUtterances
 from entcomp.tasks.text.config import TextTaskConfig, default_config
@@ -39,7 +40,7 @@ class TextTraining:
     target: str
     segmentation: str | None = None
     random_rates: str | None = None
-    criterion: str = "global"
+    criterion: str = DEFAULT_CRITERION
     config: Path | None = None
     changes: dict[str, Any] = field(default_factory=dict)
     tag: str | None = None

@@ -7,23 +7,7 @@ from typing import Any
 
 from entcomp.files import read_json
 from entcomp.report.tables import Table
-
-CHANCE = ("uniform", "random")
-HEADER = (
-    "segmentation",
-    "Hz",
-    "P",
-    "R",
-    "F1",
-    "95%",
-    *CHANCE,
-    "R-value",
-    "95%",
-    *CHANCE,
-    "in 50 ms",
-    "off ms",
-    "shift ms",
-)
+from entcomp.segmentation.chance import chance_names
 
 
 def read_scores(folder: Path, set_name: str) -> list[dict[str, Any]]:
@@ -48,8 +32,11 @@ def tiers(results: list[dict[str, Any]]) -> list[str]:
 
 
 def score_table(results: list[dict[str, Any]], tier: str) -> Table:
-    """A row a segmentation; ``uniform`` and ``random`` hold chance at the same rate."""
-    return Table(HEADER, [_row(result, tier) for result in results if tier in result["tiers"]])
+    """A row a segmentation; columns named like criteria hold chance at the same rate."""
+    chance = chance_names()
+    header = ["segmentation", "Hz", "P", "R", "F1", "95%", *chance, "R-value", "95%", *chance]
+    rows = [_row(result, tier, chance) for result in results if tier in result["tiers"]]
+    return Table([*header, "in 50 ms", "off ms", "shift ms"], rows)
 
 
 def describe_matching(result: dict[str, Any]) -> str:
@@ -65,7 +52,7 @@ def describe_matching(result: dict[str, Any]) -> str:
     )
 
 
-def _row(result: dict[str, Any], tier: str) -> list[str]:
+def _row(result: dict[str, Any], tier: str, chance: list[str]) -> list[str]:
     methods = result["tiers"][tier]
     own = methods["segmentation"]
     row = [result["tag"], f"{result['rate']:.1f}", _percent(own["precision"])]
@@ -73,7 +60,7 @@ def _row(result: dict[str, Any], tier: str) -> list[str]:
     for name in ("f1", "r_value"):
         low, high = own["interval"][name]
         row += [_percent(own[name]), f"[{_percent(low)}, {_percent(high)}]"]
-        row += [_percent(methods[chance][name]) for chance in CHANCE]
+        row += [_percent(methods.get(one, {}).get(name)) for one in chance]
     row += [_percent(own["within_50ms"])]
     row += [_number(own[f"mean_{kind}_deviation_ms"]) for kind in ("absolute", "signed")]
     return row

@@ -16,6 +16,7 @@ from entcomp.kaldi.datadir import DataDir, Utterance, find_sets
 from entcomp.kaldi.table import read_table
 from entcomp.report.figures import Span
 from entcomp.report.sections import Example
+from entcomp.segmentation import DEFAULT_CRITERION
 
 SAMPLE_RATE = 16_000
 # A rate in the middle of the paper's, and an utterance that fits on a page.
@@ -42,7 +43,7 @@ def choose_tag(experiment: Experiment, set_name: str) -> str | None:
         threshold = read_json(path)
         if set_name in threshold.get("rates", {}):
             distance = abs(threshold["rates"][set_name] - RATE)
-            found[path.parent.name] = (threshold["criterion"] != "global", distance)
+            found[path.parent.name] = (threshold["criterion"] != DEFAULT_CRITERION, distance)
     return min(found, key=lambda tag: found[tag], default=None)
 
 

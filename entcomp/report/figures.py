@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from entcomp.segmentation.criteria import criterion_styles
+from entcomp.segmentation.criterion import Style
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -25,19 +28,6 @@ SECONDS_A_ROW = 3.0
 BLUE, VERMILLION, BLACK, GREY = "#0072B2", "#D55E00", "#000000", "#777777"
 TINTS = "#f6c9a8", "#fdf0e6"
 GREEN = "#009E73"
-STYLES = {
-    "global": (BLUE, "o"),
-    "relative": ("#E69F00", "s"),
-    "combined": (GREEN, "^"),
-    "peak": (VERMILLION, "D"),
-    "bidirectional": ("#CC79A7", "v"),
-    "bidirectional peaks": ("#56B4E9", "P"),
-    "fixed": (GREY, "x"),
-    "dedup": (BLACK, "*"),
-    "raw": (BLACK, "H"),
-    "uniform": (BLACK, "2"),
-    "random": (GREY, "1"),
-}
 
 
 @dataclass(frozen=True)
@@ -47,6 +37,11 @@ class Threshold:
     criterion: str
     value: float
     rate: float
+
+
+def stream_styles() -> dict[str, Style]:
+    """By criterion (see `Experiment.criterion`), and of plain units."""
+    return criterion_styles() | {"raw": Style(BLACK, "H")}
 
 
 def png(figure: Figure) -> bytes:
@@ -237,11 +232,11 @@ def _draw_labels(
 
 
 def _draw_thresholds(axis: Axes, thresholds: Sequence[Threshold]) -> None:
-    criteria = list(dict.fromkeys(one.criterion for one in thresholds))
+    criteria, styles = list(dict.fromkeys(one.criterion for one in thresholds)), stream_styles()
     top, (left, right) = axis.get_ylim()[1], axis.get_xlim()
     axis.set_xlim(left - 0.25 * (right - left), right)  # room for names
     for number, criterion in enumerate(criteria):
-        color = STYLES.get(criterion, (BLACK, ""))[0]
+        color = styles.get(criterion, Style()).color
         height = top * (1.08 + 0.1 * number)
         name = f"{criterion}, Hz"
         style: dict[str, Any] = {"color": color, "va": "center", "path_effects": _outline(3)}

@@ -9,20 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from entcomp.report.boundary_scores import CHANCE
-from entcomp.report.figures import BLACK, GREEN, GREY, STYLES, WIDTH
+from entcomp.report.figures import BLACK, GREEN, WIDTH, stream_styles
 from entcomp.report.latency import STAGES, models_by_rate
+from entcomp.segmentation.chance import chance_names
+from entcomp.segmentation.criteria import criterion_styles
+from entcomp.segmentation.criterion import Style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LINE_STYLES = {
-    "uniform (chance)": (BLACK, "--"),
-    "random (chance)": (GREY, ":"),
-    "source": (BLACK, "--"),
-    "resynthesis": (GREEN, "-."),
-}
 METRICS = {"f1": "F1", "r_value": "R-value"}
 STAGE_COLORS = ("#BBBBBB", "#0072B2", "#56B4E9", "#E69F00", "#D55E00")
 
@@ -46,7 +42,8 @@ def boundary_figure(results: Sequence[dict[str, Any]], tiers: Sequence[str]) -> 
             title = f"{tier}, {name} (%)"
             panels[title] = _boundary_points(results, tier, metric)
             lines[title] = {
-                f"{name} (chance)": _chance_points(results, tier, metric, name) for name in CHANCE
+                f"{name} (chance)": _chance_points(results, tier, metric, name)
+                for name in chance_names()
             }
     return score_figure(panels, lines)
 
@@ -57,7 +54,7 @@ def score_figure(
 ) -> Figure:
     """Rate against a score, ``{title: points}``, two panels a row.
 
-    ``lines``: of a panel, lines through ``(rate, score)`` to compare with, named as in LINE_STYLES.
+    ``lines``: of a panel, lines through ``(rate, score)``, named as in `line_styles`.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MultipleLocator
@@ -105,10 +102,19 @@ def latency_figure(latency: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def line_styles() -> dict[str, Style]:
+    """Of chance at a rate, and of what conversion is compared with."""
+    styles = criterion_styles()
+    return {f"{name} (chance)": styles[name] for name in chance_names()} | {
+        "source": Style(BLACK, line="--"),
+        "resynthesis": Style(GREEN, line="-."),
+    }
+
+
 def _boundary_points(results: Sequence[dict[str, Any]], tier: str, metric: str) -> list[Point]:
     points = []
     for one in results:
-        if tier in one["tiers"] and one["criterion"] not in CHANCE:
+        if tier in one["tiers"] and one["criterion"] not in chance_names():
             score = one["tiers"][tier]["segmentation"]
             values = np.array([score[metric], *score["interval"][metric]], np.float64)
             points.append(Point(one["criterion"], one["rate"], *(100 * values).tolist()))
@@ -119,23 +125,24 @@ def _chance_points(
     results: Sequence[dict[str, Any]], tier: str, metric: str, name: str
 ) -> list[tuple[float, float]]:
     """Of segmentations that are chance themselves, if any; else chance at the others' rates."""
-    scored = [one for one in results if tier in one["tiers"]]
+    scored = [one for one in results if name in one["tiers"].get(tier, {})]
     own = [one for one in scored if one["criterion"] == name] or scored
     return sorted((one["rate"], 100 * one["tiers"][tier][name][metric]) for one in own)
 
 
 def _draw_lines(axis: Axes, lines: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    styles = line_styles()
     for name, points in lines.items():
-        color, line = LINE_STYLES[name]
-        rates, values = np.array(points).T
-        axis.plot(rates, values, color=color, linestyle=line, label=name)
+        style = styles[name]
+        rates, values = np.array(points).reshape(-1, 2).T
+        axis.plot(rates, values, color=style.color, linestyle=style.line, label=name)
 
 
 def _draw_points(axis: Axes, points: Sequence[Point]) -> None:
     """Every point with its interval; lines go through the means of models of the same rate."""
-    kinds = {point.kind for point in points}
-    for kind in sorted(kinds, key=[*STYLES, *sorted(kinds)].index):
-        color, marker = STYLES.get(kind, (BLACK, "h"))
+    kinds, styles = {point.kind for point in points}, stream_styles()
+    for kind in sorted(kinds, key=[*styles, *sorted(kinds)].index):
+        style = styles.get(kind, Style())
         own = sorted((one for one in points if one.kind == kind), key=lambda one: one.rate)
         rates = np.array([one.rate for one in own])
         values = np.array([one.value for one in own])
@@ -144,16 +151,16 @@ def _draw_points(axis: Axes, points: Sequence[Point]) -> None:
             rates,
             values,
             np.array([values - low, high - values]).clip(0),
-            color=color,
-            marker=marker,
-            markersize=9 if marker in "*12" else 6,
+            color=style.color,
+            marker=style.marker,
+            markersize=9 if style.marker in "*12" else 6,
             linestyle="none",
             capsize=2,
             label=kind,
         )
         places = np.unique(rates)
         means = [values[rates == rate].mean() for rate in places]
-        axis.plot(places, means, color=color, linewidth=1.3)
+        axis.plot(places, means, color=style.color, linewidth=1.3)
 
 
 def _draw_legend(figure: Figure, axes: Iterable[Axes]) -> None:

@@ -1,1 +1,7 @@
-"""Where groups of units begin: criteria on entropies, their calibration, and baselines."""
+"""Where groups of units begin: criteria (a file each), their calibration, and segmenting by them.
+
+Needs numpy only, and this module nothing at all, so that the command line may read it at once.
+"""
+
+# The paper's own (M1): what is meant where nothing else is said.
+DEFAULT_CRITERION = "global"

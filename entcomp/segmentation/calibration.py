@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Direction, Experiment, check_same
+from entcomp.artifacts.experiment import Direction, Experiment, check_same, entropy_name
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
+from entcomp.segmentation.criterion import THETA_G, THETA_R, EntropyCriterion, spell
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import Rows, iter_rows
-from entcomp.segmentation.rule import THRESHOLDS, Rule, edge_scores, group_starts
+from entcomp.segmentation.rule import Rule, group_starts
 from entcomp.segmentation.source import Source
 from entcomp.segmentation.theta import paper_rate, to_nats
 from entcomp.skipped import SkippedUtterances
@@ -50,6 +52,12 @@ class Calibration:
     @classmethod
     def read(cls, path: Path) -> Calibration:
         """Raises EntcompError for a missing or incomplete file."""
+        if not path.exists():
+            is_backward = path.stem == entropy_name("backward", "calibration")
+            raise EntcompError(
+                f"{path}: no such file; run score-entropy{' --direction backward' * is_backward} "
+                "first, or give thresholds with --theta-unit nats"
+            )
         values = read_json(path)
         known = {field.name for field in fields(cls)} & values.keys()
         try:
@@ -72,56 +80,56 @@ class Calibration:
     def moments(self) -> tuple[float, float]:
         return self.mean, self.std
 
+    @property
+    def grids(self) -> dict[str, np.ndarray]:
+        """Quantiles (Q,) at evenly spaced levels, by name of the threshold compared with them."""
+        return {
+            THETA_G.name: np.array(self.entropy_quantiles),
+            THETA_R.name: np.array(self.rise_quantiles),
+        }
+
 
 def resolve(request: Request, experiment: Experiment, frame_shift: float) -> Rule:
-    """The rule that a request means, its thresholds in nats.
+    """The rule that a request means, its thresholds in their units.
 
     ``frame_shift`` is in seconds. Raises EntcompError for a threshold that no entropy exceeds, for
     a rate that the criterion cannot reach, and where a calibration is needed and missing.
     """
+    kind = request.kind
     rule = Rule(
         request.criterion,
         peaks=request.peaks,
         window=request.window,
-        seed=request.seed if request.criterion == "random" else None,
+        seed=request.seed if "seed" in kind.takes else None,
         min_length=request.min_length,
         max_length=request.max_length,
+        options=request.own_options(),
     )
-    if not request.on_entropies:
-        return replace(rule, groups_per_unit=_groups_per_unit(request, frame_shift))
+    found = kind.prepare(request, experiment, frame_shift)
+    rule = replace(rule, **found | {"options": {**rule.options, **found.get("options", {})}})
+    if not isinstance(kind, EntropyCriterion):
+        return rule
     calibration = Calibration.find(experiment)
     if request.target_rate is None and request.theta_unit in ("nats", "bits", "normalized"):
-        return replace(rule, **_stated(request, experiment, calibration))
-    if calibration is None:
-        raise EntcompError(
-            f"{experiment.calibration()}: no such file; run score-entropy first, or give "
-            "thresholds with --theta-unit nats"
-        )
-    return _Calibrator(rule, calibration, experiment, frame_shift).resolve(request)
+        return replace(rule, **_stated(request, kind, experiment, calibration))
+    calibration = calibration or Calibration.read(experiment.calibration())
+    return _Calibrator(kind, rule, calibration, experiment, frame_shift).resolve(request)
 
 
 def wanted_rate(request: Request) -> float | None:
     """Groups a second that a request aims at: stated, or what the paper's theta stands for."""
     if request.target_rate is not None:
         return request.target_rate
-    if request.on_entropies and request.theta_unit == "paper":
-        return paper_rate(request.theta_g, request.theta_r)
+    if isinstance(request.kind, EntropyCriterion) and request.theta_unit == "paper":
+        return paper_rate(request.kind.paper, request.given)
     return None
 
 
-def _groups_per_unit(request: Request, frame_shift: float) -> float | None:
-    if request.target_rate is None:
-        return None
-    if request.target_rate * frame_shift > 1:
-        raise EntcompError(
-            f"--target-rate {request.target_rate:g}: there are only {1 / frame_shift:.4g} units a "
-            "second to group; lower it"
-        )
-    return request.target_rate * frame_shift
-
-
 def _stated(
-    request: Request, experiment: Experiment, calibration: Calibration | None
+    request: Request,
+    kind: EntropyCriterion,
+    experiment: Experiment,
+    calibration: Calibration | None,
 ) -> dict[str, Any]:
     """Thresholds given in nats, bits or normalized."""
     num_clusters = None
@@ -129,18 +137,17 @@ def _stated(
         num_clusters = calibration.num_clusters
     elif experiment.units_json.exists():
         num_clusters = experiment.units_info().num_clusters
+    grids = calibration.grids if calibration is not None else {}
     thresholds: dict[str, Any] = {}
-    for name in THRESHOLDS[request.criterion]:
-        option = f"--{name.replace('_', '-')}"
-        nats = to_nats(getattr(request, name), request.theta_unit, num_clusters, option)
-        thresholds[name] = _single(nats)
-        if calibration is not None:
-            most = _quantiles(calibration)[name][-1]
-            if nats >= most:
-                raise EntcompError(
-                    f"{option} {getattr(request, name):g} is {nats:.3f} nats, but nothing in the "
-                    f"calibration set exceeds {most:.3f}; lower it or give --target-rate"
-                )
+    for one in kind.thresholds:
+        option, theta = spell((one.option,)), getattr(request, one.option)
+        nats = to_nats(theta, request.theta_unit, num_clusters, option)
+        thresholds[one.name] = _single(nats)
+        if one.name in grids and nats >= (most := grids[one.name][-1]):
+            raise EntcompError(
+                f"{option} {theta:g} is {nats:.3f} nats, but nothing in the "
+                f"calibration set exceeds {most:.3f}; lower it or give --target-rate"
+            )
     return thresholds
 
 
@@ -148,59 +155,64 @@ class _Calibrator:
     """Thresholds by level: the share of the calibration set's values that lie below them."""
 
     def __init__(
-        self, rule: Rule, calibration: Calibration, experiment: Experiment, frame_shift: float
+        self,
+        kind: EntropyCriterion,
+        rule: Rule,
+        calibration: Calibration,
+        experiment: Experiment,
+        frame_shift: float,
     ) -> None:
+        self.kind = kind
         self.rule = rule
         self.calibration = calibration
         self.experiment = experiment
         self.frame_shift = frame_shift
-        self.quantiles = _quantiles(calibration)
-        self.sample: Rows | None = None
-        if rule.criterion == "bidirectional":
-            self._standardise()
+        self.grids = calibration.grids
+        if any(one.name not in self.grids for one in kind.thresholds):
+            self._measure()
 
     def resolve(self, request: Request) -> Rule:
         rate = wanted_rate(request)
         if rate is not None:
             return self.at(find_level(rate, self.rate_at))
-        levels = [level for level in (request.theta_g, request.theta_r) if level is not None]
+        levels = [getattr(request, one.option) for one in self.kind.thresholds]
         if not all(0 <= level < 1 for level in levels):
             raise EntcompError("--theta-unit quantile: a quantile is at least 0 and below 1")
         return self.at(*levels)
 
-    def at(self, level: float, level_r: float | None = None) -> Rule:
-        """The rule with its thresholds at a level; ``level_r`` is the second one's, if apart."""
+    def at(self, *levels: float) -> Rule:
+        """The rule with its thresholds at a level: one for all, or one each."""
         thresholds: dict[str, Any] = {}
-        for name in THRESHOLDS[self.rule.criterion]:
-            grid = self.quantiles[name]
-            thresholds[name] = _single(np.interp(level, np.linspace(0, 1, len(grid)), grid))
-            level = level if level_r is None else level_r
+        each = levels if len(levels) > 1 else levels * len(self.kind.thresholds)
+        for one, level in zip(self.kind.thresholds, each, strict=True):
+            grid = self.grids[one.name]
+            thresholds[one.name] = _single(np.interp(level, np.linspace(0, 1, len(grid)), grid))
         return replace(self.rule, **thresholds)
 
     def rate_at(self, level: float) -> float:
-        """Groups a second on the calibration set.
-
-        One threshold alone fires on a known share of the positions; peaks, two thresholds and
-        limits on the length have to be counted.
-        """
+        """Groups a second on the calibration set, counted where the level does not tell it."""
         plain = self.rule.min_length == 1 and self.rule.max_length is None
-        if plain and self.rule.criterion in ("global", "relative"):
+        if plain and self.kind.rate_from_quantiles:
             known = self.calibration
             groups = known.utterances + (1 - level) * (known.predictions - known.utterances)
             return groups / (known.units * self.frame_shift)
-        self.sample = self.sample or self._read_sample()
         counted = np.count_nonzero(group_starts(self.sample, self.at(level)))
         return counted / (len(self.sample.values) * self.frame_shift)
 
-    def _standardise(self) -> None:
-        backward = Calibration.read(self.experiment.calibration("backward"))
-        self.rule = replace(self.rule, moments=(self.calibration.moments, backward.moments))
-        self.sample = self._read_sample()
-        scores = edge_scores(self.sample, self.rule)
-        scores = scores[np.isfinite(scores)]
-        self.quantiles["theta_z"] = np.quantile(scores, np.linspace(0, 1, LEVELS))
+    def _measure(self) -> None:
+        """Quantiles of the scores on the sample, but for the first of each utterance."""
+        predictions = self.sample.predictions
+        levels = np.linspace(0, 1, LEVELS)
+        scores = self.kind.scores(predictions, self.rule)
+        for one, values in zip(self.kind.thresholds, scores, strict=True):
+            if one.name not in self.grids:
+                counted = np.isfinite(values)
+                counted[predictions.first] = False
+                self.grids[one.name] = np.quantile(values[counted], levels)
 
-    def _read_sample(self) -> Rows:
+    @cached_property
+    def sample(self) -> Rows:
+        """The calibration set, or what of it is enough."""
         sources = []
         for set_name in self.calibration.sets:
             source = Source.of(self.experiment, set_name, self.rule.criterion)
@@ -233,13 +245,6 @@ def find_level(rate: float, rate_at: Callable[[float], float]) -> float:
             break
         low, high = (level, high) if reached > rate else (low, level)
     return level
-
-
-def _quantiles(calibration: Calibration) -> dict[str, np.ndarray]:
-    return {
-        "theta_g": np.array(calibration.entropy_quantiles),
-        "theta_r": np.array(calibration.rise_quantiles),
-    }
 
 
 def _single(value: float | np.floating) -> float:

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from entcomp.errors import EntcompError
-from entcomp.segmentation.rule import BASELINES, THRESHOLDS
+from entcomp.segmentation import DEFAULT_CRITERION
+from entcomp.segmentation.criteria import criterion_names, find_criterion, implied_criterion
+from entcomp.segmentation.criterion import Criterion, EntropyCriterion, spell
 from entcomp.segmentation.theta import UNITS
 
-# The options that say how much a criterion compresses; one of the sets has to be given.
-STRENGTH: dict[str, tuple[tuple[str, ...], ...]] = {
-    "global": (("theta_g",), ("target_rate",)),
-    "relative": (("theta_r",), ("target_rate",)),
-    "combined": (("theta_g", "theta_r"), ("target_rate",)),
-    "peak": (("theta_g",), ("target_rate",)),
-    "bidirectional": (("theta_g",), ("target_rate",)),
-    "dedup": ((),),
-    "fixed": (("window",),),
-    "uniform": (("target_rate",),),
-    "random": (("target_rate",),),
-}
+STRENGTHS = ("theta_g", "theta_r", "target_rate", "window")  # in the order of tags
 
 
 @dataclass(frozen=True)
 class Request:
-    """The options of `segment` as given; `Request.check` before use."""
+    """The options of `segment` as given; `Request.check` before use.
+
+    ``target_rate`` is in groups a second, ``window`` and the lengths are in frames; ``options``
+    are ``--option NAME=VALUE``, texts.
+    """
 
     criterion: str
     theta_g: float | None = None
@@ -38,54 +34,106 @@ class Request:
     min_length: int = 1
     max_length: int | None = None
     seed: int = 0
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def make(
+        cls, criterion: str | None = None, default_rate: float | None = None, **options: Any
+    ) -> Request:
+        """A checked request; without a criterion, that which the options imply.
+
+        ``default_rate`` (Hz) counts where nothing says how much to compress, and where the
+        criterion takes a rate. Raises EntcompError as `check` does.
+        """
+        request = cls(criterion or DEFAULT_CRITERION, **options)
+        if criterion is None:
+            implied = implied_criterion(set(request.strength) - {"target_rate"})
+            request = replace(request, criterion=implied or DEFAULT_CRITERION)
+        if not request.strength and ("target_rate",) in request.kind.strengths:
+            request = replace(request, target_rate=default_rate)
+        request.check()
+        return request
 
     @property
-    def on_entropies(self) -> bool:
-        return self.criterion in THRESHOLDS
+    def kind(self) -> Criterion:
+        """Raises EntcompError for an unknown criterion."""
+        return find_criterion(self.criterion)
+
+    @property
+    def strength(self) -> tuple[str, ...]:
+        """Names of the options given that say how much to compress."""
+        return tuple(name for name in STRENGTHS if getattr(self, name) is not None)
 
     @property
     def given(self) -> dict[str, Any]:
         """The options that say how much to compress, and their unit."""
-        names = ("theta_g", "theta_r", "target_rate", "window")
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        given = {name: getattr(self, name) for name in self.strength}
         if "theta_g" in given or "theta_r" in given:
             given["theta_unit"] = self.theta_unit
         return given
 
+    @property
+    def is_implied(self) -> bool:
+        """Would these options mean this criterion without its name?"""
+        return implied_criterion(self.strength) == self.criterion
+
+    def own_options(self) -> dict[str, str | int | float]:
+        """The criterion's own options, with defaults. Raises EntcompError for others."""
+        values = dict(self.kind.options)
+        for name, text in self.options.items():
+            if name not in values:
+                known = ", ".join(values) or "none"
+                raise EntcompError(
+                    f"--option {name}={text}: --criterion {self.criterion} has: {known}"
+                )
+            try:
+                values[name] = type(values[name])(text)
+            except ValueError:
+                kind = type(values[name]).__name__
+                raise EntcompError(f"--option {name}={text}: has to be of type {kind}") from None
+        return values
+
     def check(self) -> None:
         """Raises EntcompError for options that do not go together or have no meaning."""
-        known = (*THRESHOLDS, *BASELINES)
-        if self.criterion not in known:
-            raise EntcompError(f"--criterion {self.criterion}: one of {', '.join(known)}")
+        kind = self.kind
         if self.theta_unit not in UNITS:
             raise EntcompError(f"--theta-unit {self.theta_unit}: one of {', '.join(UNITS)}")
-        strength = tuple(name for name in self.given if name != "theta_unit")
-        if strength not in STRENGTH[self.criterion]:
+        if self.strength not in kind.strengths:
             raise EntcompError(
-                f"--criterion {self.criterion} needs {_either(STRENGTH[self.criterion])}, "
-                f"got {_options(strength) or 'none'}"
+                f"--criterion {self.criterion} needs {_either(kind.strengths)}, "
+                f"got {spell(self.strength) or 'none'}"
             )
-        if self.criterion == "bidirectional" and self.given.get("theta_unit", "paper") not in (
-            "paper",
-            "quantile",
-        ):
-            raise EntcompError(
-                f"--theta-unit {self.theta_unit}: a bidirectional score is in standard deviations;"
-                " give --target-rate, or --theta-unit paper or quantile"
-            )
-        if self.peaks and self.criterion != "bidirectional":
-            raise EntcompError("--peaks goes with --criterion bidirectional; see also peak")
+        if isinstance(kind, EntropyCriterion) and "theta_unit" in self.given:
+            self._check_theta_unit(kind)
+        if self.peaks and "peaks" not in kind.takes:
+            names = [name for name in criterion_names() if "peaks" in find_criterion(name).takes]
+            raise EntcompError(f"--peaks goes with --criterion {' or '.join(names)}")
+        self.own_options()
         self._check_numbers()
+
+    def _check_theta_unit(self, kind: EntropyCriterion) -> None:
+        if self.theta_unit == "paper" and not kind.paper:
+            raise EntcompError(
+                f"--theta-unit paper: the paper has no thetas for --criterion {self.criterion}; "
+                f"give --target-rate, or --theta-unit {'|'.join(UNITS[1:])}"
+            )
+        units = {one.unit for one in kind.thresholds} - {"nats"}
+        if units and self.theta_unit not in ("paper", "quantile"):
+            raise EntcompError(
+                f"--theta-unit {self.theta_unit}: --criterion {self.criterion} counts in "
+                f"{', '.join(sorted(units))}; give --target-rate, or --theta-unit "
+                f"{'paper or ' if kind.paper else ''}quantile"
+            )
 
     def _check_numbers(self) -> None:
         for name in ("theta_g", "theta_r"):
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
-                raise EntcompError(f"{_options((name,))} {value}: not a number")
+                raise EntcompError(f"{spell((name,))} {value}: not a number")
         for name in ("target_rate", "window", "min_length", "max_length"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
-                raise EntcompError(f"{_options((name,))} {value:g}: has to be positive")
+                raise EntcompError(f"{spell((name,))} {value:g}: has to be positive")
         if self.max_length is not None and self.max_length < self.min_length:
             raise EntcompError(
                 f"--max-length {self.max_length} is below --min-length {self.min_length}"
@@ -94,41 +142,17 @@ class Request:
     @property
     def tag(self) -> str:
         """A name for the groups that tells apart whatever may differ."""
-        parts = [self._strength_tag()]
+        kind = self.kind
+        parts = [kind.tag(self)]
         parts += ["peaks"] if self.peaks else []
-        parts += [f"seed{self.seed}"] if self.criterion == "random" and self.seed else []
+        parts += [f"seed{self.seed}"] if "seed" in kind.takes and self.seed else []
+        for name, value in self.own_options().items():
+            if value != kind.options[name]:
+                parts.append(f"{name}{value}".replace("/", "-"))
         parts += [f"min{self.min_length}"] if self.min_length > 1 else []
         parts += [f"max{self.max_length}"] if self.max_length else []
         return "_".join(parts)
 
-    def _strength_tag(self) -> str:
-        if self.criterion == "dedup":
-            return "dedup"
-        if self.criterion == "fixed":
-            return f"fixed{self.window}"
-        if self.criterion in ("uniform", "random"):
-            return f"{self.criterion}{self.target_rate:g}"
-        if self.target_rate is not None:
-            return f"rate{self.target_rate:g}_{self.criterion}"
-        unit = "" if self.theta_unit == "paper" else self.theta_unit
-        names = [name for name in ("theta_g", "theta_r") if name in self.given]
-        tags = [f"{name}{self.given[name]:g}{unit}" for name in names]
-        tags += [self.criterion] if self.criterion in ("peak", "bidirectional") else []
-        return "_".join(tags)
-
-
-def default_criterion(theta_g: float | None, theta_r: float | None, window: int | None) -> str:
-    """The criterion that the given options imply."""
-    if window is not None:
-        return "fixed"
-    if theta_r is None:
-        return "global"
-    return "relative" if theta_g is None else "combined"
-
-
-def _options(names: tuple[str, ...]) -> str:
-    return " and ".join("--" + name.replace("_", "-") for name in names)
-
 
 def _either(choices: tuple[tuple[str, ...], ...]) -> str:
-    return " or ".join(_options(names) or "no threshold or rate" for names in choices)
+    return " or ".join(spell(names) or "no threshold or rate" for names in choices)

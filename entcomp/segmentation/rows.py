@@ -1,6 +1,6 @@
 """Utterances laid end to end, so that one numpy call serves thousands of them.
 
-Shapes: N units in all, U utterances, P units that the LM predicted, G groups.
+Shapes: N units in all, U utterances, P units that the LM predicted.
 """
 
 from __future__ import annotations
@@ -13,6 +13,50 @@ import numpy as np
 
 # Enough to hide numpy's cost per call, and a few hundred MB at most.
 BLOCK_UNITS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The entropies that LMs predicted, of many utterances end to end: what criteria score.
+
+    ``forward`` (P,) and, where a criterion reads it, ``backward`` (P,): float32, nats. ``first``
+    (U,): where each utterance begins in them. A unit that an LM over runs of equal units did not
+    predict is not among them, so neighbours are runs there.
+    """
+
+    forward: np.ndarray
+    first: np.ndarray
+    backward: np.ndarray | None = None
+
+    @property
+    def rise(self) -> np.ndarray:
+        """``H_i - H_{i-1}``, float32 (P,); minus infinity at an utterance's first prediction."""
+        rises = np.empty_like(self.forward)
+        np.subtract(self.forward[1:], self.forward[:-1], out=rises[1:])
+        rises[self.first] = -np.inf
+        return rises
+
+    def neighbour(self, values: np.ndarray, offset: int) -> np.ndarray:
+        """``values[i + offset]`` (P,) of the same utterance, NaN where it has none there."""
+        ends = np.append(self.first[1:], len(values))
+        first, end = (np.repeat(edges, ends - self.first) for edges in (self.first, ends))
+        where = np.arange(len(values)) + offset
+        inside = (first <= where) & (where < end)
+        found = np.full_like(values, np.nan)
+        found[inside] = values[where[inside]]
+        return found
+
+    def local_maxima(self, score: np.ndarray) -> np.ndarray:
+        """Where a score (P,) exceeds its left neighbour and is not below the right one: bool (P,).
+
+        A plateau so fires once, where it begins, and one prediction of lookahead is enough. An
+        utterance's last prediction needs no right neighbour; its first never fires.
+        """
+        higher = np.zeros(len(score), bool)
+        np.greater(score[1:], score[:-1], out=higher[1:])
+        higher[self.first] = False
+        higher[:-1] &= ~higher[1:]
+        return higher
 
 
 @dataclass(frozen=True)
@@ -48,6 +92,18 @@ class Rows:
     def predicted(self) -> np.ndarray:
         """Where the LM made a prediction (P,): everywhere, or where a run of equal units begins."""
         return np.flatnonzero(~np.isnan(self.values))
+
+    @property
+    def predictions(self) -> Predictions:
+        """The entropies at `predicted`, forward and backward paired run by run."""
+        first = np.searchsorted(self.predicted, self.first)
+        backward = None if self.backward is None else self.backward[~np.isnan(self.backward)]
+        return Predictions(self.values[self.predicted], first, backward)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Position of each unit in its utterance (N,)."""
+        return np.arange(len(self.values)) - np.repeat(self.first, self.lengths)
 
     def split(self, starts: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Yield ``(utt_id, group lengths in frames, int32)``; ``starts`` (N,) marks first units."""

@@ -14,7 +14,7 @@ from entcomp.artifacts.stage import archive_sha256, read_stage
 from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.table import iter_table
-from entcomp.segmentation.rule import BASELINES
+from entcomp.segmentation.criteria import find_criterion
 from entcomp.skipped import SkippedUtterances
 
 Row = tuple[str, np.ndarray, np.ndarray | None]
@@ -39,13 +39,12 @@ class Source:
     @classmethod
     def of(cls, experiment: Experiment, set_name: str, criterion: str) -> Source:
         """What a criterion reads. Raises EntcompError naming the stage that was not run."""
-        if criterion in BASELINES:
-            source = cls(experiment.units(set_name), ("units",))
-        elif criterion == "bidirectional":
-            names = (entropy_name("forward"), entropy_name("backward"))
+        directions = find_criterion(criterion).directions
+        if directions:
+            names = tuple(entropy_name(direction) for direction in directions)
             source = cls(experiment.entropy(set_name), names)
         else:
-            source = cls(experiment.entropy(set_name), (entropy_name("forward"),))
+            source = cls(experiment.units(set_name), ("units",))
         for name, scp in zip(source.names, source.scps, strict=True):
             if not scp.exists():
                 raise EntcompError(f"{scp}: no such file; {REMEDIES[name]}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from entcomp.files import sha256_of, write_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.progress import track
 from entcomp.segmentation.calibration import Calibration, resolve, wanted_rate
+from entcomp.segmentation.criterion import EntropyCriterion
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import BLOCK_UNITS, iter_rows
 from entcomp.segmentation.rule import Rule, group_starts
@@ -78,9 +78,10 @@ def segment_sets(
         if shard.index == 1:
             _write_threshold(experiment.segments(tag), rule, facts | hashes)
         line = counts.describe(frame_shift, target_rate)
-        if request.criterion == "dedup" and experiment.units_json.exists():
-            bits = math.log2(experiment.units_info().num_clusters)
-            line += f", {bits * counts.groups / (counts.units * frame_shift):.0f} bit/s"
+        if experiment.units_json.exists():
+            bits = request.kind.bits_per_group(experiment.units_info().num_clusters)
+            if bits is not None:
+                line += f", {bits * counts.groups / (counts.units * frame_shift):.0f} bit/s"
         yield f"{name}{shard.suffix}: {line}"
 
 
@@ -96,7 +97,7 @@ def segment_set(
 
     Groups are int32 lengths in frames and sum to the utterance's number of units.
     """
-    inputs = {"rule": asdict(rule), "source": source.content_hashes(), "skip_bad": skip_bad}
+    inputs = {"rule": rule.as_json(), "source": source.content_hashes(), "skip_bad": skip_bad}
     stage = Stage(folder, inputs, name=f"stage{shard.suffix}")
     fresh = not stage.is_complete()
     if fresh:
@@ -151,26 +152,23 @@ def _checked_hashes(experiment: Experiment, sources: list[Source]) -> dict[str, 
 
 
 def _describe_rule(rule: Rule) -> str:
-    thresholds = {"theta_g": "nats", "theta_r": "nats", "theta_z": "sd"}
-    parts = [
-        f"{name} = {getattr(rule, name):.4f} {unit}"
-        for name, unit in thresholds.items()
-        if getattr(rule, name) is not None
-    ]
+    kind = rule.kind
+    thresholds = kind.thresholds if isinstance(kind, EntropyCriterion) else ()
+    parts = [f"{one.name} = {rule.threshold(one.name):.4f} {one.unit}" for one in thresholds]
     return ", ".join([rule.criterion, *parts])
 
 
 def _write_threshold(folder: Path, rule: Rule, facts: dict[str, Any]) -> None:
     shift = facts["frame_shift"]
     rates = {name: groups / (units * shift) for name, groups, units in _complete_sets(folder, rule)}
-    write_json(folder / "threshold.json", asdict(rule) | facts | {"rates": rates})
+    write_json(folder / "threshold.json", rule.as_json() | facts | {"rates": rates})
 
 
 def _complete_sets(folder: Path, rule: Rule) -> Iterator[tuple[str, int, int]]:
     """Name, groups and units of every set that was segmented by this rule, now or earlier."""
     for mark in sorted(folder.glob("*/stage.json")):
         stage = read_stage(mark.parent)
-        if sha256_of(stage["inputs"].get("rule")) == sha256_of(asdict(rule)):
+        if sha256_of(stage["inputs"].get("rule")) == sha256_of(rule.as_json()):
             yield mark.parent.name, stage["outputs"]["groups"], stage["outputs"]["frames"]
 
 

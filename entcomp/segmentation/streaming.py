@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
 
 from entcomp.errors import EntcompError
-from entcomp.segmentation.rows import Rows
-from entcomp.segmentation.rule import Rule, fires
-
-CRITERIA = ("global", "relative", "combined", "peak")
+from entcomp.segmentation.criteria import criterion_names, find_criterion
+from entcomp.segmentation.criterion import EntropyCriterion
+from entcomp.segmentation.rows import Predictions
+from entcomp.segmentation.rule import Rule
 
 
 class StreamingGroups:
     """Applies a rule to one utterance; from equal entropies the groups of `group_starts`, exactly.
 
-    With ``global``, ``relative`` and ``combined`` a group is certain as soon as the unit behind it
-    is there; with ``peak`` one prediction later. Raises EntcompError for a criterion that has to
-    know the whole utterance.
+    A group is certain as soon as the unit after it, and ``lookahead`` predictions more, are there.
+    Holds as many predictions as the criterion looks at. Raises EntcompError for a criterion that
+    has to know the complete utterance.
     """
 
     def __init__(self, rule: Rule) -> None:
-        if rule.criterion not in CRITERIA:
+        kind = rule.kind
+        if not isinstance(kind, EntropyCriterion) or kind.lookahead is None:
+            names = criterion_names()
+            there = (name for name in names if find_criterion(name).lookahead is not None)
             raise EntcompError(
-                f"--criterion {rule.criterion}: cannot stream; there are: {', '.join(CRITERIA)}"
+                f"--criterion {rule.criterion}: cannot stream; there are: {', '.join(there)}"
             )
         self.rule = rule
-        self._lookahead = rule.criterion == "peak"
-        self._recent: deque[np.float32] = deque(maxlen=3)
-        self._waiting = 0  # units from the one on that waits for its right neighbour
+        self._kind = kind
+        self._lookahead = kind.lookahead
+        self._recent = np.empty(0, np.float32)  # predictions, the last of them undecided
+        self._undecided: list[int] = []  # units from each undecided prediction to the next
         self._open = 0  # units of the group that has no end yet
 
     def push(self, entropies: np.ndarray) -> list[int]:
@@ -38,43 +41,39 @@ class StreamingGroups:
 
         ``entropies``: float32 (units,), nats, NaN where there is no prediction.
         """
-        flags = (flag for one in entropies for flag in self._decide(np.float32(one)))
-        return list(self._close(flags))
+        entropies = np.asarray(entropies, np.float32)
+        where = np.flatnonzero(~np.isnan(entropies))
+        units = np.diff(where, prepend=0, append=len(entropies)).tolist()
+        repeats = units.pop(0)  # of the latest prediction
+        closed: list[int] = []
+        if self._undecided:
+            self._undecided[-1] += repeats
+        else:
+            closed += self._close([False] * repeats)
+        self._undecided += units
+        self._recent = np.append(self._recent, entropies[where])
+        return closed + self._decide(len(self._undecided) - self._lookahead)
 
     def finish(self) -> list[int]:
         """The lengths of all that is left; nothing is to be pushed after it."""
-        flags = self._settle(self._fires(-1)) if self._waiting else ()
-        closed = list(self._close(iter(flags)))
+        closed = self._decide(len(self._undecided))
         return [*closed, self._open] if self._open else closed
 
-    def _decide(self, entropy: np.float32) -> Iterator[bool]:
-        """For each unit of which it is known by now: does it start a group?"""
-        if np.isnan(entropy):
-            if self._waiting:
-                self._waiting += 1
-            else:
-                yield False
-            return
-        self._recent.append(entropy)
-        if self._lookahead:
-            if self._waiting:
-                yield from self._settle(self._fires(-2))
-            self._waiting = 1
-        else:
-            yield self._fires(-1)
+    def _decide(self, count: int) -> list[int]:
+        """Lengths of the groups that end, by the criterion at the next ``count`` predictions."""
+        if count <= 0:
+            return []
+        fires = self._kind.decide(Predictions(self._recent, np.array([0])), self.rule)
+        fires = fires[len(fires) - len(self._undecided) :]
+        flags = []
+        for starts, units in zip(fires[:count].tolist(), self._undecided[:count], strict=True):
+            flags += [starts] + [False] * (units - 1)
+        del self._undecided[:count]
+        kept = len(self._undecided) + self._kind.lookback
+        self._recent = self._recent[max(0, len(self._recent) - kept) :].copy()
+        return list(self._close(flags))
 
-    def _settle(self, starts: bool) -> Iterator[bool]:
-        yield starts
-        for _ in range(self._waiting - 1):
-            yield False
-        self._waiting = 0
-
-    def _fires(self, index: int) -> bool:
-        """The criterion at one of the latest predictions, which needs no others."""
-        recent = np.array(self._recent, np.float32)
-        return bool(fires(Rows([""], recent, np.array([len(recent)])), self.rule)[index])
-
-    def _close(self, flags: Iterator[bool]) -> Iterator[int]:
+    def _close(self, flags: list[bool]) -> Iterator[int]:
         """Lengths of the groups that end, by the rule of `limit_lengths`."""
         for starts in flags:
             long_enough = self._open >= max(1, self.rule.min_length)

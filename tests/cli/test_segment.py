@@ -199,7 +199,7 @@ def test_sets_are_added_to_the_rates(fake: Fake, capsys: pytest.CaptureFixture[s
     ("options", "message"),
     [
         ("", "--criterion global needs --theta-g or --target-rate, got none"),
-        ("--criterion peeks --target-rate 7", "--criterion peeks: one of global, relative,"),
+        ("--criterion peeks --target-rate 7", "--criterion peeks: one of global, bidirectional,"),
         ("--theta-g 9.7 --target-rate 7", "got --theta-g and --target-rate"),
         ("--criterion fixed --target-rate 7", "--criterion fixed needs --window"),
         ("--criterion combined --theta-g 9.7", "needs --theta-g and --theta-r or --target-rate"),
@@ -218,7 +218,7 @@ def test_sets_are_added_to_the_rates(fake: Fake, capsys: pytest.CaptureFixture[s
         ("--target-rate 7 --sets nope", "no set 'nope'; there are: dev, test"),
         (
             "--theta-g 1 --theta-unit nats --criterion bidirectional",
-            "a bidirectional score is in standard deviations",
+            "--criterion bidirectional counts in sd; give --target-rate",
         ),
     ],
 )

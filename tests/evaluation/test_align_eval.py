@@ -18,7 +18,7 @@ from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
 from entcomp.evaluation.boundaries.references import References
 from entcomp.evaluation.boundaries.ticks import to_ticks
 from entcomp.files import write_json
-from entcomp.pipelines.score_boundaries import chance
+from entcomp.segmentation.chance import chance_groups
 
 INFO = UnitsInfo("imported", 0, 100, 16000, 320, 0, "c0de")
 
@@ -197,7 +197,7 @@ def test_a_tier_without_boundaries(tmp_path: Path) -> None:
 
 def test_chance_has_as_many_groups(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
-    makes = chance(seed=0)
+    makes = chance_groups(seed=0)
     for number in range(200):
         own = generator.integers(1, 12, generator.integers(1, 40))
         for name, draws in (("uniform", 1), ("random", 5)):
@@ -225,7 +225,7 @@ def test_hubert_units_and_mfa(shared_data: Path, tmp_path: Path) -> None:
     UnitsInfo("hubert", 9, 100, 16000, 320, 160, "c0de").write(exp / "units" / "units.json")
     write_vectors(exp / "units" / "lj_val", "units", units, "c0de")
     rate = 15 * 0.02
-    groups = {u: chance(0)["uniform"](u, split(one, rate))[0] for u, one in units.items()}
+    groups = {u: chance_groups(0)["uniform"](u, split(one, rate))[0] for u, one in units.items()}
     groups = {u: one.astype(np.int32) for u, one in groups.items()}
     write_vectors(exp / "segments" / "uniform15" / "lj_val", "groups", groups, "c0de")
     options = ["--alignments", tmp_path / "textgrids", source.parent / "lj_val", exp]

@@ -216,7 +216,7 @@ def test_lines_went_to_and_fro_between_seeds() -> None:
 def test_nothing_is_cut() -> None:
     names = [f"asr/rate15_bidirectional_peaks_seed{one}" for one in range(8)]
     bars = result_figures.latency_figure(fake_latency(names))
-    kinds = [*result_figures.STYLES, "rate15_global, by global7-24"]
+    kinds = [*result_figures.stream_styles(), "rate15_global, by global7-24"]
     points = [Point(kind, 5.0 + one, 100, 90, 110) for one, kind in enumerate(kinds)]
     curves = result_figures.score_figure({"WER (%)": points, "CER (%)": points})
     for drawn in (bars, curves):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from fake_experiment import Fake, make_fake, write_calibration, write_entropies
 
 from entcomp.errors import EntcompError
+from entcomp.files import sha256_file
 from entcomp.segmentation import calibration
 from entcomp.segmentation.calibration import find_level, resolve
+from entcomp.segmentation.criteria import CRITERIA
+from entcomp.segmentation.criterion import Criterion
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import Rows
-from entcomp.segmentation.rule import Rule, group_starts
+from entcomp.segmentation.rule import Rule, group_one, group_starts
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +151,30 @@ def test_codebook_of_the_calibration(tmp_path: Path) -> None:
 
 def test_bisection() -> None:
     assert find_level(10, lambda level: 50 * (1 - level)) == pytest.approx(0.8, abs=1e-4)
+
+
+def test_what_a_criterion_reads_travels_in_its_rule(
+    raw: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a file of its own, whose hash is noticed; beside the options that it was given."""
+    path = tmp_path / "every.txt"
+    path.write_text("3")
+
+    class FromFile(Criterion):
+        help = "every so many units as a file says"
+        strengths = ((),)
+        options: ClassVar = {"file": ""}
+
+        def prepare(self, request: Request, *_: object) -> dict[str, Any]:
+            read = Path(request.options["file"])
+            return {"window": int(read.read_text()), "options": {"sha256": sha256_file(read)}}
+
+        def starts(self, rows: Rows, rule: Rule) -> np.ndarray:
+            return rows.positions % rule.window == 0
+
+    monkeypatch.setitem(CRITERIA._found, "from_file", FromFile)
+    request = Request.make("from_file", options={"file": str(path)})
+    rule = resolve(request, raw.experiment, 0.02)
+    assert rule.options == {"file": str(path), "sha256": sha256_file(path)}
+    assert group_one("", np.zeros(7, np.int32), None, rule).tolist() == [3, 3, 1]
+    assert "/" not in request.tag and request.tag.startswith("from_file_file")

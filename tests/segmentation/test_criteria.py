@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from entcomp.segmentation.criteria import CRITERIA
 from entcomp.segmentation.rows import Rows, iter_rows
-from entcomp.segmentation.rule import BASELINES, Rule, group_starts
+from entcomp.segmentation.rule import Rule, group_starts
 
+BASELINES = [name for name in CRITERIA if not CRITERIA[name].directions]
 MOMENTS = ((2.0, 1.0), (3.0, 0.5))
 NAN = float("nan")
 

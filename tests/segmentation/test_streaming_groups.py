@@ -1,0 +1,104 @@
+"""Entropies that arrive one by one give the groups of offline, by all criteria that stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from entcomp.errors import EntcompError
+from entcomp.segmentation.criteria import CRITERIA, criterion_names
+from entcomp.segmentation.criterion import EntropyCriterion, Threshold
+from entcomp.segmentation.rows import Predictions
+from entcomp.segmentation.rule import Rule, group_one
+from entcomp.segmentation.streaming import StreamingGroups
+
+NAN = float("nan")
+STREAMING = [name for name in criterion_names() if CRITERIA[name].lookahead is not None]
+
+
+class Wide(EntropyCriterion):
+    """Looks two predictions back and three ahead."""
+
+    help = "entropy above that of a neighbourhood"
+    thresholds = (Threshold("theta_z"),)
+    lookback = 2
+    lookahead = 3
+
+    def scores(self, predictions: Predictions, rule: Rule) -> tuple[np.ndarray]:
+        others = [predictions.neighbour(predictions.forward, one) for one in (-2, -1, 1, 2, 3)]
+        return (predictions.forward - np.nan_to_num(np.stack(others)).max(axis=0),)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def wide() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(CRITERIA._found, "wide", Wide)
+        yield
+
+
+def rule_of(name: str, **values: Any) -> Rule:
+    return Rule(name, theta_g=1.0, theta_r=0.25, theta_z=-0.25, **values)
+
+
+def test_all_on_forward_entropies_can_stream() -> None:
+    assert STREAMING == ["global", "combined", "peak", "relative"]
+    for name in set(criterion_names()) - {*STREAMING, "wide"}:
+        with pytest.raises(EntcompError, match=f"--criterion {name}: cannot stream; there are: gl"):
+            StreamingGroups(Rule(name))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from([0.0, 0.5, 0.75, 1.0, 1.25, 2.0, NAN]), min_size=1),
+    st.sampled_from([*STREAMING, "wide"]),
+    st.integers(1, 4),
+    st.none() | st.integers(4, 7),
+    st.integers(1, 5),
+)
+def test_the_groups_of_offline(values, name, min_length, max_length, step) -> None:
+    """With ties, repeats without a prediction, and limits on the length; in pushes of any size."""
+    entropies = np.array([1.0, *values], np.float32)
+    rule = rule_of(name, min_length=min_length, max_length=max_length)
+    stream = StreamingGroups(rule)
+    found: list[int] = []
+    for begin in range(0, len(entropies), step):
+        found += stream.push(entropies[begin : begin + step])
+    assert found + stream.finish() == group_one("", entropies, None, rule).tolist()
+
+
+@pytest.mark.parametrize("name", [*STREAMING, "wide"])
+def test_random_entropies_as_soon_as_they_are_certain(name: str) -> None:
+    """Unit ``i`` ends the group before it when the predictions that the criterion needs arrive."""
+    entropies = np.random.default_rng(0).uniform(0, 2, 500).astype(np.float32)
+    stream, rule, done = StreamingGroups(rule_of(name)), rule_of(name), 0
+    ends = np.cumsum(group_one("", entropies, None, rule))[:-1]
+    assert 20 < len(ends) < 480
+    for index in range(len(entropies)):
+        done += len(stream.push(entropies[index : index + 1]))
+        assert done == np.count_nonzero(ends <= index - CRITERIA[name].lookahead)
+    assert len(stream.finish()) == len(ends) + 1 - done
+
+
+@pytest.mark.parametrize("name", [*STREAMING, "wide"])
+def test_memory_does_not_grow(name: str) -> None:
+    stream = StreamingGroups(rule_of(name))
+    for _ in range(100):
+        stream.push(np.random.default_rng(0).uniform(0, 2, 50).astype(np.float32))
+        assert len(stream._recent) <= CRITERIA[name].lookback + CRITERIA[name].lookahead
+        stream.push(np.full(1000, NAN, np.float32))
+
+
+def test_a_neighbour_is_of_the_same_utterance() -> None:
+    values = np.array([1, 2, 3, 4, 5, 6], np.float32)
+    predictions = Predictions(values, np.array([0, 3, 4]))
+    for offset, expected in (
+        (-1, [NAN, 1, 2, NAN, NAN, 5]),
+        (1, [2, 3, NAN, NAN, 6, NAN]),
+        (2, [3, NAN, NAN, NAN, NAN, NAN]),
+        (-9, [NAN] * 6),
+    ):
+        np.testing.assert_array_equal(predictions.neighbour(values, offset), expected)
