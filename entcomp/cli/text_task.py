@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from entcomp.cli.options import given
-from entcomp.pipelines.random_rates import draw_groups, random_streams, rate_rules
+from entcomp.pipelines.random_rates import RandomStreams, draw_groups, rate_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from entcomp.artifacts.experiment import Experiment
     from entcomp.encoder.local import LocalEncoderConfig
     from entcomp.kaldi.datadir import DataDir
-    from entcomp.segmentation.rule import Rule
     from entcomp.skipped import SkippedUtterances
     from entcomp.tasks.text.config import TextTaskConfig
-    from entcomp.tasks.text.corpus import Stream
+    from entcomp.tasks.text.corpus import StreamSource
+    from entcomp.tasks.utterances import Place
 
 Segments = Annotated[
     str | None,
@@ -124,15 +124,15 @@ class TrainingOptions:
 
 
 def train(data: Path, exp: Path, options: TrainingOptions) -> None:
-    """Train, the corpora lying on disk, and print what came of it."""
+    """Train, and print what came of it."""
     from entcomp.artifacts.experiment import Experiment
     from entcomp.errors import EntcompError
     from entcomp.kaldi.datadir import find_sets
     from entcomp.skipped import SkippedUtterances
-    from entcomp.tasks.text.corpus import Corpus
+    from entcomp.tasks.text.corpus import Corpus, ReadAgain, SegmentedStreams
     from entcomp.tasks.text.train import TaskInfo, train_text_model
+    from entcomp.tasks.utterances import stored
     from entcomp.training.ranks import is_first_rank, meet
-    from entcomp.training.spill import spill_both
 
     if (options.segments is None) == (options.random_rates is None):
         raise EntcompError("give either --segments raw|dedup|TAG or --random-rates LOW-HIGH")
@@ -152,18 +152,20 @@ def train(data: Path, exp: Path, options: TrainingOptions) -> None:
     )
     skipped = SkippedUtterances(options.skip_bad)
     folder = experiment.task(options.task, options.name)
-    rules = []
+    source: StreamSource
     if options.random_rates:
         rules = rate_rules(experiment, options.criterion, options.random_rates)
-    draw = partial(draw_groups, rules) if rules else None
-    rows = (_read(experiment, one, options, config, rules, skipped) for one in sets)
+        source, draw = RandomStreams(experiment, rules[0], skipped), partial(draw_groups, rules)
+    else:
+        source, draw = SegmentedStreams(experiment, options.stream), None
+    rows = (_rows(one, source, options, config, skipped) for one in sets)
     centroids = first_embeddings(experiment, config.local)
-    with spill_both(folder, *rows) as spilled:
-        for part, found in zip(sets, spilled, strict=True):
+    with stored(folder, *rows, make=ReadAgain(source)) as utterances:
+        for part, found in zip(sets, utterances, strict=True):
             if not found:
                 where = part[0].path / options.target
                 raise EntcompError(f"{where}: no utterance with units and text")
-        train, dev = (Corpus(one, draw) for one in spilled)
+        train, dev = (Corpus(one, draw) for one in utterances)
         result = train_text_model(folder, info, config, train, dev, centroids)
     if is_first_rank():
         skipped.write(folder / "skipped.txt")
@@ -179,27 +181,20 @@ def first_embeddings(experiment: Experiment, local: LocalEncoderConfig) -> np.nd
     return Codebook.read(experiment.codebook).centroids if from_codebook else None
 
 
-def _read(
-    experiment: Experiment,
+def _rows(
     sets: list[DataDir],
+    source: StreamSource,
     options: TrainingOptions,
     config: TextTaskConfig,
-    rules: list[Rule],
     skipped: SkippedUtterances,
-) -> Iterator[tuple[Stream, str]]:
+) -> Iterator[tuple[str | Place, ...]]:
     """Streams and texts of the sets; prints how many."""
-    from entcomp.artifacts.streams import read_streams
     from entcomp.evaluation.text.normalizer import normalize
-    from entcomp.tasks.text.corpus import Stream, pair, read_texts
+    from entcomp.tasks.text.corpus import read_rows, read_texts
 
     def clean(text: str) -> str:
         return normalize(text, config.vocabulary.normalizer)
 
-    def streams(set_name: str) -> Iterator[Stream]:
-        if not options.segments:
-            return random_streams(experiment, set_name, rules[0], skipped)
-        return (Stream(*row) for row in read_streams(experiment, set_name, options.segments))
-
     for one in sets:
         texts = read_texts(one, options.target, clean, skipped)
-        yield from pair(streams(one.name), texts, config.longest, one.name)
+        yield from read_rows(source, one.name, texts, config.longest)

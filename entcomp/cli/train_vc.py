@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from entcomp.artifacts.experiment import Experiment
     from entcomp.kaldi.datadir import DataDir
     from entcomp.tasks.vc.config import VcConfig
-    from entcomp.tasks.vc.corpus import VcUtterance
 
 
 def train_vc(
@@ -59,9 +58,10 @@ def train_vc(
     from entcomp.artifacts.experiment import Experiment
     from entcomp.artifacts.streams import check_segments
     from entcomp.kaldi.datadir import find_sets
+    from entcomp.tasks.utterances import stored
+    from entcomp.tasks.vc.corpus import ReadAgain
     from entcomp.tasks.vc.train import VcInfo, train_voice_converter
     from entcomp.training.ranks import meet
-    from entcomp.training.spill import spill_both
 
     experiment = Experiment(exp)
     units = experiment.units_info()
@@ -80,12 +80,22 @@ def train_vc(
     parts = [segments, pooling, layout, f"seed{seed}" if seed else None]
     folder = experiment.task("vc", tag or "_".join(part for part in parts if part))
     start = experiment.task("vc", init.removeprefix("vc/")) if init else None
-    rows = (_read(experiment, one, segments, allow_pipes) for one in chosen)
+    rows = (_rows(experiment, one, segments, allow_pipes) for one in chosen)
     centroids = first_embeddings(experiment, resolved.local)
-    with spill_both(folder, *rows) as (train, dev):
+    with stored(folder, *rows, make=ReadAgain(segments)) as (train, dev):
         hashes = _hashes(experiment, chosen, segments)  # of voices too, which are there by now
         result = train_voice_converter(
-            folder, info, resolved, units, train, dev, hashes, start, centroids, print
+            folder,
+            info,
+            resolved,
+            units,
+            train,
+            dev,
+            hashes,
+            start,
+            centroids,
+            print,
+            allow_pipes,
         )
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     print(f"{folder}: step {result.step}, dev {metrics}")
@@ -114,18 +124,18 @@ def _resolve(
     return make_config(VcConfig, values, source=str(path or "train-vc"))
 
 
-def _read(
+def _rows(
     experiment: Experiment, sets: list[DataDir], segments: str, allow_pipes: bool
-) -> Iterator[VcUtterance]:
+) -> Iterator[list[Any]]:
     """The utterances of sets; the voices' embeddings are made where they are not yet."""
     from entcomp.evaluation.voices.speaker import write_embeddings
-    from entcomp.tasks.vc.corpus import read_corpus
+    from entcomp.tasks.vc.corpus import read_rows
 
     for one in sets:
         folder = experiment.voices(one.name)
         made = write_embeddings(one, folder, allow_pipes)
         print(f"{one.name}: {made or 'voices complete, skipped'}")
-        yield from read_corpus(experiment, one, segments, folder / "speaker.scp")
+        yield from read_rows(experiment, one, segments, folder / "speaker.scp", allow_pipes)
 
 
 def _hashes(

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.config import save_config
 from entcomp.errors import EntcompError
 from entcomp.lm.batches import DevRows, TrainRows
 from entcomp.lm.checkpoint import LMInfo
@@ -15,8 +14,9 @@ from entcomp.lm.config import LMConfig
 from entcomp.lm.corpus import MAX_CLUSTERS, Corpus, UnitSet, pack_corpus
 from entcomp.lm.model import UnitLM
 from entcomp.lm.ngram import ngram_nats
+from entcomp.training.description import describe
 from entcomp.training.loop import fit, training_stage
-from entcomp.training.ranks import first_rank_first, is_first_rank, meet
+from entcomp.training.ranks import first_rank_first, meet
 
 
 def train_lm(
@@ -53,10 +53,9 @@ def train_lm(
         "num_clusters": info.num_clusters,
         "model": config.model_dump(mode="json", exclude={"training", "score_overlap"}),
     }
-    whole = training_stage(folder, config.training, inputs).is_complete()
-    if whole and (folder / "lm.json").exists():
-        if is_first_rank():
-            save_config(folder / "config.yaml", config)
+    complete = training_stage(folder, config.training, inputs).is_complete()
+    if complete and (folder / "lm.json").exists():
+        describe(folder, config)
         return None
     ngrams = ngram_nats(train, dev, info.num_clusters, config.direction)
     _announce(train, dev, ngrams)
@@ -73,9 +72,7 @@ def train_lm(
         num_clusters=info.num_clusters,
         nats_per_unit={"lm": result.metrics["loss"], **ngrams},
     )
-    if is_first_rank():
-        save_config(folder / "config.yaml", config)
-        lm.write(folder)
+    describe(folder, config, lm=lm)
     return lm
 
 

@@ -134,6 +134,8 @@ def make_long(fake: Fake, hours: float) -> None:
 
 def read_for_asr(data: Path, exp: Path) -> None:
     """What train-asr makes of its training set, up to a batch; without the vocabulary's pieces."""
+    from entcomp.training.spill import spill
+
     from entcomp.artifacts.streams import read_streams
     from entcomp.kaldi.datadir import find_sets
     from entcomp.skipped import SkippedUtterances
@@ -141,7 +143,6 @@ def read_for_asr(data: Path, exp: Path) -> None:
     from entcomp.tasks.text.corpus import Corpus, Stream, pair, read_texts
     from entcomp.tasks.text.data import TextBatches
     from entcomp.tasks.text.vocabulary import Vocabulary
-    from entcomp.training.spill import spill
 
     config = TextTaskConfig()
     char = config.vocabulary.model_copy(update={"kind": "char"})
@@ -156,12 +157,13 @@ def read_for_asr(data: Path, exp: Path) -> None:
 
 def read_for_vc(data: Path, exp: Path) -> None:
     """What train-vc makes of its training set, up to a target and its prompts."""
+    from entcomp.training.spill import spill
+
     from entcomp.kaldi.datadir import find_sets
     from entcomp.tasks.vc.config import VcConfig
     from entcomp.tasks.vc.content import Clock
     from entcomp.tasks.vc.corpus import read_corpus
     from entcomp.tasks.vc.dataset import VcBatches
-    from entcomp.training.spill import spill
 
     experiment, config = Experiment(exp), VcConfig()
     (one,) = find_sets(data, "training")

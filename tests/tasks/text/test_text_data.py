@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from entcomp.training.spill import spill
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
@@ -21,7 +22,6 @@ from entcomp.tasks.text.data import TextBatches, mask_spans
 from entcomp.tasks.text.model import TextBatch
 from entcomp.tasks.text.vocabulary import Vocabulary
 from entcomp.training.loop import _Steps
-from entcomp.training.spill import spill
 
 VOCABULARY = Vocabulary.train(
     ["abcdefghij"], TextTaskConfig().vocabulary.model_copy(update={"kind": "char"})
