@@ -70,6 +70,7 @@ def stream_scps(experiment: Experiment, set_name: str, segments: str) -> list[Pa
     units = _units_scp(experiment, set_name)
     if segments in PLAIN_STREAMS:
         return [units]
+    check_segments(experiment, segments)
     return [units, _groups_scp(experiment, set_name, segments)]
 
 

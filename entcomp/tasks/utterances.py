@@ -22,7 +22,7 @@ from entcomp.kaldi.table import iter_table
 from entcomp.training.ranks import first_rank_first, is_first_rank
 
 Item = TypeVar("Item")
-BLOCK = 1 << 24  # bytes
+BLOCK = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
