@@ -34,7 +34,8 @@ class RunLog:
         self._cut_lines(step)
         self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
         columns = Progress.get_default_columns()
-        self.bar = Progress(*columns, "{task.fields[loss]}", console=Console(stderr=True))
+        more = "{task.completed}/{task.total} {task.fields[loss]}"
+        self.bar = Progress(*columns, more, console=Console(stderr=True))
         self.task = self.bar.add_task(
             f"train {folder.name}", total=config.max_steps, completed=step, loss=""
         )

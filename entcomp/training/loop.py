@@ -31,11 +31,18 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from entcomp.artifacts.stage import Stage, read_stage
+from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
-from entcomp.training import evaluation
 from entcomp.training.checkpoints import Checkpoints
 from entcomp.training.config import FREE_KEYS, MACHINE_KEYS, TrainingConfig
-from entcomp.training.evaluation import DevBatches, autocast, evaluate, training_device
+from entcomp.training.evaluation import (
+    DevBatches,
+    autocast,
+    evaluate,
+    say_what_is_left_out,
+    to_device,
+    training_device,
+)
 from entcomp.training.log import RunLog
 from entcomp.training.ranks import blaming_others, meet, rank, wait_for_all, world_size
 from entcomp.training.weights import load_weights, write_mean
@@ -83,6 +90,8 @@ def fit(
     Raises EntcompError if the folder holds a run made from other inputs, if the loss turns NaN, or
     if another rank fails.
     """
+    if not len(dev):
+        raise ValueError("a dev set is needed: it decides what is kept")
     meet(config)
     weights = folder / "model.safetensors"
     stage = training_stage(folder, config, inputs)
@@ -111,7 +120,7 @@ def _train(model: nn.Module, train: Batches, dev: DevBatches, checkpoints: Check
         return
     config, device, step = checkpoints.config, training_device(), checkpoints.step
     folder = checkpoints.folder.parent
-    evaluation.say_what_is_left_out(config, device, folder)
+    say_what_is_left_out(config, device, folder)
     model.to(device).train()
     if config.compile and device.type == "cuda":
         model.compile()
@@ -192,7 +201,10 @@ class Steps(Dataset):
         self.batches, self.rank, self.world_size = batches, rank(), world_size()
 
     def __getitem__(self, step: int) -> Any:
-        return self.batches.batch(step, self.rank, self.world_size)
+        try:
+            return self.batches.batch(step, self.rank, self.world_size)
+        except EntcompError as error:
+            return error  # raised in a worker, it would come with a traceback in its message
 
 
 def _load(
@@ -206,7 +218,10 @@ def _load(
         num_workers=config.num_workers,
         pin_memory=device.type == "cuda",
     )
-    return (evaluation.to_device(one, device) for one in loader)
+    for batch in loader:
+        if isinstance(batch, EntcompError):
+            raise batch
+        yield to_device(batch, device)
 
 
 @contextmanager

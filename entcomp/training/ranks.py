@@ -145,6 +145,8 @@ def first_node(nodes: str) -> str:
 
 def _start_others(size: int) -> TCPStore:
     """Run this command again for ranks 1 .. size-1; they end when this process does."""
+    if torch.cuda.is_available() and torch.cuda.device_count() < size:
+        raise EntcompError(f"{size} devices, but torch sees {torch.cuda.device_count()} GPUs")
     store = TCPStore("127.0.0.1", 0, size, True, wait_for_workers=False)
     command = [sys.executable, *sys.orig_argv[1:]]
     others = [

@@ -139,14 +139,12 @@ def test_accumulated_steps_resume_in_the_right_place(tmp_path: Path) -> None:
 
 def test_the_logged_loss_was_divided_by_the_batches_of_a_step(tmp_path: Path) -> None:
     """Of a step of three batches it is the last one's, as the other losses are."""
-    whole, part = tmp_path / "whole", tmp_path / "part"
-    run_toy(whole, max_steps=1, val_interval=1, dropout=0.0, accumulate=3)
-    # The first step of one batch each, which is the third of those.
-    run_toy(part, ToyBatches(), max_steps=1, val_interval=1, dropout=0.0)
-    third = ToyBatches().batch(2)
+    run_toy(tmp_path, max_steps=1, dropout=0.0, accumulate=3)
     torch.manual_seed(0)
-    expected = Toy(0.0).loss(third)["loss"].item()
-    assert log_lines(whole)[0]["loss"] == pytest.approx(expected)
+    third = Toy(0.0).loss(ToyBatches().batch(2))
+    line = log_lines(tmp_path)[0]
+    assert line["loss"] == pytest.approx(third["loss"].item())
+    assert line["absolute"] == pytest.approx(third["absolute"].item())
 
 
 def test_nan_loss_is_one_clear_error(tmp_path: Path) -> None:
@@ -184,6 +182,16 @@ def test_two_processes_train_on_the_same_global_batches(tmp_path: Path) -> None:
         for name in ("one", "two")
     ]
     assert dev[0] == pytest.approx(dev[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_an_error_in_a_worker_was_a_traceback(tmp_path: Path, num_workers: int) -> None:
+    def fail(step: int, rank: int) -> None:
+        if step == 3:
+            raise EntcompError("utt7: no samples")
+
+    with pytest.raises(EntcompError, match=r"^utt7: no samples$"):
+        run_toy(tmp_path, ToyBatches(fail), num_workers=num_workers)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
