@@ -89,7 +89,7 @@ PYTHON
 
 check_imports() {
   "$venv/bin/python" -c '
-import entcomp, faiss, onnxruntime, pytorch_lightning, resemblyzer, torchaudio
+import entcomp, faiss, onnxruntime, resemblyzer, torchaudio
 import espnet.nets.batch_beam_search, espnet2.asr.ctc, espnet2.gan_tts.hifigan.loss
 import espnet2.asr.encoder.conformer_encoder, espnet2.asr.decoder.transformer_decoder'
 }

@@ -65,6 +65,15 @@ def read_streams(
         yield utt_id, row[1], groups
 
 
+def stream_scps(experiment: Experiment, set_name: str, segments: str) -> list[Path]:
+    """The tables behind `read_streams`: of units and, unless the stream is plain, of groups."""
+    units = _units_scp(experiment, set_name)
+    if segments in PLAIN_STREAMS:
+        return [units]
+    check_segments(experiment, segments)
+    return [units, _groups_scp(experiment, set_name, segments)]
+
+
 def stream_sha256(experiment: Experiment, set_name: str, segments: str) -> list[str]:
     """What names the content of a stream: hashes of its units and of its groups.
 

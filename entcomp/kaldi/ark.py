@@ -101,12 +101,12 @@ def iter_vectors(scp: Path) -> Iterator[tuple[str, np.ndarray]]:
     An archive that lies beside its scp is found there even if the experiment was moved. Entries
     that are commands (``gunzip -c x |``) are refused, as they would run a shell.
     """
-    with _Archives(scp) as archives:
+    with ArkReader(scp) as archives:
         for utt_id, entry in iter_table(scp):
             yield utt_id, archives.load(utt_id, entry)
 
 
-class _Archives:
+class ArkReader:
     """The open archive of an scp; a new one is opened when the scp moves on to it."""
 
     def __init__(self, scp: Path) -> None:
@@ -114,7 +114,7 @@ class _Archives:
         self.name = ""
         self.stream: BinaryIO | None = None
 
-    def __enter__(self) -> _Archives:
+    def __enter__(self) -> ArkReader:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.config import save_config
 from entcomp.errors import EntcompError
 from entcomp.lm.batches import DevRows, TrainRows
 from entcomp.lm.checkpoint import LMInfo
@@ -16,6 +15,7 @@ from entcomp.lm.corpus import MAX_CLUSTERS, Corpus, UnitSet, pack_corpus
 from entcomp.lm.export import export_onnx
 from entcomp.lm.model import UnitLM
 from entcomp.lm.ngram import ngram_nats
+from entcomp.training.description import describe
 from entcomp.training.loop import fit, training_stage
 from entcomp.training.ranks import first_rank_first, is_first_rank, meet
 
@@ -54,10 +54,9 @@ def train_lm(
         "num_clusters": info.num_clusters,
         "model": config.model_dump(mode="json", exclude={"training", "score_overlap"}),
     }
-    whole = training_stage(folder, config.training, inputs).is_complete()
-    if whole and (folder / "lm.json").exists():
-        if is_first_rank():
-            save_config(folder / "config.yaml", config)
+    complete = training_stage(folder, config.training, inputs).is_complete()
+    if complete and (folder / "lm.json").exists():
+        describe(folder, config)
         return None
     ngrams = ngram_nats(train, dev, info.num_clusters, config.direction)
     _announce(train, dev, ngrams)
@@ -75,9 +74,8 @@ def train_lm(
         nats_per_unit={"lm": result.metrics["loss"], **ngrams},
     )
     if is_first_rank():
-        save_config(folder / "config.yaml", config)
         export_onnx(folder, config, lm)
-        lm.write(folder)
+    describe(folder, config, lm=lm)
     return lm
 
 

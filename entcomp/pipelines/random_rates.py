@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.streams import read_streams
+from entcomp.artifacts.streams import read_streams, stream_scps
 from entcomp.errors import EntcompError
 from entcomp.kaldi.table import join
 from entcomp.segmentation.calibration import resolve
@@ -43,6 +45,26 @@ def random_streams(
                 f"rerun score-entropy for {set_name}"
             )
         yield Stream(row[0], plain[1], group_one(row[0], row[1], row[2], lowest), row)
+
+
+@dataclass(frozen=True)
+class RandomStreams:
+    """The `StreamSource` of `random_streams`."""
+
+    experiment: Experiment
+    lowest: Rule
+    skipped: SkippedUtterances
+
+    def streams(self, set_name: str) -> Iterator[Stream]:
+        return random_streams(self.experiment, set_name, self.lowest, self.skipped)
+
+    def scps(self, set_name: str) -> list[Path]:
+        source = Source.of(self.experiment, set_name, self.lowest.criterion)
+        return [*stream_scps(self.experiment, set_name, "raw"), *source.scps]
+
+    def stream(self, utt_id: str, units: np.ndarray, *values: np.ndarray) -> Stream:
+        row = utt_id, values[0], values[1] if len(values) > 1 else None
+        return Stream(utt_id, units, group_one(*row, self.lowest), row)
 
 
 def draw_groups(rules: Sequence[Rule], row: Row, generator: np.random.Generator) -> np.ndarray:

@@ -9,22 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.streams import read_streams
 from entcomp.config import resolve_config
 from entcomp.errors import EntcompError
 from entcomp.evaluation.text.normalizer import normalize
 from entcomp.kaldi.datadir import DataDir
-from entcomp.pipelines.random_rates import draw_groups, random_streams, rate_rules
+from entcomp.pipelines.random_rates import RandomStreams, draw_groups, rate_rules
 from entcomp.pipelines.streams import first_embeddings, implied_by
 from entcomp.segmentation import DEFAULT_CRITERION
-from entcomp.segmentation.rule import Rule
 from entcomp.skipped import SkippedUtterances
 from entcomp.tasks.text.config import TextTaskConfig, default_config
-from entcomp.tasks.text.corpus import Corpus, Stream, pair, read_texts
+from entcomp.tasks.text.corpus import (
+    Corpus,
+    ReadAgain,
+    SegmentedStreams,
+    StreamSource,
+    read_rows,
+    read_texts,
+)
 from entcomp.tasks.text.train import TaskInfo, train_text_model
+from entcomp.tasks.utterances import Place, stored
 from entcomp.training.loop import FitResult
 from entcomp.training.ranks import is_first_rank, meet
-from entcomp.training.spill import spill_both
 
 
 @dataclass(frozen=True)
@@ -94,42 +99,38 @@ def train_text(
     )
     skipped = SkippedUtterances(options.skip_bad)
     folder = experiment.task(options.task, options.name)
-    rules = []
+    source: StreamSource
     if options.random_rates:
         rules = rate_rules(experiment, options.criterion, options.random_rates)
-    draw = partial(draw_groups, rules) if rules else None
-    rows = (_read(experiment, one, options, config, rules, skipped) for one in sets)
+        source, draw = RandomStreams(experiment, rules[0], skipped), partial(draw_groups, rules)
+    else:
+        source, draw = SegmentedStreams(experiment, options.stream), None
+    rows = (_rows(one, source, options, config, skipped) for one in sets)
     embeddings = first_embeddings(experiment, config.local)
-    with spill_both(folder, *rows) as spilled:
-        for part, found in zip(sets, spilled, strict=True):
+    with stored(folder, *rows, make=ReadAgain(source)) as utterances:
+        for part, found in zip(sets, utterances, strict=True):
             if not found:
                 where = part[0].path / options.target
                 raise EntcompError(f"{where}: no utterance with units and text")
-        train, dev = (Corpus(one, draw) for one in spilled)
+        train, dev = (Corpus(one, draw) for one in utterances)
         result = train_text_model(folder, info, config, train, dev, embeddings)
     if is_first_rank():
         skipped.write(folder / "skipped.txt")
     return folder, result
 
 
-def _read(
-    experiment: Experiment,
+def _rows(
     sets: Sequence[DataDir],
+    source: StreamSource,
     options: TextTraining,
     config: TextTaskConfig,
-    rules: list[Rule],
     skipped: SkippedUtterances,
-) -> Iterator[tuple[Stream, str]]:
+) -> Iterator[tuple[str | Place, ...]]:
     """Streams and texts of the sets; prints how many."""
 
     def clean(text: str) -> str:
         return normalize(text, config.vocabulary.normalizer)
 
-    def streams(set_name: str) -> Iterator[Stream]:
-        if not options.segmentation:
-            return random_streams(experiment, set_name, rules[0], skipped)
-        return (Stream(*row) for row in read_streams(experiment, set_name, options.segmentation))
-
     for one in sets:
         texts = read_texts(one, options.target, clean, skipped)
-        yield from pair(streams(one.name), texts, config.longest, one.name)
+        yield from read_rows(source, one.name, texts, config.longest)

@@ -14,12 +14,12 @@ from entcomp.config import resolve_config
 from entcomp.evaluation.voices.speaker import write_embeddings
 from entcomp.kaldi.datadir import DataDir
 from entcomp.pipelines.streams import first_embeddings, implied_by
+from entcomp.tasks.utterances import stored
 from entcomp.tasks.vc.config import VcConfig
-from entcomp.tasks.vc.corpus import VcUtterance, read_corpus
+from entcomp.tasks.vc.corpus import ReadAgain, read_rows
 from entcomp.tasks.vc.train import VcInfo, train_voice_converter
 from entcomp.training.loop import FitResult
 from entcomp.training.ranks import meet
-from entcomp.training.spill import spill_both
 
 
 @dataclass(frozen=True)
@@ -73,26 +73,37 @@ def train_voices(
     )
     folder = experiment.task("vc", options.name)
     start = experiment.task("vc", options.init.removeprefix("vc/")) if options.init else None
-    rows = (_read(experiment, one, options) for one in sets)
+    rows = (_rows(experiment, one, options) for one in sets)
     embeddings = first_embeddings(experiment, config.local)
-    with spill_both(folder, *rows) as (train, dev):
+    with stored(folder, *rows, make=ReadAgain(options.segmentation)) as (train, dev):
         # Of voices too, which are there by now.
         hashes = _hashes(experiment, sets, options.segmentation)
         result = train_voice_converter(
-            folder, info, config, units, train, dev, hashes, start, embeddings, print
+            folder,
+            info,
+            config,
+            units,
+            train,
+            dev,
+            hashes,
+            start,
+            embeddings,
+            print,
+            options.allow_pipes,
         )
     return folder, result
 
 
-def _read(
+def _rows(
     experiment: Experiment, sets: Sequence[DataDir], options: VoiceTraining
-) -> Iterator[VcUtterance]:
+) -> Iterator[list[Any]]:
     """The utterances of sets; the voices' embeddings are made where they are not yet."""
     for one in sets:
         folder = experiment.voices(one.name)
         made = write_embeddings(one, folder, options.allow_pipes)
         print(f"{one.name}: {made or 'voices complete, skipped'}")
-        yield from read_corpus(experiment, one, options.segmentation, folder / "speaker.scp")
+        scp = folder / "speaker.scp"
+        yield from read_rows(experiment, one, options.segmentation, scp, options.allow_pipes)
 
 
 def _hashes(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from pytorch_lightning.utilities import move_data_to_device
 from torch import nn
 
 from entcomp.training.config import TrainingConfig
@@ -24,6 +25,15 @@ def training_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def to_device(batch: Any, device: torch.device) -> Any:
+    """A tensor, an object with ``to(device)``, or dicts and lists of them; others as they are."""
+    if isinstance(batch, dict):
+        return {name: to_device(one, device) for name, one in batch.items()}
+    if isinstance(batch, (list, tuple)):
+        return type(batch)(to_device(one, device) for one in batch)
+    return batch.to(device) if hasattr(batch, "to") else batch
+
+
 def in_bfloat16(device: torch.device, config: TrainingConfig) -> bool:
     """Whether the config asks for bfloat16 and the device, a GPU or a late CPU, computes in it."""
     if config.precision != "bfloat16":
@@ -35,6 +45,14 @@ def in_bfloat16(device: torch.device, config: TrainingConfig) -> bool:
 def autocast(device: torch.device, config: TrainingConfig) -> torch.autocast:
     """bfloat16 arithmetic where `in_bfloat16`."""
     return torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16(device, config))
+
+
+def say_what_is_left_out(config: TrainingConfig, device: torch.device, folder: Path) -> None:
+    """Tell on stderr what the config asks for and the device cannot do."""
+    if config.compile and device.type != "cuda":
+        print(f"{folder}: no GPU: not compiled", file=sys.stderr)
+    if config.precision == "bfloat16" and not in_bfloat16(device, config):
+        print(f"{folder}: no bfloat16 on this CPU: float32 instead", file=sys.stderr)
 
 
 @torch.no_grad()
@@ -57,7 +75,7 @@ def evaluate(
     sums: dict[str, torch.Tensor] = {}
     for index in range(rank, len(batches), world_size):
         with autocast(device, config):
-            values = dict(model.loss(move_data_to_device(batches[index], device)))  # type: ignore[operator]
+            values = dict(model.loss(to_device(batches[index], device)))  # type: ignore[operator]
         count = torch.as_tensor(values.pop("count", 1.0), dtype=torch.float64, device=device)
         for name, value in (values | {"count": torch.ones_like(count)}).items():
             sums[name] = sums.get(name, 0.0) + value.double() * count

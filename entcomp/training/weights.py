@@ -14,11 +14,13 @@ from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
 
 
-def write_weights(path: Path, weights: dict[str, Tensor]) -> None:
-    """Write a state dict; equal weights are equal bytes."""
+def write_weights(
+    path: Path, weights: dict[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a state dict, and texts about it; equal weights are equal bytes."""
     on_cpu = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in weights.items()}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(on_cpu))
+        temporary.write_bytes(save(on_cpu, metadata))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -3,8 +3,8 @@
     python tests/bench/simulated_load.py FOLDER [--utterances 11000000] [--hours 500]
         [--training 1000000]
 
-FOLDER receives about 10 GB, which stay there for another run, and 6 GB more for a while. Each line
-of the table is a process of its own; those of trainings end before their first step, and leave
+FOLDER receives about 10 GB, which stay there for another run, and 0.4 GB more for a while. Each
+line of the table is a process of its own; those of trainings end before their first step, and leave
 SentencePiece out.
 """
 
@@ -134,40 +134,46 @@ def make_long(fake: Fake, hours: float) -> None:
 
 def read_for_asr(data: Path, exp: Path) -> None:
     """What train-asr makes of its training set, up to a batch; without the vocabulary's pieces."""
-    from entcomp.artifacts.streams import read_streams
     from entcomp.kaldi.datadir import find_sets
     from entcomp.skipped import SkippedUtterances
     from entcomp.tasks.text.config import TextTaskConfig
-    from entcomp.tasks.text.corpus import Corpus, Stream, pair, read_texts
+    from entcomp.tasks.text.corpus import (
+        Corpus,
+        ReadAgain,
+        SegmentedStreams,
+        read_rows,
+        read_texts,
+    )
     from entcomp.tasks.text.data import TextBatches
     from entcomp.tasks.text.vocabulary import Vocabulary
-    from entcomp.training.spill import spill
+    from entcomp.tasks.utterances import stored
 
     config = TextTaskConfig()
     char = config.vocabulary.model_copy(update={"kind": "char"})
     (one,) = find_sets(data, "training")
-    rows = read_streams(Experiment(exp), one.name, "rate15")
+    source = SegmentedStreams(Experiment(exp), "rate15")
     texts = read_texts(one, "text", str.strip, SkippedUtterances(False))
-    pairs = pair((Stream(*row) for row in rows), texts, config.longest, one.name)
-    with spill(exp / ".asr.spill", pairs) as spilled:
+    rows = read_rows(source, one.name, texts, config.longest)
+    with stored(exp / "asr", rows, [], make=ReadAgain(source)) as (utterances, _):
         vocabulary = Vocabulary.train(["a b"], char)
-        TextBatches(Corpus(spilled), vocabulary, config, mask=500).batch(0)
+        TextBatches(Corpus(utterances), vocabulary, config, mask=500).batch(0)
 
 
 def read_for_vc(data: Path, exp: Path) -> None:
     """What train-vc makes of its training set, up to a target and its prompts."""
     from entcomp.kaldi.datadir import find_sets
+    from entcomp.tasks.utterances import stored
     from entcomp.tasks.vc.config import VcConfig
     from entcomp.tasks.vc.content import Clock
-    from entcomp.tasks.vc.corpus import read_corpus
+    from entcomp.tasks.vc.corpus import ReadAgain, read_rows
     from entcomp.tasks.vc.dataset import VcBatches
-    from entcomp.training.spill import spill
 
     experiment, config = Experiment(exp), VcConfig()
     (one,) = find_sets(data, "training")
     voices = experiment.voices(one.name) / "speaker.scp"
-    with spill(exp / ".vc.spill", read_corpus(experiment, one, "rate15", voices)) as spilled:
-        batches = VcBatches(spilled, Clock.between(experiment.units_info(), config.mel), config)
+    rows = read_rows(experiment, one, "rate15", voices)
+    with stored(exp / "vc", rows, [], make=ReadAgain("rate15")) as (utterances, _):
+        batches = VcBatches(utterances, Clock.between(experiment.units_info(), config.mel), config)
         batches._prompts(batches._target(0))
 
 
@@ -219,7 +225,7 @@ def main() -> None:
     for criterion in ("global", "peak"):
         options = ["--criterion", criterion, "--target-rate", "10", "--sets", "long"]
         measure(f"segment, {criterion}, {long}", [entcomp, "segment", *options, *places])
-    libraries = "import entcomp.tasks.text.data, entcomp.tasks.vc.dataset, entcomp.training.spill"
+    libraries = "import entcomp.tasks.text.data, entcomp.tasks.vc.dataset, entcomp.tasks.utterances"
     measure("the libraries of a training alone", [sys.executable, "-c", libraries])
     for what, code in TRAINING.items():
         here = f"sys.path.append({str(Path(__file__).parent)!r})\n"

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import random
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
+from kills import killed_at
 from typer.testing import CliRunner, Result
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lm"))
@@ -40,45 +37,22 @@ def run(*arguments: object) -> str:
     return result.output
 
 
-def in_child(*arguments: object) -> multiprocessing.Process:
-    """A forked process running a command; one thread, as OpenMP's do not survive a fork."""
+def in_child(folder: Path, *arguments: object, point: int | None = None) -> bool:
+    """Run a command in a forked process; True if it was killed, see `killed_at`."""
 
-    def target() -> None:
-        torch.set_num_threads(1)
+    def work() -> None:
         score.POOL_BATCHES = 1
         run(*arguments)
 
-    process = multiprocessing.get_context("fork").Process(target=target)
-    process.start()
-    return process
+    return killed_at(point, folder, work)
 
 
-def seconds_of(*arguments: object) -> float:
-    """How long a command takes that nobody kills."""
-    begin = time.perf_counter()
-    in_child(*arguments).join()
-    return time.perf_counter() - begin
-
-
-def kill_until_done(seed: int, undisturbed: float, *arguments: object) -> int:
-    """Start a command, kill it at a random moment, and again; returns how often it was killed.
-
-    Before half of what an ``undisturbed`` run takes (seconds), so that the first two are killed on
-    a machine of any speed.
-    """
-    moments = random.Random(seed)
-    for kills in range(8):
-        process = in_child(*arguments)
-        process.join(timeout=moments.uniform(0.05, 0.45) * undisturbed)
-        if process.exitcode is None:
-            process.kill()
-        process.join()
-        if process.exitcode == 0:
-            return kills
-    process = in_child(*arguments)
-    process.join()
-    assert process.exitcode == 0
-    return 8
+def kill_until_done(folder: Path, *arguments: object) -> int:
+    """Start a command and kill it, each time a few steps later; returns how often."""
+    kills = 0
+    while in_child(folder, *arguments, point=3 + 6 * kills):
+        kills += 1
+    return kills
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +68,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, config: Path) -> tuple[Pat
     data, experiment = make_experiment(tmp_path_factory.mktemp("trained"), SETS)
     for direction in ("forward", "backward"):
         command = ("train-lm", "--config", config, "--direction", direction, data, experiment.path)
-        process = in_child(*command)
-        process.join()
-        process = in_child("score-entropy", "--direction", direction, data, experiment.path)
-        process.join()
+        in_child(data, *command)
+        in_child(data, "score-entropy", "--direction", direction, data, experiment.path)
     return data, experiment
 
 
@@ -146,10 +118,8 @@ def test_training_killed_at_any_moment_ends_with_the_same_bytes(
 ) -> None:
     _, whole = trained
     data, experiment = make_experiment(tmp_path, SETS)
-    command = ("train-lm", "--config", config, data)
-    _, timed = make_experiment(tmp_path / "timed", SETS)
-    undisturbed = seconds_of(*command, timed.path)
-    assert kill_until_done(3, undisturbed, *command, experiment.path) >= 2
+    command = ("train-lm", "--config", config, data, experiment.path)
+    assert kill_until_done(experiment.path, *command) >= 5
     for name in ("model.safetensors", "lm.json", "log.jsonl", "config.yaml", "packed/train.units"):
         assert (experiment.lm() / name).read_bytes() == (whole.lm() / name).read_bytes(), name
 
@@ -162,9 +132,7 @@ def test_scoring_killed_at_any_moment_ends_with_the_same_bytes(
     calibration = experiment.calibration().read_bytes()
     command = ("score-entropy", "--batch-tokens", 4096, data, experiment.path)
     shutil.rmtree(experiment.path / "entropy")
-    undisturbed = seconds_of(*command)
-    shutil.rmtree(experiment.path / "entropy")
-    assert kill_until_done(4, undisturbed, *command) >= 2
+    assert kill_until_done(experiment.path, *command) >= 5
     run("score-entropy", "--direction", "backward", data, experiment.path)
     assert {path: path.read_bytes() for path in before} == before
     assert experiment.calibration().read_bytes() == calibration

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
 
 from entcomp.config import make_config
 from entcomp.errors import EntcompError
 from entcomp.training.config import TrainingConfig
-from entcomp.training.ranks import cluster_environment
+from entcomp.training.ranks import first_node, tasks_of_srun
 
 # What srun tells a task; SLURM_JOB_ID makes the port.
 TASK = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_STEP_NUM_TASKS": "2"}
@@ -26,46 +26,48 @@ from entcomp.training.ranks import first_rank_first, is_first_rank, meet
 
 made = Path(sys.argv[1])
 meet(make_config(TrainingConfig, {"devices": 2}, "test"))
+here = made.with_name("here")
+if not is_first_rank():
+    here.write_text("")
 with first_rank_first():
     print("made" if is_first_rank() else "silent", flush=True)
     if is_first_rank():
-        time.sleep(1)
-        made.write_text("whole")
-    assert made.read_text() == "whole"
+        while not here.exists():  # the other rank has come, and waits
+            time.sleep(0.01)
+        made.write_text("complete")
+    assert made.read_text() == "complete"
 """
 
 
-SPILL = """
-import sys, time
+STORED = """
+import sys
 from pathlib import Path
 from entcomp.config import make_config
+from entcomp.tasks.utterances import stored
 from entcomp.training.config import TrainingConfig
 from entcomp.training.ranks import is_first_rank, meet, wait_for_all
-from entcomp.training.spill import spill
 
-def items():
+def rows():
     assert is_first_rank()
-    time.sleep(1)
-    yield from range(100)
+    for number in range(100):
+        yield [number]
 
 meet(make_config(TrainingConfig, {"devices": 2}, "test"))
-with spill(Path(sys.argv[1]), items()) as spilled:
-    assert list(spilled) == list(range(100))
+with stored(Path(sys.argv[1]), rows(), rows(), make=int) as both:
+    assert all(list(one) == list(range(100)) for one in both)
     wait_for_all()
 """
 
 
-def environment(monkeypatch: pytest.MonkeyPatch, tasks: int, **config: int) -> object:
+def started(monkeypatch: pytest.MonkeyPatch, tasks: int, **config: int) -> int:
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", str(tasks))
-    monkeypatch.setenv("SLURM_NTASKS", str(tasks))
-    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", str(tasks))
-    return cluster_environment(make_config(TrainingConfig, config, "test"))
+    return tasks_of_srun(make_config(TrainingConfig, config, "test"))
 
 
-def test_lightning_starts_the_processes_unless_srun_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(environment(monkeypatch, 1, devices=2), LightningEnvironment)
-    found = environment(monkeypatch, 2, devices=2)
-    assert isinstance(found, SLURMEnvironment) and not found.auto_requeue
+def test_the_processes_are_started_unless_srun_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert started(monkeypatch, 1, devices=2) == 1
+    assert started(monkeypatch, 2, devices=2) == 2
+    assert started(monkeypatch, 8, devices=4, num_nodes=2) == 8
 
 
 @pytest.mark.parametrize(("tasks", "config"), [(4, {"devices": 2}), (1, {"num_nodes": 2})])
@@ -73,7 +75,21 @@ def test_another_number_of_tasks_than_devices(
     monkeypatch: pytest.MonkeyPatch, tasks: int, config: dict[str, int]
 ) -> None:
     with pytest.raises(EntcompError, match=r"2 processes, but there are .*srun --nodes="):
-        environment(monkeypatch, tasks, **config)
+        started(monkeypatch, tasks, **config)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "first"),
+    [
+        ("localhost", "localhost"),
+        ("gpu-a[03-05,07],gpu-b1", "gpu-a03"),
+        ("gpu-b1,gpu-a[03-05]", "gpu-b1"),
+        ("n[1,3]-ib", "n1-ib"),
+        ("rack2.node17.example.org", "rack2.node17.example.org"),
+    ],
+)
+def test_the_first_node_of_a_list(nodes: str, first: str) -> None:
+    assert first_node(nodes) == first
 
 
 def run_two_ranks(program: str, made: Path) -> list[str]:
@@ -108,14 +124,59 @@ def test_others_wait_for_what_the_first_rank_writes(tmp_path: Path) -> None:
     assert run_two_ranks(PROGRAM, tmp_path / "made") == ["made\n", ""]
 
 
-def test_all_ranks_read_what_the_first_one_spills(tmp_path: Path) -> None:
-    assert run_two_ranks(SPILL, tmp_path / "made") == ["", ""]
-    assert not (tmp_path / "made").exists()
+def test_all_ranks_read_what_the_first_one_stores(tmp_path: Path) -> None:
+    assert run_two_ranks(STORED, tmp_path / "made") == ["", ""]
+    assert not list((tmp_path / "made").iterdir())
 
 
 def test_other_ranks_do_not_wait_for_one_that_failed(tmp_path: Path) -> None:
     """They ended in a traceback about their connection."""
-    said = run_two_ranks(SPILL.replace("range(100)", "[1 // 0]"), tmp_path / "made")
+    said = run_two_ranks(STORED.replace("in range(100)", "in [1 // 0]"), tmp_path / "made")
     assert said[0].endswith("ZeroDivisionError: integer division or modulo by zero")
     assert said[1].endswith("EntcompError: another rank of this training failed; it says why")
-    assert not (tmp_path / "made").exists()
+    assert not list((tmp_path / "made").iterdir())
+
+
+def run_toy(folder: Path, disturb: str, *settings: str) -> tuple[int, str]:
+    """Exit code and stderr of a training of two processes."""
+    program = Path(__file__).with_name("toy_training.py")
+    options = ["devices=2", f"disturb={disturb}", *settings]
+    result = subprocess.run(
+        [sys.executable, program, folder, *options], capture_output=True, text=True, timeout=600
+    )
+    return result.returncode, result.stderr
+
+
+@pytest.mark.parametrize("disturb", ["fail", "vanish"])
+def test_a_rank_that_is_lost_ends_the_training(tmp_path: Path, disturb: str) -> None:
+    code, said = run_toy(tmp_path, disturb)
+    assert code == 1
+    assert said.endswith("EntcompError: another rank of this training failed; it says why\n")
+    assert ("the second rank says why" in said) == (disturb == "fail")
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_the_first_rank_takes_the_others_with_it(tmp_path: Path) -> None:
+    code, said = run_toy(tmp_path, "terminate")
+    assert code == 128 + signal.SIGTERM
+    processes = {int(line) for line in said.splitlines() if line.isdigit()}
+    assert len(processes) == 2
+    for one in processes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(one, 0)
+
+
+def test_a_rank_that_does_not_start_is_no_endless_wait(tmp_path: Path) -> None:
+    """As that of a program that comes from a pipe, which nobody can run again."""
+    program = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from toy_training import run_toy
+from pathlib import Path
+run_toy(Path({str(tmp_path)!r}), devices=2)
+"""
+    result = subprocess.run(
+        [sys.executable, "-"], input=program, capture_output=True, text=True, timeout=600
+    )
+    assert result.returncode == 1
+    assert "another rank of this training ended before it began" in result.stderr

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -33,13 +35,16 @@ class Toy(nn.Module):
 
 
 class ToyBatches:
-    """Global batches of eight pairs, of which each rank takes its part."""
+    """Global batches of eight pairs, of which each rank takes its part.
 
-    def __init__(self, pause: float = 0.0) -> None:
-        self.pause = pause
+    ``disturb(step, rank)`` is called before each.
+    """
+
+    def __init__(self, disturb: Callable[[int, int], object] = lambda step, rank: None) -> None:
+        self.disturb = disturb
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> dict[str, Tensor]:
-        time.sleep(self.pause)
+        self.disturb(step, rank)
         generator = torch.Generator().manual_seed(1000 + step)
         x = torch.randn(8, SIZE, generator=generator)[rank::world_size]
         return {"x": x, "y": x.sum(dim=1)}
@@ -50,15 +55,36 @@ def toy_dev() -> list[dict[str, Tensor]]:
 
 
 def run_toy(
-    folder: Path, pause: float = 0.0, dropout: float = 0.3, **settings: object
+    folder: Path, batches: ToyBatches | None = None, dropout: float = 0.3, **settings: object
 ) -> FitResult:
     defaults = {"max_steps": 60, "val_interval": 10, "log_interval": 1, "warmup_steps": 5}
     values = defaults | {"learning_rate": 0.02, "keep_best": 2} | settings
     config = make_config(TrainingConfig, values, "toy")
     torch.manual_seed(config.seed)
-    return fit(Toy(dropout), ToyBatches(pause), toy_dev(), config, folder, {"data": "toy"})
+    batches = batches or ToyBatches()
+    return fit(Toy(dropout), batches, toy_dev(), config, folder, {"data": "toy"})
+
+
+def fail(step: int, rank: int) -> None:
+    """The second rank is lost at step 5."""
+    if (step, rank) == (5, 1):
+        sys.exit("the second rank says why")
+
+
+def vanish(step: int, rank: int) -> None:
+    if (step, rank) == (5, 1):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def terminate(step: int, rank: int) -> None:
+    """The first rank is told to end at step 5."""
+    print(os.getpid(), file=sys.stderr)
+    if (step, rank) == (5, 0):
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
-    extra = dict(pair.split("=") for pair in sys.argv[3:])
-    run_toy(Path(sys.argv[1]), float(sys.argv[2]), **{k: int(v) for k, v in extra.items()})
+    extra = dict(pair.split("=") for pair in sys.argv[2:])
+    disturb = globals().get(extra.pop("disturb", ""), ToyBatches().disturb)
+    values = {name: float(one) if "." in one else int(one) for name, one in extra.items()}
+    run_toy(Path(sys.argv[1]), ToyBatches(disturb), **values)

@@ -7,13 +7,18 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.streams import PLAIN_STREAMS, plain_groups, read_streams, stream_scps
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table, join
 from entcomp.skipped import SkippedUtterances
+from entcomp.tasks.utterances import Place, iter_places
 
 # Id and entropies, forward and backward (or units and None): what groups are drawn from.
 Row = tuple[str, np.ndarray, np.ndarray | None]
@@ -31,6 +36,59 @@ class Stream:
     units: np.ndarray
     groups: np.ndarray
     row: Row | None = None
+
+
+class StreamSource(Protocol):
+    """What streams are read from, one after the other at first, then by their places."""
+
+    def streams(self, set_name: str) -> Iterator[Stream]:
+        """The streams of a set, in order of ids. Raises EntcompError for what does not fit."""
+
+    def scps(self, set_name: str) -> list[Path]:
+        """The tables that name the places of all vectors that `stream` takes."""
+
+    def stream(self, utt_id: str, units: np.ndarray, *others: np.ndarray) -> Stream:
+        """The same stream again."""
+
+
+@dataclass(frozen=True)
+class SegmentedStreams:
+    """`StreamSource` of plain units (``raw``, ``dedup``), or of a tag's groups."""
+
+    experiment: Experiment
+    segments: str
+
+    def streams(self, set_name: str) -> Iterator[Stream]:
+        return (Stream(*row) for row in read_streams(self.experiment, set_name, self.segments))
+
+    def scps(self, set_name: str) -> list[Path]:
+        return stream_scps(self.experiment, set_name, self.segments)
+
+    def stream(self, utt_id: str, units: np.ndarray, *groups: np.ndarray) -> Stream:
+        plain = self.segments in PLAIN_STREAMS
+        return Stream(utt_id, units, plain_groups(units, self.segments) if plain else groups[0])
+
+
+def read_rows(
+    source: StreamSource, set_name: str, texts: Iterable[tuple[str, str]], longest: int
+) -> Iterator[tuple[str | Place, ...]]:
+    """Yield id, text and the places of the vectors of what `pair` leaves of a set."""
+    pairs = pair(source.streams(set_name), texts, longest, set_name)
+    ids = ((stream.utt_id, text) for stream, text in pairs)
+    for row, *places in join(ids, *map(iter_places, source.scps(set_name))):
+        yield *row, *(place for _, place in places)
+
+
+@dataclass(frozen=True)
+class ReadAgain:
+    """Makes a stream and its text of a row of `read_rows`, once its vectors are read."""
+
+    source: StreamSource
+
+    def __call__(
+        self, utt_id: str, text: str, units: np.ndarray, *others: np.ndarray
+    ) -> tuple[Stream, str]:
+        return self.source.stream(utt_id, units, *others), text
 
 
 class Corpus:

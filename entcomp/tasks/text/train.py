@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from entcomp.artifacts.experiment import UnitsInfo, check_same
-from entcomp.config import load_config, save_config
+from entcomp.config import load_config
 from entcomp.errors import EntcompError
-from entcomp.files import read_json, write_json
 from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.corpus import Corpus, ctc_length
 from entcomp.tasks.text.data import TextBatches
 from entcomp.tasks.text.model import TextModel, build_model
 from entcomp.tasks.text.vocabulary import Vocabulary
+from entcomp.training.description import describe, read_task
 from entcomp.training.evaluation import training_device
 from entcomp.training.loop import FitResult, fit
 from entcomp.training.ranks import is_first_rank
@@ -81,10 +81,9 @@ def train_text_model(
     if config.local.embedding == "lm" and centroids_KF is not None:  # of which LM
         inputs["embeddings_sha256"] = hashlib.sha256(centroids_KF.tobytes()).hexdigest()
     result = fit(model, batches, dev_batches.in_order(), config.training, folder, inputs)
-    if is_first_rank():  # after the weights, so that these never stand beside older ones
+    if is_first_rank():
         vocabulary.save(folder / "text.model")
-        save_config(folder / "config.yaml", config)
-        write_json(folder / "task.json", asdict(info))
+    describe(folder, config, task=info)
     return result
 
 
@@ -101,14 +100,7 @@ class TrainedTextModel:
     @classmethod
     def load(cls, folder: Path) -> TrainedTextModel:
         """Raises EntcompError if there is none, or if its training has not ended."""
-        if not folder.is_dir():
-            there = sorted(path.name for path in folder.parent.glob("*") if path.is_dir())
-            raise EntcompError(f"{folder}: no such model; there are: {', '.join(there) or 'none'}")
-        path = folder / "task.json"
-        try:
-            info = TaskInfo(**read_json(path))
-        except TypeError as error:
-            raise EntcompError(f"{path}: {error}; train the model again") from None
+        info = read_task(TaskInfo, folder)
         config = load_config(TextTaskConfig, folder / "config.yaml")
         vocabulary = Vocabulary.load(folder / "text.model")
         model = build_model(config, info.num_clusters, len(vocabulary))

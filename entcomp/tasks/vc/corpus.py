@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.streams import read_streams
+from entcomp.artifacts.streams import PLAIN_STREAMS, plain_groups, read_streams, stream_scps
+from entcomp.audio.read import check_pipe
 from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import iter_table, join
+from entcomp.tasks.utterances import iter_places
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,16 @@ class VcUtterance:
 
 
 def read_corpus(
-    experiment: Experiment, data_set: DataDir, segments: str, embeddings: Path
+    experiment: Experiment,
+    data_set: DataDir,
+    segments: str,
+    embeddings: Path,
+    allow_pipes: bool = False,
 ) -> Iterator[VcUtterance]:
     """The utterances of a set that have units and groups; ``embeddings`` is a speaker.scp.
 
-    Raises EntcompError for units without audio or without a speaker in ``utt2spk``.
+    Raises EntcompError for units without audio or without a speaker in ``utt2spk``, and for audio
+    that is a command without ``allow_pipes``.
     """
     rows = join(
         read_streams(experiment, data_set.name, segments),
@@ -52,5 +60,46 @@ def read_corpus(
         for found, name in ((audio, "wav.scp"), (speaker, "utt2spk")):
             if found is None:
                 raise EntcompError(f"{data_set.path / name}: {utt_id} has units, but is not here")
+        check_pipe(audio[1].wav, allow_pipes)
         embedding = np.zeros(0, np.float32) if voice is None else voice[1]
         yield VcUtterance(audio[1], speaker[1], units, groups, embedding)
+
+
+def read_rows(
+    experiment: Experiment,
+    data_set: DataDir,
+    segments: str,
+    embeddings: Path,
+    allow_pipes: bool = False,
+) -> Iterator[list[Any]]:
+    """`read_corpus`, with the places of vectors instead of these."""
+    found = read_corpus(experiment, data_set, segments, embeddings, allow_pipes)
+    rows = ((one.audio.utt_id, one.speaker, astuple(one.audio)) for one in found)
+    scps = [embeddings, *stream_scps(experiment, data_set.name, segments)]
+    for row, *places in join(rows, *map(iter_places, scps)):
+        yield [*row, *(place and place[1] for place in places)]
+
+
+@dataclass(frozen=True)
+class ReadAgain:
+    """Makes an utterance of a row of `read_rows`, once its vectors are read."""
+
+    segments: str
+
+    def __call__(
+        self,
+        utt_id: str,
+        speaker: str,
+        audio: list[Any],
+        embedding: np.ndarray | None,
+        units: np.ndarray,
+        *groups: np.ndarray,
+    ) -> VcUtterance:
+        plain = self.segments in PLAIN_STREAMS
+        return VcUtterance(
+            Utterance(*audio),
+            speaker,
+            units,
+            plain_groups(units, self.segments) if plain else groups[0],
+            np.zeros(0, np.float32) if embedding is None else embedding,
+        )

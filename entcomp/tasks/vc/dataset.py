@@ -88,8 +88,15 @@ def collate(
 class VcBatches:
     """Batches of random targets, each behind a random other utterance of its speaker."""
 
-    def __init__(self, utterances: Sequence[VcUtterance], clock: Clock, config: VcConfig) -> None:
+    def __init__(
+        self,
+        utterances: Sequence[VcUtterance],
+        clock: Clock,
+        config: VcConfig,
+        allow_pipes: bool = False,
+    ) -> None:
         self.utterances = utterances
+        self.allow_pipes = allow_pipes
         self.clock = clock
         self.config = config
         numbers: dict[str, int] = {}
@@ -107,7 +114,7 @@ class VcBatches:
         if not len(self.targets):
             raise EntcompError(
                 "no speaker has two utterances, of which one could be the other's prompt; "
-                "mend utt2spk, or take more or larger sets"
+                "fix utt2spk, or take more or larger sets"
             )
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> VcBatch:
@@ -151,7 +158,7 @@ class VcBatches:
 
     def _excerpt(self, one: VcUtterance) -> Excerpt:
         try:
-            mel = read_mel(one.audio, self.config.mel)
+            mel = read_mel(one.audio, self.config.mel, self.allow_pipes)
             rows = lay_out(one.groups, len(mel), self.clock, self.config.layout)
         except EntcompError as error:
             raise EntcompError(f"{error} (utterance {one.audio.utt_id})") from None
@@ -159,15 +166,19 @@ class VcBatches:
 
 
 @lru_cache(CACHED_MELS)
-def read_mel(audio: Utterance, config: MelConfig) -> Tensor:
-    """Log mel (frames, n_mels) of an utterance; pipes have been allowed or refused before."""
-    return log_mel(torch.from_numpy(read_utterance(audio, config.sample_rate, True)), config)
+def read_mel(audio: Utterance, config: MelConfig, allow_pipes: bool = False) -> Tensor:
+    """Log mel (frames, n_mels) of an utterance; the errors are those of `read_utterance`."""
+    waveform = read_utterance(audio, config.sample_rate, allow_pipes)
+    return log_mel(torch.from_numpy(waveform), config)
 
 
-def mel_statistics(utterances: Sequence[VcUtterance], config: VcConfig) -> tuple[float, float]:
+def mel_statistics(
+    utterances: Sequence[VcUtterance], config: VcConfig, allow_pipes: bool = False
+) -> tuple[float, float]:
     """Mean and standard deviation of the log mels of 200 utterances, evenly spaced."""
     chosen = range(0, len(utterances), -(-len(utterances) // 200))
-    values = torch.cat([read_mel(utterances[one].audio, config.mel) for one in chosen])
+    mels = [read_mel(utterances[one].audio, config.mel, allow_pipes) for one in chosen]
+    values = torch.cat(mels)
     return values.mean().item(), values.std().item()
 
 

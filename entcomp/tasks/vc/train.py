@@ -10,17 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning.utilities import rank_zero_only
 
 from entcomp.artifacts.experiment import UnitsInfo, check_same
-from entcomp.config import load_config, save_config
-from entcomp.errors import EntcompError
-from entcomp.files import read_json, sha256_file, write_json
+from entcomp.config import load_config
+from entcomp.files import sha256_file
 from entcomp.tasks.vc.config import VcConfig
 from entcomp.tasks.vc.content import Clock
 from entcomp.tasks.vc.corpus import VcUtterance
 from entcomp.tasks.vc.dataset import VcBatches, mel_statistics
 from entcomp.tasks.vc.model import VoiceConverter
+from entcomp.training.description import describe, read_task
 from entcomp.training.evaluation import training_device
 from entcomp.training.loop import FitResult, fit
 from entcomp.training.weights import load_weights
@@ -50,6 +49,7 @@ def train_voice_converter(
     start: Path | None,
     centroids_KF: np.ndarray | None,
     report: Callable[[str], None],
+    allow_pipes: bool = False,
 ) -> FitResult:
     """Train in ``folder``, or go on there; ``report`` receives lines for the user.
 
@@ -59,12 +59,12 @@ def train_voice_converter(
     codebook or another size, and for what `fit` does.
     """
     clock = Clock.between(units, config.mel)
-    batches, dev_batches = VcBatches(train, clock, config), VcBatches(dev, clock, config)
+    batches, dev_batches = (VcBatches(one, clock, config, allow_pipes) for one in (train, dev))
     count = min(MAX_DEV_BATCHES, -(-len(dev_batches.targets) // config.batch.size))
     torch.manual_seed(config.training.seed)
     model = VoiceConverter(config, info.num_clusters)
     if start is None:
-        model.set_mel_statistics(*mel_statistics(train, config))
+        model.set_mel_statistics(*mel_statistics(train, config, allow_pipes))
         if centroids_KF is not None:
             model.start_from_vectors(torch.from_numpy(centroids_KF))
     else:
@@ -81,7 +81,7 @@ def train_voice_converter(
         inputs["embeddings_sha256"] = hashlib.sha256(centroids_KF.tobytes()).hexdigest()
     fixed = [dev_batches.batch(step) for step in range(count)]
     result = fit(model, batches, fixed, config.training, folder, inputs)
-    _write(folder, info, config)
+    describe(folder, config, task=info)
     return result
 
 
@@ -90,23 +90,10 @@ def load_converter(folder: Path, units: UnitsInfo) -> tuple[VoiceConverter, VcIn
 
     Raises EntcompError if there is none, or if it was trained on another codebook's units.
     """
-    if not folder.is_dir():
-        there = sorted(path.parent.name for path in folder.parent.glob("*/task.json"))
-        raise EntcompError(f"{folder}: no such model; there are: {', '.join(there) or 'none'}")
-    path = folder / "task.json"
-    try:
-        info = VcInfo(**read_json(path))
-    except TypeError as error:
-        raise EntcompError(f"{path}: {error}; train the model again") from None
+    info = read_task(VcInfo, folder)
     remedy = "convert in the experiment that it was trained in, or train it again"
-    check_same(units.codebook_sha256, info.codebook_sha256, "codebook", path, remedy)
+    where = folder / "task.json"
+    check_same(units.codebook_sha256, info.codebook_sha256, "codebook", where, remedy)
     model = VoiceConverter(load_config(VcConfig, folder / "config.yaml"), info.num_clusters)
     load_weights(model, folder / "model.safetensors")
     return model.to(training_device()).eval(), info
-
-
-@rank_zero_only
-def _write(folder: Path, info: VcInfo, config: VcConfig) -> None:
-    """What reads the weights; after them, so that it never stands beside older ones."""
-    save_config(folder / "config.yaml", config)
-    write_json(folder / "task.json", asdict(info))

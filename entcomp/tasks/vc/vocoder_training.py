@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,18 +18,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from annotated_types import Gt
-from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor, nn
 
 from entcomp.audio.mel import MelConfig, log_mel
 from entcomp.audio.read import check_pipe, read_utterance
-from entcomp.config import Config, save_config
+from entcomp.config import Config
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir, Utterance
+from entcomp.tasks.utterances import stored
 from entcomp.tasks.vc.vocoders.hifigan import VocoderConfig, build_generator
 from entcomp.training.config import TrainingConfig
+from entcomp.training.description import describe
 from entcomp.training.loop import FitResult, fit
-from entcomp.training.spill import spill_both
 
 DEV_BATCHES = 8
 MEL_WEIGHT = 45.0
@@ -128,30 +129,36 @@ def train_hifigan(
         "model": config.model_dump(mode="json", exclude={"training"}),
         "data": {one.name: one.audio_sha256() for one in (*train, *dev)},
     }
-    audio = (_utterances(sets, allow_pipes) for sets in (train, dev))
-    with spill_both(folder, *audio) as spilled:
-        batches, dev_batches = (WaveformBatches(one, config) for one in spilled)
+    rows = (_rows(sets, allow_pipes) for sets in (train, dev))
+    with stored(folder, *rows, make=Utterance) as audio:
+        batches, dev_batches = (WaveformBatches(one, config, allow_pipes) for one in audio)
         fixed = [dev_batches.batch(step) for step in range(DEV_BATCHES)]
         result = fit(model, batches, fixed, config.training, folder, inputs)
-    rank_zero_only(save_config)(folder / "config.yaml", config)
+    describe(folder, config)
     return result
 
 
-def _utterances(sets: Sequence[DataDir], allow_pipes: bool) -> Iterator[Utterance]:
+def _rows(sets: Sequence[DataDir], allow_pipes: bool) -> Iterator[tuple[Any, ...]]:
     for data_set in sets:
         for one in data_set.utterances():
             check_pipe(one.wav, allow_pipes)
-            yield one
+            yield astuple(one)
 
 
 class WaveformBatches:
     """Random excerpts of waveforms (batch, samples), as a pure function of the step."""
 
-    def __init__(self, audio: Sequence[Utterance], config: VocoderTrainingConfig) -> None:
+    def __init__(
+        self,
+        audio: Sequence[Utterance],
+        config: VocoderTrainingConfig,
+        allow_pipes: bool = False,
+    ) -> None:
         if not audio:
             raise EntcompError("no utterances to train a vocoder on")
         self.audio = audio
         self.config = config
+        self.allow_pipes = allow_pipes
         self.samples = config.segment * config.mel.hop_length
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Tensor:
@@ -162,14 +169,15 @@ class WaveformBatches:
 
     def _excerpt(self, number: int) -> Tensor:
         rng = np.random.default_rng([self.config.training.seed, number])
-        waveform = read_waveform(self.audio[int(rng.integers(len(self.audio)))], self.config.mel)
+        chosen = self.audio[int(rng.integers(len(self.audio)))]
+        waveform = read_waveform(chosen, self.config.mel, self.allow_pipes)
         first = rng.integers(max(1, len(waveform) - self.samples + 1))
         excerpt = waveform[first : first + self.samples].float() / 2**15
         return F.pad(excerpt, (0, self.samples - len(excerpt)))
 
 
 @lru_cache(CACHED_WAVEFORMS)
-def read_waveform(audio: Utterance, mel: MelConfig) -> Tensor:
-    """int16 samples at the mel's rate; pipes have been allowed or refused before."""
-    waveform = np.clip(read_utterance(audio, mel.sample_rate, allow_pipes=True), -1, 1)
+def read_waveform(audio: Utterance, mel: MelConfig, allow_pipes: bool = False) -> Tensor:
+    """int16 samples at the mel's rate; the errors are those of `read_utterance`."""
+    waveform = np.clip(read_utterance(audio, mel.sample_rate, allow_pipes), -1, 1)
     return torch.from_numpy((waveform * (2**15 - 1)).astype(np.int16))

@@ -73,7 +73,7 @@ def test_files_of_a_model_and_of_its_decoding(toy: TextExperiment) -> None:
     folder = toy.experiment.task("asr", "by3")
     assert read_json(folder / "task.json")["codebook_sha256"] == "c0de"
     assert {"config.yaml", "text.model", "model.safetensors"} <= {p.name for p in folder.iterdir()}
-    assert not list(folder.glob(".*spill"))
+    assert not list(folder.glob(".*.jsonl"))
     output = run("decode", *toy.arguments, "--model", "asr/by3")
     assert "decode_test: WER" in output and "16.67 groups a second" in output
     decoded = folder / "decode_test"
@@ -286,7 +286,7 @@ def test_another_training_in_the_same_folder(toy: TextExperiment) -> None:
     train(toy, "--segmentation", "raw")
     with pytest.raises(EntcompError, match="begun with another"):
         train(toy, "--segmentation", "dedup", "--tag", "raw")
-    assert not list(toy.experiment.task("asr", "raw").glob(".*spill"))
+    assert not list(toy.experiment.task("asr", "raw").glob(".*.jsonl"))
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,15 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
+from entcomp.artifacts.experiment import Experiment
 from entcomp.encoder.packed import PackedTokens
 from entcomp.errors import EntcompError
+from entcomp.kaldi.ark import ArkWriter
 from entcomp.tasks.text.config import TextTaskConfig
-from entcomp.tasks.text.corpus import Corpus, Stream
+from entcomp.tasks.text.corpus import Corpus, ReadAgain, SegmentedStreams, Stream
 from entcomp.tasks.text.data import TextBatches, mask_spans
 from entcomp.tasks.text.model import TextBatch
 from entcomp.tasks.text.vocabulary import Vocabulary
-from entcomp.training.loop import _Steps
-from entcomp.training.spill import spill
+from entcomp.tasks.utterances import Utterances, iter_places, stored
+from entcomp.training.loop import Steps
 
 VOCABULARY = Vocabulary.train(
     ["abcdefghij"], TextTaskConfig().vocabulary.model_copy(update={"kind": "char"})
@@ -41,6 +45,25 @@ def corpus_of(lengths: list[int]) -> Corpus:
 def batches_of(lengths: list[int], batch_frames: int, **changes: object) -> TextBatches:
     config = TextTaskConfig(batch_frames=batch_frames, mask_fraction=0.0)
     return TextBatches(corpus_of(lengths), VOCABULARY, config.model_copy(update=changes), MASK)
+
+
+@contextmanager
+def on_disk(folder: Path, utterances: list[tuple[Stream, str]]) -> Iterator[Utterances]:
+    """The same utterances, their units and groups in archives."""
+    with ArkWriter(folder, "units") as units, ArkWriter(folder, "groups") as groups:
+        for stream, _ in utterances:
+            units.write(stream.utt_id, stream.units)
+            groups.write(stream.utt_id, stream.groups)
+    places = zip(
+        *(iter_places(folder / f"{name}.scp") for name in ("units", "groups")), strict=True
+    )
+    rows = (
+        (stream.utt_id, text, one, other)
+        for (stream, text), ((_, one), (_, other)) in zip(utterances, places, strict=True)
+    )
+    make = ReadAgain(SegmentedStreams(Experiment(folder), "a_tag"))
+    with stored(folder, rows, [], make=make) as (found, _):
+        yield found
 
 
 def members(source: PackedTokens) -> list[int]:
@@ -82,8 +105,8 @@ def test_hash_and_batches_are_as_before_utterances_lay_on_disk(tmp_path: Path) -
         units = generator.integers(0, 50, length).astype(np.int32)
         stream = Stream(f"u{index:03d}", units, np.array(groups, np.int32))
         utterances.append((stream, "abcdefghij"[: 1 + index % 10]))
-    with spill(tmp_path / "spill", utterances) as spilled:
-        corpus = Corpus(spilled)
+    with on_disk(tmp_path, utterances) as found:
+        corpus = Corpus(found)
         assert corpus.sha256 == "ad569aff1534e47747c49afe15c09e909cfe11cf9efca082d4cef05d7c93e5da"
         batches = TextBatches(corpus, VOCABULARY, TextTaskConfig(batch_frames=300), MASK)
         digest = hashlib.sha256()
@@ -110,10 +133,10 @@ def test_an_epoch_is_cut_as_lists_were() -> None:
 
 
 def test_workers_read_utterances_from_disk(tmp_path: Path) -> None:
-    with spill(tmp_path / "spill", corpus_of(list(range(20, 60))).utterances) as spilled:
+    with on_disk(tmp_path, list(corpus_of(list(range(20, 60))).utterances)) as utterances:
         config = TextTaskConfig(batch_frames=300, mask_fraction=0.3)
-        batches = TextBatches(Corpus(spilled), VOCABULARY, config, MASK)
-        loader = DataLoader(_Steps(batches, 0, 1), batch_size=None, sampler=range(9), num_workers=2)
+        batches = TextBatches(Corpus(utterances), VOCABULARY, config, MASK)
+        loader = DataLoader(Steps(batches), batch_size=None, sampler=range(9), num_workers=2)
         assert all(equal(found, batches.batch(step)) for step, found in enumerate(loader))
 
 

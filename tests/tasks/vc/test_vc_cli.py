@@ -7,7 +7,7 @@ import math
 import shutil
 import subprocess
 import sys
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -160,7 +160,7 @@ def test_a_whole_training_is_not_repeated(world: Path) -> None:
     )  # fmt: skip
     assert "voices complete, skipped" in output and "step 2, dev flow" in output
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
-    assert not list(folder.glob(".*spill"))
+    assert not list(folder.glob(".*.jsonl"))
     assert read_json(folder / "task.json")["segments"] == "fixed4"
 
 
@@ -181,19 +181,61 @@ def test_voices_are_written_once_by_trainings_side_by_side(
 ) -> None:
     """Trainings of two streams found no voices, and both wrote the same archive."""
     heard = []
+    both_asked = threading.Barrier(2)
 
-    class Slow(PitchEncoder):
+    class Listening(PitchEncoder):
         def embed(self, waveform: np.ndarray) -> np.ndarray:
             heard.append(len(waveform))
-            time.sleep(0.02)
             return super().embed(waveform)
 
-    monkeypatch.setattr(speaker, "SpeakerEncoder", Slow)
+    def write(_: int) -> str | None:
+        both_asked.wait()
+        return speaker.write_embeddings(data_set, tmp_path)
+
+    monkeypatch.setattr(speaker, "SpeakerEncoder", Listening)
     (data_set,) = find_sets(world / "data", "test")
     with ThreadPoolExecutor(2) as pool:
-        made = list(pool.map(lambda _: speaker.write_embeddings(data_set, tmp_path), range(2)))
+        made = list(pool.map(write, range(2)))
     assert sorted(map(str, made)) == ["4 voices, 0 utterances with too little speech", "None"]
     assert len(heard) == 4
+
+
+def behind_pipes(world: Path, tmp_path: Path, set_name: str) -> tuple[Path, Path]:
+    """DATA, where a set's recordings come from commands; and the file that these touch."""
+    data, ran = tmp_path / "data", tmp_path / "ran"
+    shutil.copytree(world / "data", data)
+    table = data / set_name / "wav.scp"
+    rows = (line.split() for line in table.read_text().splitlines())
+    table.write_text("".join(f"{utt} touch {ran}; cat {wav} |\n" for utt, wav in rows))
+    return data, ran
+
+
+def test_train_vc_ran_shell_commands_without_allow_pipes_once_there_were_voices(
+    world: Path, tmp_path: Path
+) -> None:
+    """What made the voices refused commands, and nothing else did."""
+    data, ran = behind_pipes(world, tmp_path, "train")
+    exp = tmp_path / "exp"
+    shutil.copytree(world / "exp" / "units", exp / "units")
+    train = ["train-vc", data, exp, "--segments", "raw", "--config", world / "vc.yaml"]
+    train += ["--max-steps", 1]
+    assert "pass --allow-pipes if you trust it" in fails(*train)
+    for one in find_sets(data, "train,dev"):
+        speaker.write_embeddings(one, exp / "speaker" / one.name, allow_pipes=True)
+    ran.unlink()
+    assert "pass --allow-pipes if you trust it" in fails(*train)
+    assert not ran.exists() and not list(exp.rglob("model.safetensors"))
+    assert "step 1" in run(*train, "--allow-pipes") and ran.exists()
+
+
+def test_train_vocoder_runs_shell_commands_with_allow_pipes_only(
+    world: Path, tmp_path: Path
+) -> None:
+    data, ran = behind_pipes(world, tmp_path, "dev")
+    train = ["train-vocoder", data, tmp_path / "exp", "--config", world / "vocoder.yaml"]
+    assert "pass --allow-pipes if you trust it" in fails(*train)
+    assert not ran.exists()
+    assert "step 1" in run(*train, "--allow-pipes") and ran.exists()
 
 
 def test_training_goes_on_from_another_stream(world: Path) -> None:

@@ -313,7 +313,7 @@ def test_a_trained_vocoder_is_found_by_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "exp" / "vocoder" / "toy"
     result = train_hifigan(folder, toy_training(), *sets)
     assert math.isfinite(result.metrics["mel"])
-    assert not list(folder.glob(".*spill"))
+    assert not list(folder.glob(".*.jsonl"))
     vocoder = load_vocoder(folder, MEL)
     assert vocoder.name == "HiFi-GAN vocoder/toy" and len(vocoder(a_mel())) == 12 * 256
     assert vocoder.sha256 == result.sha256
