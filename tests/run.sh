@@ -31,5 +31,7 @@ ruff format --quiet --check --config tests/ruff.toml . \
   || { echo "run: ruff format --config tests/ruff.toml ." >&2; exit 1; }
 echo "mypy"
 mypy --no-error-summary
+echo "imports"
+lint-imports --no-logo --no-cache > /dev/null || lint-imports --no-logo --no-cache
 echo "pytest"
 pytest "${selection[@]}" "$@"
