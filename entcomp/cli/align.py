@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entcomp.cli.options import AllowPipes, Data, Exp, NumJobs, Sets, ShardOption, SkipBad
+from entcomp.cli.options import (
+    AllowPipes,
+    Data,
+    Exp,
+    NlsymsTxt,
+    NumJobs,
+    Sets,
+    ShardOption,
+    SkipBad,
+)
 
 if TYPE_CHECKING:
     from entcomp.evaluation.alignment.align_set import Align
@@ -30,6 +39,7 @@ def align(
     ] = Aligner.auto,
     mfa_dictionary: Annotated[str, typer.Option(metavar="NAME")] = "english_us_arpa",
     mfa_acoustic: Annotated[str, typer.Option(metavar="NAME")] = "english_us_arpa",
+    nlsyms_txt: NlsymsTxt = None,
     sets: Sets = None,
     shard: ShardOption = "1/1",
     skip_bad: SkipBad = False,
@@ -43,13 +53,15 @@ def align(
     from entcomp.artifacts.experiment import Experiment
     from entcomp.artifacts.shard import Shard
     from entcomp.evaluation.alignment.align_set import align_set
+    from entcomp.formats.nlsyms import read_nlsyms
     from entcomp.kaldi.datadir import find_sets
 
     part = Shard.parse(shard)
+    nlsyms = read_nlsyms(nlsyms_txt) if nlsyms_txt else None
     run, settings = _choose(aligner, num_jobs, mfa_dictionary, mfa_acoustic)
     for data_set in find_sets(data, sets):
         folder = Experiment(exp).alignments(data_set.name)
-        counts = align_set(data_set, folder, run, settings, part, skip_bad, allow_pipes)
+        counts = align_set(data_set, folder, run, settings, part, skip_bad, allow_pipes, nlsyms)
         print(f"{data_set.name}{part.suffix}: {_describe(counts, str(folder), part)}")
 
 

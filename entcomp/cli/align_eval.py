@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entcomp.cli.options import Data, Exp, Seed, Sets
+from entcomp.cli.options import Data, Exp, Seed, Sets, SkipBad
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +41,18 @@ def align_eval(
         float, typer.Option(metavar="SECONDS", help="Added to all boundaries of groups.")
     ] = 0.0,
     tiers: Annotated[str, typer.Option(metavar="NAMES", help="By commas.")] = "words,phones",
+    speaker: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of a conversation.", show_default="all of them"),
+    ] = None,
+    silences: Annotated[
+        str | None,
+        typer.Option(metavar="LABELS", help="By commas.", show_default="those of aligners"),
+    ] = None,
+    max_difference: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Between a TextGrid and its units.")
+    ] = 0.1,
+    skip_bad: SkipBad = False,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", show_default="EXP/align_eval")
     ] = None,
@@ -54,29 +66,35 @@ def align_eval(
     from entcomp.errors import EntcompError
     from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
     from entcomp.evaluation.boundaries.references import References
+    from entcomp.evaluation.boundaries.remarks import Remarks
     from entcomp.evaluation.boundaries.ticks import to_ticks
+    from entcomp.formats.textgrid import TierChoice, parse_silences
     from entcomp.kaldi.datadir import find_sets
 
     experiment = Experiment(exp)
     info = experiment.units_info()
     matching = Matching(to_ticks(tolerance), lenient, to_ticks(shift))
     names = tuple(name.strip() for name in tiers.split(","))
+    choice = TierChoice(speaker, parse_silences(silences))
     facts = {"tolerance": tolerance, "lenient": lenient, "shift": shift, "seed": seed}
+    facts |= {"speaker": speaker, "silences": silences, "max_difference": max_difference}
 
     def score(groups: Groups, references: References) -> dict[str, Any]:
-        return evaluate(groups, references, info, matching, _chance(seed), seed) | facts
+        remarks = Remarks(skip_bad, max_difference)
+        return evaluate(groups, references, info, matching, _chance(seed), seed, remarks) | facts
 
     scored = []
     tags = _check_tags(experiment, info, segments)
     for data_set in find_sets(data, sets):
         scps = _find_groups(experiment, data_set.name, tags)
-        references = References(alignments or experiment.alignments(data_set.name), names)
+        references = References(alignments or experiment.alignments(data_set.name), names, choice)
         if any(utt_id in references for scp in scps.values() for utt_id in _ids(scp)):
             folder = output or exp / "align_eval"
             _score_set(experiment, scps, references, score, folder, data_set.name)
             scored.append(data_set.name)
         else:
-            print(f"{data_set.name}: no groups with TextGrids in {references.folder}; not scored")
+            reason = references.describe() if scps else "no groups"
+            print(f"{data_set.name}: {reason}; not scored")
     if not scored:
         raise EntcompError(f"{data}: no set has groups and TextGrids; run segment and align first")
 
@@ -90,6 +108,7 @@ def _score_set(
     set_name: str,
 ) -> None:
     """Score all segmentations of a set; write, and print, what came out."""
+    from entcomp.evaluation.boundaries.remarks import describe_remarks
     from entcomp.files import atomic_path, write_json
     from entcomp.progress import track
     from entcomp.report.boundary_scores import by_rate, markdown_page
@@ -106,10 +125,8 @@ def _score_set(
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     print(page)
-    if missing := results[0]["missing"]:
-        verb = "utterance has" if len(missing) == 1 else "utterances have"
-        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        print(f"{set_name}: {len(missing)} {verb} no TextGrid: {shown}")
+    for line in describe_remarks(results[0]):
+        print(f"{set_name}: {line}")
     print(f"{set_name}: written to {path}")
 
 

@@ -175,7 +175,7 @@ class _Path:
         from entcomp.evaluation.text.normalizer import normalize
         from entcomp.kaldi.table import read_table
 
-        target, normalizer = self.trained.info.target, self.trained.config.vocabulary.normalizer
+        target, text = self.trained.info.target, self.trained.config.vocabulary
         texts: dict[str, str] = {}
         for one in parts:
             texts |= read_table(one.path / target, empty_values=True)
@@ -185,7 +185,10 @@ class _Path:
                     f"{utterance.utt_id}: no reference in {target}, and as many pieces as it has "
                     f"are decoded; choose other --sets"
                 )
-        references = (normalize(texts[one.utt_id], normalizer) for one in utterances)
+        references = (
+            normalize(texts[one.utt_id], text.normalizer, text.lang, text.nlsyms)
+            for one in utterances
+        )
         return [max(1, len(self.trained.vocabulary.encode(one))) for one in references]
 
     def time(self, waveform: np.ndarray, pieces: int, clock: Callable[[], float]) -> _Laps:

@@ -70,6 +70,7 @@ def _decode_set(
     """Decode and score one set, unless that was done from the same inputs."""
     from entcomp.artifacts.stage import Stage
     from entcomp.artifacts.streams import check_segments, stream_sha256
+    from entcomp.evaluation.text.translation import make_bleu
     from entcomp.files import sha256_file
     from entcomp.kaldi.table import write_table
 
@@ -86,6 +87,8 @@ def _decode_set(
     if stage.is_complete():
         print(f"{folder}: complete, skipped")
         return
+    if trained.info.task == "st" and reference.exists():
+        make_bleu(reference.suffix[1:])  # it may not know the language: said before the search
     stage.start()
     hypotheses, rate = _transcribe(experiment, data_set.name, trained, segments, config)
     write_table(folder / "text", hypotheses.items())
@@ -137,15 +140,20 @@ def _score(
     references = {utt_id: text for utt_id, text in rows if utt_id in hypotheses}
     if not references:
         return False
-    normalizer = trained.config.vocabulary.normalizer
+    text = trained.config.vocabulary
     recognition = trained.info.task == "asr"
-    metric, lang = ("wer", None) if recognition else ("bleu", reference.suffix[1:])
-    scores = score_texts(references, hypotheses, metric, normalizer, lang)  # type: ignore[arg-type]
+    metric, lang = ("wer", text.lang) if recognition else ("bleu", reference.suffix[1:])
+    scores = score_texts(  # type: ignore[arg-type]
+        references, hypotheses, metric, text.normalizer, lang, nlsyms=text.nlsyms
+    )
     for line in describe_scores(scores):
         print(f"{folder.name}: {line}")
     if recognition:
         for name, texts in (("ref", references), ("hyp", hypotheses)):
-            clean = {utt_id: normalize(texts[utt_id], normalizer) for utt_id in references}
+            clean = {
+                utt_id: normalize(texts[utt_id], text.normalizer, text.lang, text.nlsyms)
+                for utt_id in references
+            }
             write_trn(folder / f"{name}.trn", clean)
     write_json(folder / "scores.json", {**scores, "rate": rate})
     return True

@@ -26,6 +26,16 @@ SkipBad = Annotated[
 AllowPipes = Annotated[
     bool, typer.Option("--allow-pipes", help="Run commands (ending in |) in wav.scp.")
 ]
+NlsymsTxt = Annotated[
+    Path | None,
+    typer.Option(
+        "--nlsyms-txt",
+        "--nlsyms_txt",
+        metavar="FILE|none",
+        help="Marks of noises in texts, one a line: they do not count.",
+        show_default="<...>, [...], {...}, +...+",
+    ),
+]
 ShardOption = Annotated[
     str, typer.Option("--shard", metavar="I/N", help="Only part I of N of each set.")
 ]

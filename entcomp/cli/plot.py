@@ -42,6 +42,7 @@ def plot(
     from entcomp.audio.read import read_wav
     from entcomp.errors import EntcompError
     from entcomp.files import atomic_path
+    from entcomp.formats.textgrid import textgrid_beside
     from entcomp.pipelines.tokenizer import Tokenizer
     from entcomp.report.figures import entropy_figure, png
 
@@ -56,7 +57,7 @@ def plot(
     found = tokenizer.encode(waveform, rate, rule=rule, name=str(file))
     if found.entropies is None:
         raise EntcompError(f"--criterion {rule.criterion}: reads no entropy that could be drawn")
-    grid = textgrid or file.with_suffix(".TextGrid")
+    grid = textgrid or textgrid_beside(file)
     words, phones = (_spans(grid, tier, start) for tier in ("words", "phones"))
     figure = entropy_figure(
         waveform,
@@ -74,11 +75,11 @@ def plot(
     print(f"{output}: {found.duration:.2f} s, {len(found.groups)} groups, {found.rate:.2f} Hz")
 
 
-def _spans(path: Path, kind: str, start: float) -> list[Span]:
+def _spans(path: Path | None, kind: str, start: float) -> list[Span]:
     """Words or phones with their times from ``start`` on; none where there is no such tier."""
     from entcomp.formats.textgrid import TIER_NAMES, read_textgrid
 
-    if not path.exists():
+    if path is None:
         return []
     grid = read_textgrid(path)
     if not set(TIER_NAMES[kind]) & {name.split(" - ")[-1] for name in grid.tiers}:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from entcomp.cli.options import NlsymsTxt
+
 
 def score(
     ref: Annotated[Path, typer.Option(help="References: 'utt_id text' lines.")],
@@ -19,17 +21,25 @@ def score(
     ] = "basic",
     lang: Annotated[
         str | None,
-        typer.Option(help="For bleu: language of the texts; zh is tokenised as such."),
+        typer.Option(
+            metavar="CODE",
+            help="Of the texts, as zh, zho or zh_TW: BLEU's tokeniser, and the i of Turkish.",
+        ),
     ] = None,
+    nlsyms_txt: NlsymsTxt = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="JSON", help="Write the scores there, too."),
     ] = None,
 ) -> None:
-    """Score hypotheses against references; utterances without a reference do not count."""
+    """Score hypotheses against references; utterances without a reference do not count.
+
+    Marks of noises count where they are not known: with bleu, and with --normalizer none.
+    """
     from entcomp.errors import EntcompError
     from entcomp.evaluation.text.scores import describe_scores, score_texts
     from entcomp.files import write_json
+    from entcomp.formats.nlsyms import read_nlsyms
     from entcomp.kaldi.table import read_table
 
     for option, value, known in (
@@ -39,7 +49,8 @@ def score(
         if value not in known:
             raise EntcompError(f"--{option} {value}: one of {', '.join(known)}")
     references, hypotheses = (read_table(path, empty_values=True) for path in (ref, hyp))
-    scores = score_texts(references, hypotheses, metric, normalizer, lang, hyp)  # type: ignore[arg-type]
+    nlsyms = read_nlsyms(nlsyms_txt) if nlsyms_txt else None
+    scores = score_texts(references, hypotheses, metric, normalizer, lang, hyp, nlsyms)  # type: ignore[arg-type]
     for line in describe_scores(scores):
         print(line)
     if output:

@@ -192,8 +192,10 @@ def _read(
     from entcomp.evaluation.text.normalizer import normalize
     from entcomp.tasks.text.corpus import Stream, pair, read_texts
 
-    def clean(text: str) -> str:
-        return normalize(text, config.vocabulary.normalizer)
+    text = config.vocabulary
+
+    def clean(line: str) -> str:
+        return normalize(line, text.normalizer, text.lang, text.nlsyms)
 
     def streams(set_name: str) -> Iterator[Stream]:
         if not options.segments:

@@ -30,6 +30,9 @@ def train_st(
     skip_bad: SkipBad = False,
 ) -> None:
     """Train a translator of speech, from units or groups to text: EXP/st/TAG."""
+    from entcomp.evaluation.text.languages import language_of
+
+    language_of(lang)  # raises if BLEU will not know it
     options = text_task.TrainingOptions(
         task="st",
         target=f"text.{lang}",

@@ -173,7 +173,7 @@ def test_sets_that_nobody_aligned_are_said_and_left_out(fake: Fake) -> None:
     code, out, err = run("align-eval", "--segments", "phones", *fake.arguments)
     assert code == 0, err
     folder = fake.experiment.alignments("train")
-    assert f"train: no groups with TextGrids in {folder}; not scored\n" in out
+    assert f"train: no TextGrid in {folder}; not scored\n" in out
     assert result(fake, "phones")["utterances"] == 6
 
 

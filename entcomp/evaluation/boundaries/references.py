@@ -16,12 +16,13 @@ from entcomp.formats.textgrid import EVERYONE, TextGrid, TierChoice, find_textgr
 class Reference:
     """Boundaries by tier, in ticks, of an utterance of ``duration`` seconds.
 
-    ``passed_over`` has a line for each interval that could not be.
+    ``passed_over`` has a line for each interval that cannot be; ``source`` is the file.
     """
 
     duration: float
     boundaries: dict[str, np.ndarray]
     passed_over: tuple[str, ...] = ()
+    source: str = "TextGrid"
 
 
 class References:
@@ -31,9 +32,7 @@ class References:
     EntcompError for a file name that is there twice, since either could be meant.
     """
 
-    def __init__(
-        self, folder: Path, tiers: tuple[str, ...], choice: TierChoice = EVERYONE
-    ) -> None:
+    def __init__(self, folder: Path, tiers: tuple[str, ...], choice: TierChoice = EVERYONE) -> None:
         self.folder = folder
         self.tiers = tiers
         self.choice = choice
@@ -61,7 +60,7 @@ class References:
                 tier: reference_boundaries(found, grid.duration) for tier, found in tiers.items()
             }
             lines = [line for tier in self.tiers for line in grid.passed_over(tier, self.choice)]
-            self._read[utt_id] = Reference(grid.duration, boundaries, tuple(lines))
+            self._read[utt_id] = Reference(grid.duration, boundaries, tuple(lines), grid.source)
         return self._read[utt_id]
 
     def describe(self) -> str:

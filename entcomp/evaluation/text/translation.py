@@ -29,22 +29,31 @@ def translation_scores(
     """Corpus BLEU and chrF of cased, untokenised texts.
 
     ``{"bleu": {...}, "chrf": {...}}`` with score, 95% bootstrap ``interval`` over utterances, and
-    sacreBLEU's ``signature``. ``lang`` (of the references) chooses BLEU's tokeniser, see
-    `bleu_tokenizer`.
+    sacreBLEU's ``signature``. ``lang`` (of the references) chooses BLEU's tokeniser. Raises
+    EntcompError as `make_bleu` does.
     """
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics import CHRF
+
+    metrics = {"bleu": make_bleu(lang), "chrf": CHRF()}
+    return {name: _score(metric, references, hypotheses, lang) for name, metric in metrics.items()}
+
+
+def make_bleu(lang: str | None) -> Any:
+    """sacreBLEU's metric with the tokeniser of a language.
+
+    Raises EntcompError for a language that is not known, or whose tokeniser is not installed.
+    """
+    from sacrebleu.metrics import BLEU
 
     tokenizer = bleu_tokenizer(lang)
     try:
-        bleu = BLEU(tokenize=tokenizer)
-    except (ImportError, RuntimeError, AssertionError):  # each is a way of lacking MeCab
+        return BLEU(tokenize=tokenizer)
+    except (ImportError, RuntimeError, AssertionError):  # without MeCab, or another dictionary
         extra = tokenizer.partition("-")[0]
         raise EntcompError(
             f"language '{lang}': BLEU needs sacreBLEU's tokeniser {tokenizer}, which is not "
             f"installed; run: pip install 'sacrebleu[{extra}]'"
         ) from None
-    metrics = {"bleu": bleu, "chrf": CHRF()}
-    return {name: _score(metric, references, hypotheses, lang) for name, metric in metrics.items()}
 
 
 def bleu_tokenizer(lang: str | None) -> str:
