@@ -10,6 +10,7 @@ import numpy as np
 from entcomp.artifacts.experiment import UnitsInfo
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.references import Reference, References
+from entcomp.evaluation.boundaries.ticks import to_ticks
 from entcomp.skipped import SkippedUtterances
 
 # Seconds that a TextGrid may be longer or shorter than its units. Resampling, the padding of
@@ -73,9 +74,9 @@ class Remarks:
             raise EntcompError(f"none of {len(self.missing)} utterances has a TextGrid; run align")
 
     def _compare(self, utt_id: str, frames: int, reference: Reference, info: UnitsInfo) -> None:
-        seconds, two_frames = frames * info.frame_shift, 2 * info.frame_shift
-        difference = abs(reference.duration - seconds)
-        if difference > max(self.max_difference, two_frames):
+        seconds, two_frames = frames * info.frame_shift, to_ticks(2 * info.frame_shift)
+        difference = abs(to_ticks(reference.duration) - to_ticks(seconds))
+        if difference > max(to_ticks(self.max_difference), two_frames):
             raise EntcompError(
                 f"{reference.source}: lasts {reference.duration:.2f} s, the units "
                 f"{seconds:.2f} s; align again, or raise --max-difference"

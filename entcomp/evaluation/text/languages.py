@@ -54,9 +54,9 @@ def language_of(code: str) -> str:
     first = _parts(code)[0]
     if first in KNOWN:
         return KNOWN[first]
-    meant = f"; did you mean '{MISTAKEN[first]}'" if first in MISTAKEN else ""
+    meant = f"; did you mean {MISTAKEN[first]}?" if first in MISTAKEN else ""
     raise EntcompError(
-        f"language '{code}': not known{meant}? Codes are those of ISO 639, as fr, fra or fr_CA"
+        f"'{code}' is no known language; codes are those of ISO 639, as fr, fra or fr_CA{meant}"
     )
 
 
