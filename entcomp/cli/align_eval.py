@@ -76,8 +76,9 @@ def align_eval(
     matching = Matching(to_ticks(tolerance), lenient, to_ticks(shift))
     names = tuple(name.strip() for name in tiers.split(","))
     choice = TierChoice(speaker, parse_silences(silences))
-    facts = {"tolerance": tolerance, "lenient": lenient, "shift": shift, "seed": seed}
-    facts |= {"speaker": speaker, "silences": silences, "max_difference": max_difference}
+    facts: dict[str, Any] = {"tolerance": tolerance, "lenient": lenient, "shift": shift}
+    facts |= {"seed": seed, "speaker": speaker, "silences": silences}
+    facts |= {"max_difference": max_difference}
 
     def score(groups: Groups, references: References) -> dict[str, Any]:
         remarks = Remarks(skip_bad, max_difference)

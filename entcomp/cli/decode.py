@@ -143,9 +143,7 @@ def _score(
     text = trained.config.vocabulary
     recognition = trained.info.task == "asr"
     metric, lang = ("wer", text.lang) if recognition else ("bleu", reference.suffix[1:])
-    scores = score_texts(  # type: ignore[arg-type]
-        references, hypotheses, metric, text.normalizer, lang, nlsyms=text.nlsyms
-    )
+    scores = score_texts(references, hypotheses, metric, text.normalizer, lang, nlsyms=text.nlsyms)  # type: ignore[arg-type]
     for line in describe_scores(scores):
         print(f"{folder.name}: {line}")
     if recognition:

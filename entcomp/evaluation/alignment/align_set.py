@@ -43,7 +43,7 @@ def align_set(
     text, and if nothing at all could be aligned of a set that is no shard.
     """
     text = data_set.path / "text"
-    inputs = {
+    inputs: dict[str, Any] = {
         "aligner": aligner,
         "audio_sha256": data_set.audio_sha256(),
         "text_sha256": sha256_file(text) if text.exists() else None,

@@ -33,12 +33,12 @@ def score_texts(
     if missing or not references:
         reason = f"no hypothesis for {missing[0]}" if missing else "no utterance to score"
         raise EntcompError(f"{where or 'hypotheses'}: {reason}; decode the set again")
-    pairs = list(references.values()), [hypotheses[utt_id] for utt_id in references]
+    said, heard = list(references.values()), [hypotheses[utt_id] for utt_id in references]
     if metric == "wer":
-        return error_rates(*pairs, normalizer, lang, nlsyms)
+        return error_rates(said, heard, normalizer, lang, nlsyms)
     if nlsyms:
-        pairs = tuple([normalize(one, "none", None, nlsyms) for one in side] for side in pairs)
-    return translation_scores(*pairs, lang)
+        said, heard = ([normalize(one, "none", None, nlsyms) for one in x] for x in (said, heard))
+    return translation_scores(said, heard, lang)
 
 
 def describe_scores(scores: dict[str, Any]) -> list[str]:
