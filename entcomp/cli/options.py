@@ -32,7 +32,7 @@ NlsymsTxt = Annotated[
         "--nlsyms-txt",
         "--nlsyms_txt",
         metavar="FILE|none",
-        help="Marks of noises in texts, one a line: they do not count.",
+        help="Non-linguistic symbols, one a line: they are no words.",
         show_default="<...>, [...], {...}, +...+",
     ),
 ]

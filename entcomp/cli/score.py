@@ -34,7 +34,7 @@ def score(
 ) -> None:
     """Score hypotheses against references; utterances without a reference do not count.
 
-    Marks of noises count where they are not known: with bleu, and with --normalizer none.
+    With bleu, or --normalizer none, non-linguistic symbols are words unless --nlsyms-txt has them.
     """
     from entcomp.errors import EntcompError
     from entcomp.evaluation.text.scores import describe_scores, score_texts

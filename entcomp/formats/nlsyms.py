@@ -1,6 +1,6 @@
-"""Marks of what nobody said, as transcripts have them: ``<noise>``, ``[laughter]``, ``+hes+``.
+"""Non-linguistic symbols of transcripts: ``<noise>``, ``[laughter]``, ``{cough}``, ``+hes+``.
 
-ESPnet calls them non-linguistic symbols and lists them in a file, ``--nlsyms_txt``.
+They stand for what is no word. ESPnet lists them in a file, ``--nlsyms_txt``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from entcomp.errors import EntcompError
 
-# Marks begin with a letter, so that "[1]", "a < b > c" and "c++" are none. <foreign> ... </foreign>
-# are two marks around words.
-MARK = re.compile(
+# What looks like one. It begins with a letter, so that "[1]", "a < b > c" and "c++" are none.
+# <foreign> ... </foreign> are two of them around words.
+NLSYM = re.compile(
     r"</?[^\W\d_](?:[^<>]*[^\s<>])?>"
     r"|\[[^\W\d_][^\[\]]*\]"
     r"|\{[^\W\d_][^{}]*\}"
@@ -39,15 +39,15 @@ def read_nlsyms(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def remove_marks(text: str, symbols: Iterable[str] | None = None) -> str:
-    """Replace marks by spaces: exactly these ``symbols``; all that look like `MARK` for None.
+def remove_nlsyms(text: str, symbols: Iterable[str] | None = None) -> str:
+    """Replace ``symbols`` by spaces; for None, whatever looks like one (`NLSYM`).
 
-    >>> remove_marks("so <noise> I [laughter] said +hes+ yes", None).split()
+    >>> remove_nlsyms("so <noise> I [laughter] said +hes+ yes", None).split()
     ['so', 'I', 'said', 'yes']
-    >>> remove_marks("NOISE so <noise> I", ["NOISE"]).split()
+    >>> remove_nlsyms("NOISE so <noise> I", ["NOISE"]).split()
     ['so', '<noise>', 'I']
     """
-    pattern = MARK if symbols is None else _any_of(tuple(symbols))
+    pattern = NLSYM if symbols is None else _any_of(tuple(symbols))
     return pattern.sub(" ", text)
 
 

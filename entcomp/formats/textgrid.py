@@ -8,7 +8,7 @@ from pathlib import Path
 
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
-from entcomp.formats.nlsyms import MARK
+from entcomp.formats.nlsyms import NLSYM
 from entcomp.formats.praat_text import decode_praat, parse_textgrid
 
 # What aligners call their tiers, the preferred name first: ours and MFA's, then MAUS's.
@@ -17,7 +17,8 @@ TIER_NAMES = {
     "phones": ("phones", "phone", "MAU"),
 }
 # What aligners write where nothing is said, spelt as they spell it, besides no label at all. In a
-# tier of words marks such as <sil>, <p:> and [NOISE] count as that, too; not <unk>, a spoken word.
+# tier of words all non-linguistic symbols count as that, too: <sil>, <p:>, [NOISE]; but not <unk>,
+# a word that somebody said.
 SILENT_WORDS = frozenset({"sp", "sil"})  # HTK, P2FA, Prosodylab; MFA has no label
 SILENT_PHONES = frozenset(
     {
@@ -59,7 +60,7 @@ class TierChoice:
             return not label or label in (self.silences or ())
         if kind == "phones" or kind in TIER_NAMES["phones"]:
             return label in SILENT_PHONES
-        return label in SILENT_WORDS or bool(MARK.fullmatch(label) and label.lower() != "<unk>")
+        return label in SILENT_WORDS or bool(NLSYM.fullmatch(label) and label.lower() != "<unk>")
 
 
 EVERYONE = TierChoice()

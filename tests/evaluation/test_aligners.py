@@ -231,7 +231,7 @@ def test_named_marks_of_noises_are_not_aligned(tmp_path: Path, fake_mfa: Path) -
     folder = tmp_path / "exp" / "align" / "test"
     grids = [read_textgrid(folder / f"{utt_id}.TextGrid") for utt_id in ("a1", "b2")]
     assert [grid.tier("words")[0].label for grid in grids] == ["so it", "NOISES"]
-    assert (folder / "unaligned.txt").read_text() == "b1 only noises\n"
+    assert (folder / "unaligned.txt").read_text() == "b1 no words, only non-linguistic symbols\n"
     code, out, _ = run("align", *options)  # other words: aligned again
     assert (code, out) == (0, "test: 3 utterances aligned\n")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from entcomp.errors import EntcompError
-from entcomp.formats.nlsyms import read_nlsyms, remove_marks
+from entcomp.formats.nlsyms import read_nlsyms, remove_nlsyms
 
 
 def test_a_list_is_read_as_espnet_writes_it(tmp_path: Path) -> None:
@@ -38,9 +38,9 @@ def test_a_list_that_is_no_text(tmp_path: Path) -> None:
     ],
 )
 def test_marks_that_go(text: str, symbols: list[str] | None, left: str) -> None:
-    assert " ".join(remove_marks(text, symbols).split()) == left
+    assert " ".join(remove_nlsyms(text, symbols).split()) == left
 
 
 def test_brackets_without_end_take_no_time() -> None:
-    assert len(remove_marks("[a" * 100_000 + "<a" * 100_000 + "{a" * 100_000)) == 600_000
-    assert len(remove_marks("+a" * 100_000)) > 0
+    assert len(remove_nlsyms("[a" * 100_000 + "<a" * 100_000 + "{a" * 100_000)) == 600_000
+    assert len(remove_nlsyms("+a" * 100_000)) > 0

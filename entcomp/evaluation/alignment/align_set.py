@@ -15,7 +15,7 @@ from entcomp.audio.read import read_utterance
 from entcomp.errors import EntcompError
 from entcomp.evaluation.alignment.aligner import SAMPLE_RATE, Outcomes, Transcript, Unaligned
 from entcomp.files import sha256_file
-from entcomp.formats.nlsyms import remove_marks
+from entcomp.formats.nlsyms import remove_nlsyms
 from entcomp.formats.textgrid import write_textgrid
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import iter_table, join
@@ -37,8 +37,8 @@ def align_set(
 ) -> dict[str, int] | None:
     """Write ``<utt_id>.TextGrid`` for what can be aligned, and list the rest in ``unaligned.txt``.
 
-    ``aligner`` is what names the aligner and its settings. ``nlsyms`` are marks of noises that are
-    not aligned; None leaves those in brackets to the aligner. Returns counts of ``aligned`` and
+    ``aligner`` is what names the aligner and its settings. ``nlsyms`` are symbols that are no
+    words and not to be aligned; None leaves them to the aligner. Returns counts of ``aligned`` and
     ``unaligned`` utterances, or None if the folder was complete. Raises EntcompError if there is no
     text, and if nothing at all could be aligned of a set that is no shard.
     """
@@ -91,13 +91,15 @@ def _transcripts(
     for (utt_id, utterance), text, speaker in rows:
         if "/" in utt_id:
             raise EntcompError(f"{data_set.path}: {utt_id} cannot name a file; rename it")
-        spoken = " ".join(remove_marks(text[1], nlsyms).split()) if text else ""
+        spoken = " ".join(remove_nlsyms(text[1], nlsyms).split()) if text else ""
         if spoken:
             read = partial(_read, utterance, unaligned, allow_pipes)
             name = (speaker[1] if speaker else "speaker").replace("/", "_")
             yield Transcript(utt_id, name, spoken, read)
+        elif text and text[1]:
+            unaligned.reasons[utt_id] = "no words, only non-linguistic symbols"
         else:
-            unaligned.reasons[utt_id] = "no text" if not (text and text[1]) else "only noises"
+            unaligned.reasons[utt_id] = "no text"
 
 
 def _read(

@@ -9,7 +9,7 @@ from typing import Literal
 import regex
 
 from entcomp.evaluation.text.languages import language_of
-from entcomp.formats.nlsyms import remove_marks
+from entcomp.formats.nlsyms import remove_nlsyms
 
 Normalizer = Literal["none", "basic"]
 
@@ -53,14 +53,14 @@ def normalize(
     other scripts without spaces are not divided. Case is lower case rather than folded, so that
     ß and final ς stay; ``lang`` (a code, as ``tr``) decides on the i of Turkish.
 
-    ``nlsyms`` are marks of noises, which go; for None ``basic`` takes out whatever looks like one
-    (`entcomp.formats.nlsyms.MARK`), and ``none`` nothing.
+    ``nlsyms`` are non-linguistic symbols, which go; for None ``basic`` takes out whatever looks
+    like one (`entcomp.formats.nlsyms.NLSYM`), and ``none`` nothing.
 
     >>> normalize("It's  twenty-two, O'Neil! [laughter]", "basic")
     "it's twenty two o'neil"
     """
     if nlsyms is not None or normalizer == "basic":
-        text = remove_marks(text, nlsyms)
+        text = remove_nlsyms(text, nlsyms)
     if normalizer == "basic":
         text = " ".join(WORD.findall(_folded(text, lang)))
     return " ".join(text.split())

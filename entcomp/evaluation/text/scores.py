@@ -25,9 +25,9 @@ def score_texts(
 ) -> dict[str, Any]:
     """``wer`` gives WER and CER of normalised texts, ``bleu`` BLEU and chrF of texts as they are.
 
-    ``lang`` is the code of the texts' language, ``nlsyms`` the marks of noises that are not to
-    count; ``bleu`` counts all but those named. Raises EntcompError if an utterance has no
-    hypothesis, if there are none at all, or if BLEU does not know the language.
+    ``lang`` is the code of the texts' language, ``nlsyms`` the non-linguistic symbols that do not
+    count (see `normalize`); ``bleu`` counts all but those named. Raises EntcompError if an
+    utterance has no hypothesis, if there are none at all, or if BLEU does not know the language.
     """
     missing = sorted(references.keys() - hypotheses.keys())
     if missing or not references:
