@@ -50,7 +50,7 @@ def parse_textgrid(text: str) -> tuple[float, float, list[tuple[str, list[Span]]
     for _ in range(values.count("tiers")):
         kind, name = values.text(), values.text()
         if kind not in ("IntervalTier", "TextTier"):
-            raise ValueError(f"{values.where()}: a tier of the unknown class '{kind}'")
+            raise ValueError(f"{values.where()}: a tier of the unknown class {kind[:30]!r}")
         values.number(), values.number()  # its own start and end
         size = values.count("intervals")
         if kind == "IntervalTier":
@@ -111,5 +111,5 @@ class _Values:
     def _not(self, expected: str, value: str | float | None) -> ValueError:
         if value is None:
             return ValueError(f"it breaks off where {expected} should follow")
-        shown = f"'{value[:30]}'" if isinstance(value, str) else f"{value:g}"
+        shown = repr(value[:30]) if isinstance(value, str) else f"{value:g}"
         return ValueError(f"{self.where()}: {shown} where {expected} should stand")

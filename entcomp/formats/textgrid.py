@@ -41,7 +41,7 @@ class Interval:
     label: str
 
     def __str__(self) -> str:
-        return f"{self.start:g} to {self.end:g} s '{self.label}'"
+        return f"{self.start:g} to {self.end:g} s {self.label!r}"
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,8 @@ def read_textgrid(path: Path) -> TextGrid:
     except ValueError as error:
         raise EntcompError(f"{path}: not a TextGrid ({error}); save or align it again") from None
     tiers: dict[str, tuple[Interval, ...]] = {}
-    for name, spans in found:
+    for quoted, spans in found:
+        name = " ".join(quoted.split())
         if name in tiers:
             raise EntcompError(f"{path}: two tiers named '{name}'; rename one of them")
         tiers[name] = tuple(Interval(a - start, b - start, label) for a, b, label in spans)

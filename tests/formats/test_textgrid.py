@@ -299,6 +299,7 @@ def test_intervals_that_cannot_be_are_passed_over_and_listed(
         (SHORT.replace("0.25\n1.0", "nan\n1.0"), "'hello' where a number should stand"),
         (SHORT.replace("0.25\n1.0", "1e999\n1.0"), "inf where a number should stand"),
         (SHORT.replace('"hello"', '"hello'), "a quotation mark that nothing closes"),
+        (SHORT.replace('1.0\n"hello"', '"1.0\nhello"'), r"'1.0\\nhello' where a number should"),
         (SHORT.replace("IntervalTier", "PitchTier"), "of the unknown class 'PitchTier'"),
         (SHORT.replace("\n0\n1.5\n<", "\n0\n0\n<"), "it lasts from 0 to 0 s"),
         ('File type = "ooTextFile"\nObject class = "Pitch 1"\n', "does not begin with"),
@@ -308,8 +309,9 @@ def test_a_damaged_grid_is_one_clear_line(tmp_path: Path, text: str, reason: str
     """A file that broke off between two tiers was taken for a complete one."""
     path = tmp_path / "a.TextGrid"
     path.write_text(text)
-    with pytest.raises(EntcompError, match=rf"a\.TextGrid: not a TextGrid \(.*{reason}"):
+    with pytest.raises(EntcompError, match=rf"a\.TextGrid: not a TextGrid \(.*{reason}") as caught:
         read_textgrid(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_other_encodings_are_named(tmp_path: Path) -> None:
