@@ -9,7 +9,17 @@ import typer
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.shard import Shard
-from entcomp.cli.options import AllowPipes, Data, Exp, NumJobs, Sets, ShardOption, SkipBad
+from entcomp.cli.options import (
+    AllowPipes,
+    Data,
+    Exp,
+    NlsymsTxt,
+    NumJobs,
+    Sets,
+    ShardOption,
+    SkipBad,
+)
+from entcomp.formats.nlsyms import read_nlsyms
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines.align import align_sets, choose_aligner
 
@@ -23,6 +33,7 @@ def align(
     ] = "auto",
     mfa_dictionary: Annotated[str, typer.Option(metavar="NAME")] = "english_us_arpa",
     mfa_acoustic: Annotated[str, typer.Option(metavar="NAME")] = "english_us_arpa",
+    nlsyms_txt: NlsymsTxt = None,
     sets: Sets = None,
     shard: ShardOption = "1/1",
     skip_bad: SkipBad = False,
@@ -35,5 +46,7 @@ def align(
     """
     part, chosen = Shard.parse(shard), find_sets(data, sets)
     settings = choose_aligner(aligner, num_jobs, mfa_dictionary, mfa_acoustic)
-    for line in align_sets(Experiment(exp), chosen, settings, part, skip_bad, allow_pipes):
+    nlsyms = read_nlsyms(nlsyms_txt) if nlsyms_txt else None
+    done = align_sets(Experiment(exp), chosen, settings, part, skip_bad, allow_pipes, nlsyms)
+    for line in done:
         print(line, flush=True)

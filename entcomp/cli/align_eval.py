@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import Data, Exp, Seed, Sets
+from entcomp.cli.options import Data, Exp, Seed, Sets, SkipBad
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines.score_boundaries import BoundaryScoring
 
@@ -32,6 +32,18 @@ def align_eval(
         float, typer.Option(metavar="SECONDS", help="Added to all boundaries of groups.")
     ] = 0.0,
     tiers: Annotated[str, typer.Option(metavar="NAMES", help="By commas.")] = "words,phones",
+    speaker: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of a conversation.", show_default="all of them"),
+    ] = None,
+    silences: Annotated[
+        str | None,
+        typer.Option(metavar="LABELS", help="By commas.", show_default="those of aligners"),
+    ] = None,
+    max_difference: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Between a TextGrid and its units.")
+    ] = 0.1,
+    skip_bad: SkipBad = False,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", show_default="EXP/align_eval")
     ] = None,
@@ -51,6 +63,10 @@ def align_eval(
         lenient,
         shift,
         seed,
+        speaker,
+        silences,
+        max_difference,
+        skip_bad,
     )
     for line in scoring.score_sets(find_sets(data, sets), segmentation):
         print(line)

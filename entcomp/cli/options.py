@@ -25,6 +25,16 @@ SkipBad = Annotated[
 AllowPipes = Annotated[
     bool, typer.Option("--allow-pipes", help="Run commands (ending in |) in wav.scp.")
 ]
+NlsymsTxt = Annotated[
+    Path | None,
+    typer.Option(
+        "--nlsyms-txt",
+        "--nlsyms_txt",
+        metavar="FILE|none",
+        help="Non-linguistic symbols, one a line: they are no words.",
+        show_default="<...>, [...], {...}, +...+",
+    ),
+]
 ShardOption = Annotated[
     str, typer.Option("--shard", metavar="I/N", help="Only part I of N of each set.")
 ]

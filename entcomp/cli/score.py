@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from entcomp.cli.options import NlsymsTxt
 from entcomp.errors import EntcompError
 from entcomp.evaluation.text.scores import describe_scores, score_texts
 from entcomp.files import write_json
+from entcomp.formats.nlsyms import read_nlsyms
 from entcomp.kaldi.table import read_table
 
 
@@ -24,14 +26,21 @@ def score(
     ] = "basic",
     lang: Annotated[
         str | None,
-        typer.Option(help="For bleu: language of the texts; zh is tokenised as such."),
+        typer.Option(
+            metavar="CODE",
+            help="Of the texts, as zh, zho or zh_TW: BLEU's tokeniser, and the i of Turkish.",
+        ),
     ] = None,
+    nlsyms_txt: NlsymsTxt = None,
     output: Annotated[
         Path | None,
         typer.Option(metavar="JSON", help="Write the scores there, too."),
     ] = None,
 ) -> None:
-    """Score hypotheses against references; utterances without a reference do not count."""
+    """Score hypotheses against references; utterances without a reference do not count.
+
+    With bleu, or --normalizer none, non-linguistic symbols are words unless --nlsyms-txt has them.
+    """
     for option, value, known in (
         ("metric", metric, ("wer", "bleu")),
         ("normalizer", normalizer, ("basic", "none")),
@@ -39,7 +48,8 @@ def score(
         if value not in known:
             raise EntcompError(f"--{option} {value}: one of {', '.join(known)}")
     references, hypotheses = (read_table(path, empty_values=True) for path in (ref, hyp))
-    scores = score_texts(references, hypotheses, metric, normalizer, lang, hyp)  # type: ignore[arg-type]
+    nlsyms = read_nlsyms(nlsyms_txt) if nlsyms_txt else None
+    scores = score_texts(references, hypotheses, metric, normalizer, lang, hyp, nlsyms)  # type: ignore[arg-type]
     for line in describe_scores(scores):
         print(line)
     if output:

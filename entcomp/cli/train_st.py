@@ -10,6 +10,7 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, SkipBad, spread
 from entcomp.cli.streams import Compression, TextStream
 from entcomp.cli.training import Tag, Training, describe
+from entcomp.evaluation.text.languages import language_of
 from entcomp.pipelines import train_text
 
 
@@ -26,6 +27,7 @@ def train_st(
     skip_bad: SkipBad = False,
 ) -> None:
     """Train a translator of speech, from units or groups to text: EXP/st/TAG."""
+    language_of(lang)  # raises if BLEU will not know it
     options = train_text.TextTraining(
         task="st",
         target=f"text.{lang}",

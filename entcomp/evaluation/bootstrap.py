@@ -18,17 +18,31 @@ def resampled_sums(counts: np.ndarray, seed: int = 0) -> np.ndarray:
     return sums
 
 
-def percentile_interval(values: np.ndarray) -> tuple[float, float]:
-    """The values between which the central 95% of ``values`` (RESAMPLES,) lie."""
+def percentile_interval(values: np.ndarray, estimate: float) -> tuple[float, float]:
+    """The values between which the central 95% of ``values`` (RESAMPLES,) lie.
+
+    It always holds ``estimate``, the value of the utterances themselves: percentiles of a skewed
+    score of few utterances may pass it by.
+    """
     low, high = np.percentile(values, (2.5, 97.5))
-    return float(low), float(high)
+    return min(float(low), float(estimate)), max(float(high), float(estimate))
+
+
+def ratio(numerators: np.ndarray, denominators: np.ndarray) -> float:
+    """``sum(numerators) / sum(denominators)``, of counts; a sum of no denominators is taken as 1.
+
+    So the error rate of empty references is the number of their errors.
+    """
+    whole = denominators.sum()
+    return float(numerators.sum() / (whole if whole > 0 else 1))
 
 
 def ratio_interval(numerators: np.ndarray, denominators: np.ndarray) -> tuple[float, float]:
-    """95% interval of ``sum(numerators) / sum(denominators)`` over utterances.
+    """95% interval of `ratio` over utterances.
 
-    Resamples whose denominator vanishes do not count; without others, the interval is (0, 0).
+    Resamples whose denominator vanishes do not count, unless all do.
     """
     sums = resampled_sums(np.stack([numerators, denominators], axis=1))
-    sums = sums[sums[:, 1] > 0]
-    return percentile_interval(sums[:, 0] / sums[:, 1]) if len(sums) else (0.0, 0.0)
+    some = sums[:, 1] > 0
+    values = sums[some, 0] / sums[some, 1] if some.any() else sums[:, 0]
+    return percentile_interval(values, ratio(numerators, denominators))

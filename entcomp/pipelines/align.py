@@ -36,11 +36,15 @@ def align_sets(
     shard: Shard,
     skip_bad: bool,
     allow_pipes: bool,
+    nlsyms: list[str] | None = None,
 ) -> Iterator[str]:
-    """Write EXP/align/<set>/<utt>.TextGrid of each set; yields what was done."""
+    """Write EXP/align/<set>/<utt>.TextGrid of each set; yields what was done.
+
+    ``nlsyms`` are marks in texts that are no words; None is any in brackets or between plus signs.
+    """
     for data_set in sets:
         folder = experiment.alignments(data_set.name)
-        counts = align_set(data_set, folder, *aligner, shard, skip_bad, allow_pipes)
+        counts = align_set(data_set, folder, *aligner, shard, skip_bad, allow_pipes, nlsyms)
         yield f"{data_set.name}{shard.suffix}: {_describe(counts, folder, shard)}"
 
 

@@ -13,6 +13,7 @@ from entcomp.encoder.packed import group_tokens
 from entcomp.evaluation.text.normalizer import normalize
 from entcomp.evaluation.text.recognition import write_trn
 from entcomp.evaluation.text.scores import describe_scores, score_texts
+from entcomp.evaluation.text.translation import make_bleu
 from entcomp.files import sha256_file, write_json
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table, write_table
@@ -73,6 +74,8 @@ class Decoding:
         if stage.is_complete():
             yield f"{folder}: complete, skipped"
             return
+        if self.trained.info.task == "st" and reference.exists():
+            make_bleu(reference.suffix[1:])  # it may not know the language: said before the search
         stage.start()
         hypotheses, rate = self._transcribe(data_set.name)
         write_table(folder / "text", hypotheses.items())
@@ -106,13 +109,23 @@ class Decoding:
         references = {utt_id: text for utt_id, text in rows if utt_id in hypotheses}
         if not references:
             return
-        normalizer = self.trained.config.vocabulary.normalizer
+        text = self.trained.config.vocabulary
         recognition = self.trained.info.task == "asr"
-        metric, lang = ("wer", None) if recognition else ("bleu", reference.suffix[1:])
-        scores = score_texts(references, hypotheses, metric, normalizer, lang)  # type: ignore[arg-type]
+        metric, lang = ("wer", text.lang) if recognition else ("bleu", reference.suffix[1:])
+        scores = score_texts(
+            references,
+            hypotheses,
+            metric,  # type: ignore[arg-type]
+            text.normalizer,
+            lang,
+            nlsyms=text.nlsyms,
+        )
         if recognition:
             for name, texts in (("ref", references), ("hyp", hypotheses)):
-                clean = {utt_id: normalize(texts[utt_id], normalizer) for utt_id in references}
+                clean = {
+                    utt_id: normalize(texts[utt_id], text.normalizer, text.lang, text.nlsyms)
+                    for utt_id in references
+                }
                 write_trn(folder / f"{name}.trn", clean)
         write_json(folder / "scores.json", {**scores, "rate": rate})
         yield from (f"{folder.name}: {line}" for line in describe_scores(scores))

@@ -150,7 +150,7 @@ class _Path:
 
     def count_pieces(self, parts: Sequence[DataDir], utterances: Sequence[Utterance]) -> list[int]:
         """How many text pieces each reference has. Raises EntcompError if there is none."""
-        target, normalizer = self.trained.info.target, self.trained.config.vocabulary.normalizer
+        target, text = self.trained.info.target, self.trained.config.vocabulary
         texts: dict[str, str] = {}
         for one in parts:
             texts |= read_table(one.path / target, empty_values=True)
@@ -160,7 +160,10 @@ class _Path:
                     f"{utterance.utt_id}: no reference in {target}, and as many pieces as it has "
                     f"are decoded; choose other --sets"
                 )
-        references = (normalize(texts[one.utt_id], normalizer) for one in utterances)
+        references = (
+            normalize(texts[one.utt_id], text.normalizer, text.lang, text.nlsyms)
+            for one in utterances
+        )
         return [max(1, len(self.trained.vocabulary.encode(one))) for one in references]
 
     def time(self, waveform: np.ndarray, pieces: int, clock: Callable[[], float]) -> _Laps:

@@ -7,7 +7,7 @@ from pathlib import Path
 from entcomp.audio.read import read_wav
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
-from entcomp.formats.textgrid import TIER_NAMES, read_textgrid
+from entcomp.formats.textgrid import TIER_NAMES, read_textgrid, textgrid_beside
 from entcomp.pipelines.tokenizer import Tokenized, Tokenizer
 from entcomp.report import figures
 from entcomp.segmentation.rule import Rule
@@ -36,7 +36,7 @@ def plot_file(
     found = tokenizer.encode(waveform, rate, rule=rule, name=str(file))
     if found.entropies is None:
         raise EntcompError(f"--criterion {rule.criterion}: reads no entropy that could be drawn")
-    grid = textgrid or file.with_suffix(".TextGrid")
+    grid = textgrid or textgrid_beside(file)
     words, phones = (_spans(grid, tier, start) for tier in ("words", "phones"))
     figure = figures.entropy_figure(
         waveform,
@@ -54,9 +54,9 @@ def plot_file(
     return found
 
 
-def _spans(path: Path, kind: str, start: float) -> list[figures.Span]:
+def _spans(path: Path | None, kind: str, start: float) -> list[figures.Span]:
     """Words or phones with their times from ``start`` on; none where there is no such tier."""
-    if not path.exists():
+    if path is None:
         return []
     grid = read_textgrid(path)
     if not set(TIER_NAMES[kind]) & {name.split(" - ")[-1] for name in grid.tiers}:

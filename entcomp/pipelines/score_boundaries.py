@@ -14,8 +14,10 @@ from entcomp.artifacts.streams import plain_groups
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
 from entcomp.evaluation.boundaries.references import References
+from entcomp.evaluation.boundaries.remarks import Remarks, describe_remarks
 from entcomp.evaluation.boundaries.ticks import to_ticks
 from entcomp.files import atomic_path, read_json, write_json
+from entcomp.formats.textgrid import TierChoice, parse_silences
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table
@@ -23,12 +25,17 @@ from entcomp.progress import track
 from entcomp.report.boundary_scores import by_rate, markdown_page
 from entcomp.segmentation.chance import chance_groups
 
+# The options that stand beside the scores.
+FACTS = ("tolerance", "lenient", "shift", "seed", "speaker", "silences", "max_difference")
+
 
 @dataclass(frozen=True)
 class BoundaryScoring:
     """How boundaries are matched: ``tolerance`` and ``shift`` are in seconds.
 
     ``alignments`` holds the TextGrids of a set, else EXP/align/<set>; ``output`` takes the scores.
+    ``speaker`` is one of a conversation, None all; ``silences`` are labels by commas, None those of
+    aligners; a TextGrid and its units may differ by ``max_difference`` seconds.
     """
 
     experiment: Experiment
@@ -39,6 +46,10 @@ class BoundaryScoring:
     lenient: bool = False
     shift: float = 0.0
     seed: int = 0
+    speaker: str | None = None
+    silences: str | None = None
+    max_difference: float = 0.1
+    skip_bad: bool = False
 
     def score_sets(self, data_sets: Sequence[DataDir], segmentations: str) -> Iterator[str]:
         """Score the named segmentations (by commas, or ``all``) of each set; yields what it did.
@@ -50,13 +61,15 @@ class BoundaryScoring:
         scored = False
         for data_set in data_sets:
             scps = _find_groups(self.experiment, data_set.name, tags)
+            choice = TierChoice(self.speaker, parse_silences(self.silences))
             folder = self.alignments or self.experiment.alignments(data_set.name)
-            references = References(folder, self.tiers)
+            references = References(folder, self.tiers, choice)
             if any(utt_id in references for scp in scps.values() for utt_id in _ids(scp)):
                 yield from self._score_set(scps, references, data_set.name)
                 scored = True
             else:
-                yield f"{data_set.name}: no groups with TextGrids in {folder}; not scored"
+                reason = references.describe() if scps else "no groups"
+                yield f"{data_set.name}: {reason}; not scored"
         if not scored:
             raise EntcompError(
                 f"{data_sets[0].path}: no set has groups and TextGrids; run segment and align first"
@@ -78,10 +91,7 @@ class BoundaryScoring:
         with atomic_path(path) as temporary:
             temporary.write_text(page, encoding="utf-8")
         yield page
-        if missing := results[0]["missing"]:
-            verb = "utterance has" if len(missing) == 1 else "utterances have"
-            shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-            yield f"{set_name}: {len(missing)} {verb} no TextGrid: {shown}"
+        yield from (f"{set_name}: {line}" for line in describe_remarks(results[0]))
         yield f"{set_name}: written to {path}"
 
     def _score(
@@ -89,11 +99,10 @@ class BoundaryScoring:
     ) -> dict[str, Any]:
         matching = Matching(to_ticks(self.tolerance), self.lenient, to_ticks(self.shift))
         info = self.experiment.units_info()
-        facts = {name: getattr(self, name) for name in ("tolerance", "lenient", "shift", "seed")}
-        return (
-            evaluate(groups, references, info, matching, chance_groups(self.seed), self.seed)
-            | facts
-        )
+        remarks = Remarks(self.skip_bad, self.max_difference)
+        chance = chance_groups(self.seed)
+        result = evaluate(groups, references, info, matching, chance, self.seed, remarks)
+        return result | {name: getattr(self, name) for name in FACTS}
 
 
 def _check_tags(experiment: Experiment, info: UnitsInfo, wanted: str) -> list[str]:

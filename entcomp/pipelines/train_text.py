@@ -128,8 +128,10 @@ def _rows(
 ) -> Iterator[tuple[str | Place, ...]]:
     """Streams and texts of the sets; prints how many."""
 
-    def clean(text: str) -> str:
-        return normalize(text, config.vocabulary.normalizer)
+    text = config.vocabulary
+
+    def clean(line: str) -> str:
+        return normalize(line, text.normalizer, text.lang, text.nlsyms)
 
     for one in sets:
         texts = read_texts(one, options.target, clean, skipped)

@@ -50,11 +50,11 @@ def prompts(repository: Path) -> dict[str, np.ndarray]:
 def experiment(
     prompts: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory
 ) -> Experiment:
-    """``asr/TAG`` and ``st/xx_dedup``, to the words in reverse order, learnt in 200 steps."""
+    """``asr/TAG`` and ``st/eo_dedup``, to the words in reverse order, learnt in 200 steps."""
     folder = tmp_path_factory.mktemp("learnt")
     made = make_pipeline(folder, waveforms=prompts)
     data = folder / "data"
-    for name, texts in (("text", TEXTS), ("text.xx", BACKWARDS)):
+    for name, texts in (("text", TEXTS), ("text.eo", BACKWARDS)):
         lines = (f"{utt_id} {texts[utt_id]}\n" for utt_id in sorted(texts))
         (data / "train" / name).write_text("".join(lines))
     config = {
@@ -76,7 +76,7 @@ def experiment(
     options = ("--config", folder / "config.yaml", "--sets", "train", "--dev-sets", "train")
     for command in (
         ("train-asr", "--segmentation", TAG),
-        ("train-st", "--segmentation", "dedup", "--lang", "xx"),
+        ("train-st", "--segmentation", "dedup", "--lang", "eo"),
     ):
         code, _, err = run(*command, *options, data, made.path)
         assert code == 0, err
@@ -124,7 +124,7 @@ def test_a_pack_in_another_folder_writes_the_same(
 ) -> None:
     """Also where there is no experiment any more, and with a broken recording among others."""
     moved = Experiment(shutil.copytree(experiment.path, tmp_path / "exp"))
-    tasks = ("--model", f"asr/{TAG}", "--model", "st/xx_dedup")
+    tasks = ("--model", f"asr/{TAG}", "--model", "st/eo_dedup")
     code, _, err = run("pack", moved.path, tmp_path / "out.tar", *tasks)
     assert code == 0, err
     shutil.rmtree(moved.path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,13 @@ import pytest
 from fake_alignment import equal_spans, make_aligned, run, write_grid
 from fake_experiment import Fake, write_vectors
 
-from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
 from entcomp.evaluation.boundaries.references import References
 from entcomp.evaluation.boundaries.ticks import to_ticks
 from entcomp.files import write_json
+from entcomp.formats.textgrid import TierChoice, parse_silences
 from entcomp.segmentation.chance import chance_groups
 
 INFO = UnitsInfo("imported", 0, 100, 16000, 320, 0, "c0de")
@@ -124,6 +127,155 @@ def test_other_folder_with_speakers_and_other_tiers(fake: Fake, tmp_path: Path) 
     assert (found["utterances"], len(found["missing"])) == (2, 4)
 
 
+def rewrite(fake: Fake, number: int, change: Callable[[str], str]) -> str:
+    """Edit one of the TextGrids; returns whose it is."""
+    utt_id = sorted(fake.units["test"])[number]
+    path = fake.experiment.alignments("test") / f"{utt_id}.TextGrid"
+    text = path.read_text()
+    assert change(text) != text
+    path.write_text(change(text))
+    return utt_id
+
+
+BREAKS: dict[str, Callable[[str], str]] = {
+    "not a TextGrid": lambda text: "hello",
+    "breaks off": lambda text: text[: len(text) // 2],
+    "no tier 'phones'": lambda text: text.replace('"phones"', '"fones"'),
+    "lasts 99.00 s": lambda text: re.sub(r"^xmax = .*$", "xmax = 99", text, flags=re.M),
+}
+
+
+@pytest.mark.parametrize("reason", BREAKS)
+def test_one_bad_textgrid_among_many(fake: Fake, reason: str) -> None:
+    utt_id = rewrite(fake, 1, BREAKS[reason])
+    code, _, err = run("align-eval", *fake.arguments)
+    assert code == 1 and f"{utt_id}.TextGrid: " in err and reason in err
+    assert "fix it or pass --skip-bad" in err
+    code, out, err = run("align-eval", "--skip-bad", *fake.arguments)
+    assert code == 0, err
+    assert f"test: 1 utterance is left out: {utt_id} (" in out and reason in out
+    found = result(fake, "phones")
+    assert list(found["skipped"]) == [utt_id] and found["utterances"] == 5
+    assert found["tiers"]["phones"]["segmentation"]["f1"] == 1
+
+
+def test_nothing_but_bad_textgrids(fake: Fake) -> None:
+    for number in range(6):
+        rewrite(fake, number, BREAKS["breaks off"])
+    code, _, err = run("align-eval", "--skip-bad", *fake.arguments)
+    assert code == 1 and "none of 6 TextGrids can be used; the first: " in err
+
+
+@pytest.mark.parametrize(("frames", "listed"), [(-6, "bad"), (-4, True), (-2, False), (0, False)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_textgrid_longer_or_shorter_than_its_units(
+    fake: Fake, frames: int, listed: bool | str, sign: int
+) -> None:
+    """It was scored, and recall fell."""
+    utt_id, units = sorted(fake.units["test"].items())[0]
+    end = (len(units) + sign * frames) * 0.02
+    path = fake.experiment.alignments("test") / f"{utt_id}.TextGrid"
+    spans = equal_spans(end, 0.1, "a")
+    write_grid(path, end, words=spans, phones=spans)
+    code, out, err = run("align-eval", *fake.arguments)
+    assert code == (1 if listed == "bad" else 0)
+    note = f"{len(units) * 0.02:.2f} s, TextGrid {end:.2f} s"
+    if listed == "bad":
+        assert f"{utt_id}.TextGrid: lasts {end:.2f} s, the units {len(units) * 0.02:.2f} s" in err
+        assert run("align-eval", "--max-difference", 0.13, *fake.arguments)[0] == 0
+        assert result(fake, "phones")["durations"] == {utt_id: note}
+    else:
+        assert result(fake, "phones")["durations"] == ({utt_id: note} if listed else {})
+        assert (f"by more than two frames: {utt_id} ({note})" in out) is bool(listed)
+
+
+def test_frames_longer_than_the_limit_are_allowed(fake: Fake) -> None:
+    """Two frames of 80 ms are more than 0.1 s."""
+    UnitsInfo("imported", 0, 500, 16000, 1280, 0, "c0de").write(fake.experiment.units_json)
+    for utt_id, units in fake.units["test"].items():
+        end = (len(units) + 2) * 0.08 - 1e-6
+        path = fake.experiment.alignments("test") / f"{utt_id}.TextGrid"
+        write_grid(path, end, words=equal_spans(end, 0.4, "a"), phones=equal_spans(end, 0.4, "a"))
+    code, _, err = run("align-eval", *fake.arguments)
+    assert code == 0, err
+    assert result(fake, "phones")["durations"] == {}
+
+
+def test_intervals_that_cannot_be_are_listed(fake: Fake) -> None:
+    def twice(text: str) -> str:
+        return text.replace("xmin = 0.2 ", "xmin = 0.1 ", 1)
+
+    utt_id = rewrite(fake, 0, twice)
+    code, out, err = run("align-eval", *fake.arguments)
+    assert code == 0, err
+    reason = "words: 0.1 to 0.4 s 'word' overlaps the interval before it"
+    assert f"1 utterance has intervals that cannot be counted: {utt_id} ({reason})" in out
+    assert result(fake, "phones")["passed_over"] == {utt_id: reason}
+
+
+def test_lower_case_textgrids_are_found(fake: Fake) -> None:
+    for path in fake.experiment.alignments("test").glob("*.TextGrid"):
+        path.rename(path.with_suffix(".textgrid"))
+    code, _, err = run("align-eval", *fake.arguments)
+    assert code == 0, err
+    assert result(fake, "phones")["missing"] == []
+
+
+def test_textgrids_of_other_names_are_said(fake: Fake) -> None:
+    folder = fake.experiment.alignments("test")
+    for path in folder.glob("*.TextGrid"):
+        path.rename(path.with_stem(f"x-{path.stem}"))
+    code, out, err = run("align-eval", *fake.arguments)
+    assert code == 1 and "no set has groups and TextGrids" in err
+    assert f"none of the 6 TextGrids in {folder} has the name of an utterance (the first" in out
+
+
+WORDS = {
+    "anna - words": [(0.2, 0.6, "hello"), (0.6, 1.0, "big"), (1.0, 1.4, "world")],
+    "ben - words": [(1.4, 1.6, "yes"), (1.6, 1.8, "sir")],
+}
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "edges"),
+    [
+        (["anna - words", "ben - words"], [], 6),
+        (["ben - words", "anna - words"], [], 6),
+        (["ben - words", "anna - words"], ["--speaker", "anna"], 4),
+        (["anna - words", "ben - words"], ["--speaker", "ben"], 3),
+    ],
+)
+def test_boundaries_of_all_speakers_count(
+    tmp_path: Path, names: list[str], options: list[str], edges: int
+) -> None:
+    """Those of the first tier alone did: precision 4/9 or 3/9 by the order of tiers, not 6/9."""
+    experiment = Experiment(tmp_path / "exp")
+    UnitsInfo("imported", 0, 500, 16000, 320, 0, "c0de").write(experiment.units_json)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "text").write_text("u x\n")
+    groups = {"u": np.full(10, 10, np.int32)}
+    write_vectors(experiment.segments("ten") / "data", "groups", groups, "c0de")
+    write_grid(tmp_path / "tg" / "u.TextGrid", 2.0, **{name: WORDS[name] for name in names})
+    arguments = ["--tiers", "words", "--alignments", tmp_path / "tg", *options]
+    code, _, err = run("align-eval", *arguments, tmp_path / "data", experiment.path)
+    assert code == 0, err
+    found = json.loads((experiment.alignment_scores("ten") / "data.json").read_text())
+    words = found["tiers"]["words"]["segmentation"]
+    assert words["precision"] == pytest.approx(edges / 9, abs=1e-6)
+    assert words["recall"] == 1
+
+
+@pytest.mark.parametrize(("silences", "edges"), [(None, 6), ("silence,sp", 4), ("", 6)])
+def test_a_word_that_means_silence_has_boundaries(
+    tmp_path: Path, silences: str | None, edges: int
+) -> None:
+    folder = tmp_path / "tg"
+    words = [(0.2, 0.6, "keep"), (0.8, 1.2, "silence"), (1.4, 1.8, "please")]
+    write_grid(folder / "u.TextGrid", 2.0, words=words)
+    references = References(folder, ("words",), TierChoice(silences=parse_silences(silences)))
+    assert len(references["u"].boundaries["words"]) == edges
+
+
 def test_missing_textgrids_are_counted_and_said(fake: Fake) -> None:
     utt_id = sorted(fake.units["test"])[2]
     (fake.experiment.alignments("test") / f"{utt_id}.TextGrid").unlink()
@@ -176,7 +328,7 @@ def test_sets_that_nobody_aligned_are_said_and_left_out(fake: Fake) -> None:
     code, out, err = run("align-eval", "--segmentation", "phones", *fake.arguments)
     assert code == 0, err
     folder = fake.experiment.alignments("train")
-    assert f"train: no groups with TextGrids in {folder}; not scored\n" in out
+    assert f"train: no TextGrid in {folder}; not scored\n" in out
     assert result(fake, "phones")["utterances"] == 6
 
 

@@ -78,6 +78,9 @@ def test_a_worker_may_die_and_the_next_request_gets_a_new_one() -> None:
         ("re...enter one–one", "re enter one one", ""),
         ("we & 1234 # café (it)", "we it", "& 1234 # café"),
         (" - ", "", ""),
+        ("<noise> we [laughter] call, {cough} it +hes+ <unk>!", "we call it", ""),
+        ("[loud noise] we<breath>call ++noise++ it", "we call it", ""),
+        ("<noise> [so]", "", ""),
     ],
 )
 def test_words_as_a_dictionary_spells_them(text: str, words: str, unknown: str) -> None:
@@ -216,6 +219,21 @@ def test_mfa_is_called_as_it_wants(tmp_path: Path, fake_mfa: Path) -> None:
     assert [one.label for one in grid.tier("words")] == ["bye"]
     assert [one.label for one in grid.tier("phones")] == ["AH", "B"]
     assert run("align", *options)[1] == "test: complete, skipped\n"
+
+
+def test_named_marks_of_noises_are_not_aligned(tmp_path: Path, fake_mfa: Path) -> None:
+    """MFA knows marks in brackets itself; others are words to it, unless they are listed."""
+    data = make_data(tmp_path, {"a1": "so NOISE it", "b1": "NOISE", "b2": "NOISES"})
+    (tmp_path / "nlsyms.txt").write_text("NOISE\n")
+    options = ["--nj", 2, "--mfa-dictionary", "my_dict", data, tmp_path / "exp"]
+    code, _, err = run("align", "--nlsyms_txt", tmp_path / "nlsyms.txt", *options)
+    assert code == 0, err
+    folder = tmp_path / "exp" / "align" / "test"
+    grids = [read_textgrid(folder / f"{utt_id}.TextGrid") for utt_id in ("a1", "b2")]
+    assert [grid.tier("words")[0].label for grid in grids] == ["so it", "NOISES"]
+    assert (folder / "unaligned.txt").read_text() == "b1 no words, only non-linguistic symbols\n"
+    code, out, _ = run("align", *options)  # other words: aligned again
+    assert (code, out) == (0, "test: 3 utterances aligned\n")
 
 
 def test_shards_share_a_folder(tmp_path: Path, fake_mfa: Path) -> None:

@@ -17,31 +17,10 @@ from typer.testing import CliRunner
 from entcomp.cli.app import app
 from entcomp.errors import EntcompError
 from entcomp.evaluation.bootstrap import ratio_interval
-from entcomp.evaluation.text.normalizer import normalize
 from entcomp.evaluation.text.recognition import error_rates, write_trn
-from entcomp.evaluation.text.scores import score_texts
+from entcomp.evaluation.text.scores import describe_scores, score_texts
 from entcomp.evaluation.text.translation import translation_scores
 from entcomp.kaldi.table import write_table
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("It's  twenty-two, O'Neil!", "it's twenty two o'neil"),
-        ("‘quoted’ ’tis don’t", "quoted tis don't"),
-        ("Élan vital; ÇA VA?", "élan vital ça va"),
-        ("snake_case 3.5 %", "snake case 3 5"),
-        ("ﬁne １２", "fine 12"),
-        (" . ", ""),
-    ],
-)
-def test_basic_normalizer(text: str, expected: str) -> None:
-    assert normalize(text, "basic") == expected
-    assert normalize(expected, "basic") == expected
-
-
-def test_no_normalizer_collapses_space_only() -> None:
-    assert normalize("  A,\tb ", "none") == "A, b"
 
 
 @pytest.mark.parametrize(
@@ -112,9 +91,7 @@ def test_bleu_of_a_perfect_and_of_a_known_translation() -> None:
     assert known["score"] == pytest.approx(expected)
 
 
-def test_signature_and_tokenizer_by_language() -> None:
-    chinese = translation_scores(["今天天气很好"] * 2, ["今天天气很好"] * 2, "zh")["bleu"]
-    assert "tok:zh" in chinese["signature"] and chinese["score"] == pytest.approx(100)
+def test_signature_says_how_it_was_made() -> None:
     french = translation_scores(["il fait beau"], ["il fait beau"], "fr")
     assert "tok:13a" in french["bleu"]["signature"] and "version:" in french["bleu"]["signature"]
     assert "nc:6" in french["chrf"]["signature"]
@@ -134,6 +111,60 @@ def test_bleu_of_resamples_without_any_match() -> None:
     """sacreBLEU's own bootstrap raised TypeError where some resamples score zero."""
     bleu = translation_scores(["a b c d e", "f g h i j"], ["a b c d e", "x x x x x"])["bleu"]
     assert bleu["interval"] == pytest.approx([0, 100])
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "nlsyms", "words"),
+    [
+        ("so <noise> I said", "so I said", None, 3),
+        ("[laughter] yes {cough} +hes+ yes", "yes yes", None, 2),
+        ("yes", "[MUSIC] yes <unk> ++noise++", None, 1),
+        ("<foreign> bonjour </foreign> she said", "bonjour she said", None, 3),
+        ("well, [background noise] yes", "well yes", None, 2),
+        ("NOISE so [sic]", "so sic", ["NOISE"], 2),
+        ("a%hesitation b %hesitation", "a b", ["%hesitation"], 2),
+    ],
+)
+def test_marks_of_noises_are_no_words(
+    reference: str, hypothesis: str, nlsyms: list[str] | None, words: int
+) -> None:
+    wer = error_rates([reference], [hypothesis], "basic", nlsyms=nlsyms)["wer"]
+    assert (wer["percent"], wer["reference_length"]) == (0, words)
+
+
+@pytest.mark.parametrize(
+    "text", ["if a < b and c > d", "[1] see [ ]", "c++ and +1 +49 30", "a {} b"]
+)
+def test_what_is_no_mark_of_a_noise_counts(text: str) -> None:
+    kept = "".join(one if one.isalnum() else " " for one in text).split()
+    assert error_rates([text], [" ".join(kept)], "basic")["wer"]["percent"] == 0
+
+
+def test_without_a_normalizer_only_named_marks_go() -> None:
+    wer = error_rates(["so <noise> I"], ["so I"], "none")["wer"]
+    assert (wer["deletions"], wer["reference_length"]) == (1, 3)
+    wer = error_rates(["so <noise> I"], ["so I"], "none", nlsyms=["<noise>"])["wer"]
+    assert (wer["percent"], wer["nlsyms"]) == (0, ["<noise>"])
+    bleu = score_texts({"a": "a b <noise> c d e"}, {"a": "a b c d e"}, "bleu", nlsyms=["<noise>"])
+    assert bleu["bleu"]["score"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize(("insertions", "percent"), [(0, 0.0), (1, 100.0), (2, 200.0)])
+def test_only_empty_references_and_their_interval(insertions: int, percent: float) -> None:
+    """They gave 200% [0, 0]."""
+    scores = error_rates(["", " . "], ["", " ".join("x" * insertions)], "basic")
+    assert scores["wer"]["percent"] == percent
+    low, high = scores["wer"]["interval"]
+    assert low <= percent <= high
+    assert "2 utterances (2 with an empty reference)" in describe_scores(scores)[0]
+    assert " of 0, " in describe_scores(scores)[0]
+
+
+def test_some_empty_references_are_counted_and_said() -> None:
+    scores = error_rates(["a b", "", "c"], ["a b", "x", "c"], "basic")
+    assert scores["wer"]["empty_references"] == 1
+    assert "3 utterances (1 with an empty reference)" in describe_scores(scores)[0]
+    assert "empty" not in describe_scores(error_rates(["a"], ["a"], "basic"))[0]
 
 
 def test_a_missing_hypothesis_is_an_error() -> None:
@@ -195,6 +226,9 @@ def test_score_command(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "scores.json").read_text())["wer"]["normalizer"] == "basic"
     assert "WER 100.00%" in run(*pair, "--normalizer", "none")
     assert "BLEU" in run(*pair, "--metric", "bleu", "--lang", "fr")
+    (tmp_path / "nlsyms.txt").write_text("hello\nHello\n\n")
+    assert "of 5, " in run(*pair, "--nlsyms_txt", tmp_path / "nlsyms.txt")
+    assert "of 6, " in run(*pair, "--nlsyms-txt", "none")
 
 
 @pytest.mark.parametrize(
@@ -203,6 +237,9 @@ def test_score_command(tmp_path: Path) -> None:
         (["--metric", "ter"], "--metric ter: one of wer, bleu"),
         (["--normalizer", "all"], "--normalizer all: one of basic, none"),
         (["--hyp", "nowhere"], "nowhere: no such file"),
+        (["--nlsyms_txt", "nowhere"], "nowhere: no such file of non-linguistic symbols"),
+        (["--metric", "bleu", "--lang", "cn"], "'cn' is no known language; .* did you mean zh?"),
+        (["--lang", "english"], "'english' is no known language; codes are those of ISO 639"),
     ],
 )
 def test_score_command_errors(tmp_path: Path, options: list[str], message: str) -> None:

@@ -51,8 +51,9 @@ def rate_and_difference(own: np.ndarray, baseline: np.ndarray) -> tuple[str, str
     rates, others = sums[:, 0] / sums[:, 1], sums[:, 2] / sums[:, 1]
     length = own[:, 1].sum()
     rate, other = own[:, 0].sum() / length, baseline[:, 0].sum() / length
-    difference = cell(percentile_interval(rates - others), rate - other, sign="+")
-    return cell(percentile_interval(rates), rate), difference
+    difference = rate - other
+    spread = percentile_interval(rates - others, difference)
+    return cell(percentile_interval(rates, rate), rate), cell(spread, difference, sign="+")
 
 
 def error_table(data: Path, exp: Path, set_name: str) -> Table:

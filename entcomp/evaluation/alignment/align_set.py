@@ -15,6 +15,7 @@ from entcomp.audio.read import read_utterance
 from entcomp.errors import EntcompError
 from entcomp.evaluation.alignment.aligner import SAMPLE_RATE, Outcomes, Transcript, Unaligned
 from entcomp.files import sha256_file
+from entcomp.formats.nlsyms import remove_nlsyms
 from entcomp.formats.textgrid import write_textgrid
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import iter_table, join
@@ -32,26 +33,30 @@ def align_set(
     shard: Shard = Shard(),
     skip_bad: bool = False,
     allow_pipes: bool = False,
+    nlsyms: list[str] | None = None,
 ) -> dict[str, int] | None:
     """Write ``<utt_id>.TextGrid`` for what can be aligned, and list the rest in ``unaligned.txt``.
 
-    ``aligner`` is what names the aligner and its settings. Returns counts of ``aligned`` and
+    ``aligner`` is what names the aligner and its settings. ``nlsyms`` are symbols that are no
+    words and not to be aligned; None leaves them to the aligner. Returns counts of ``aligned`` and
     ``unaligned`` utterances, or None if the folder was complete. Raises EntcompError if there is no
     text, and if nothing at all could be aligned of a set that is no shard.
     """
     text = data_set.path / "text"
-    inputs = {
+    inputs: dict[str, Any] = {
         "aligner": aligner,
         "audio_sha256": data_set.audio_sha256(),
         "text_sha256": sha256_file(text) if text.exists() else None,
         "skip_bad": skip_bad,
     }
+    if nlsyms is not None:
+        inputs["nlsyms"] = nlsyms
     stage = Stage(folder, inputs, name=f"stage{shard.suffix}")
     if stage.is_complete():
         return None
     stage.start()
     unaligned = SkippedUtterances(skip_bad)
-    transcripts = list(_transcripts(data_set, shard, unaligned, allow_pipes))
+    transcripts = list(_transcripts(data_set, shard, unaligned, allow_pipes, nlsyms or ()))
     aligned = 0
     for utt_id, outcome in track(align(transcripts), f"align {data_set.name}", len(transcripts)):
         path = folder / f"{utt_id}.TextGrid"
@@ -71,7 +76,11 @@ def align_set(
 
 
 def _transcripts(
-    data_set: DataDir, shard: Shard, unaligned: SkippedUtterances, allow_pipes: bool
+    data_set: DataDir,
+    shard: Shard,
+    unaligned: SkippedUtterances,
+    allow_pipes: bool,
+    nlsyms: Sequence[str],
 ) -> Iterator[Transcript]:
     """The shard's utterances that have a text; the others go to ``unaligned``."""
     total = sum(1 for _ in data_set.ids())
@@ -82,10 +91,13 @@ def _transcripts(
     for (utt_id, utterance), text, speaker in rows:
         if "/" in utt_id:
             raise EntcompError(f"{data_set.path}: {utt_id} cannot name a file; rename it")
-        if text and text[1]:
+        spoken = " ".join(remove_nlsyms(text[1], nlsyms).split()) if text else ""
+        if spoken:
             read = partial(_read, utterance, unaligned, allow_pipes)
             name = (speaker[1] if speaker else "speaker").replace("/", "_")
-            yield Transcript(utt_id, name, text[1], read)
+            yield Transcript(utt_id, name, spoken, read)
+        elif text and text[1]:
+            unaligned.reasons[utt_id] = "no words, only non-linguistic symbols"
         else:
             unaligned.reasons[utt_id] = "no text"
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from entcomp.evaluation.alignment.aligner import SAMPLE_RATE, Outcomes, Transcript, Unaligned
 from entcomp.evaluation.alignment.worker import Worker, WorkerDiedError
+from entcomp.formats.nlsyms import remove_nlsyms
 from entcomp.formats.textgrid import Interval, TextGrid
 
 FRAMES_PER_SECOND = 100
@@ -108,13 +109,13 @@ def make_aligner() -> Answer:
 def dictionary_words(text: str, known: Callable[[str], bool]) -> tuple[list[str], list[str]]:
     """Words of ``text`` as a lower-case dictionary spells them, and those it does not have.
 
-    Punctuation goes; a compound that is unknown as a whole is split at its hyphens; a digit on its
-    own is spelt out. Whatever else is not in the dictionary, longer numbers and symbols too, may
-    be spoken, and counts as unknown.
+    Punctuation and non-linguistic symbols (``<noise>``, ``[laughter]``) go; a compound that is
+    unknown as a whole is split at its hyphens; a digit on its own is spelt out. Whatever else is
+    not in the dictionary, longer numbers and symbols too, may be spoken, and counts as unknown.
     """
     words: list[str] = []
     unknown: list[str] = []
-    for token in text.lower().replace("’", "'").split():
+    for token in remove_nlsyms(text).lower().replace("’", "'").split():
         whole = token.strip(PUNCTUATION)
         for part in [whole] if known(whole) else JOINTS.split(whole):
             part = part.strip(PUNCTUATION)

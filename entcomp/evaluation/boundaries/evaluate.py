@@ -13,6 +13,7 @@ from entcomp.artifacts.experiment import UnitsInfo
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.metrics import count_boundaries, score_set
 from entcomp.evaluation.boundaries.references import Reference, References
+from entcomp.evaluation.boundaries.remarks import Remarks
 from entcomp.evaluation.boundaries.ticks import group_boundaries, inside
 
 # Other group lengths for an utterance, from its id and its own; several stand for their mean.
@@ -35,37 +36,34 @@ def evaluate(
     matching: Matching,
     chance: dict[str, Chance],
     seed: int = 0,
+    remarks: Remarks | None = None,
 ) -> dict[str, Any]:
     """Scores of ``(utt_id, group_lengths)`` pairs against their TextGrids, for JSON.
 
-    Each tier's scores stand under ``segmentation`` and under each name in ``chance``. Utterances
-    without a TextGrid are listed under ``missing``. ``rate`` is groups a second of audio. Raises
-    EntcompError if no utterance has a TextGrid, or a tier has no boundary at all.
+    Each tier's scores stand under ``segmentation`` and under each name in ``chance``. ``remarks``
+    (by default those of a bad TextGrid being an error) says what is left out; its lists stand in
+    the result. ``rate`` is groups a second of audio. Raises EntcompError if no utterance can be
+    scored, or a tier has no boundary at all.
     """
+    remarks = remarks or Remarks(skip_bad=False)
     rows: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
-    missing: list[str] = []
     scored = num_groups = num_frames = 0
-    for utt_id, lengths in groups:
-        if utt_id not in references:
-            missing.append(utt_id)
-            continue
+    for utt_id, lengths, reference in remarks.usable(groups, references, info):
         scored += 1
         num_groups += len(lengths)
         num_frames += int(lengths.sum())
         segmentations = {"segmentation": [lengths]}
         segmentations |= {name: make(utt_id, lengths) for name, make in chance.items()}
         for name, drawn in segmentations.items():
-            for tier, row in _count(drawn, references[utt_id], info, matching).items():
+            for tier, row in _count(drawn, reference, info, matching).items():
                 rows[tier, name].append(row)
-    if not scored:
-        raise EntcompError(f"none of {len(missing)} utterances has a TextGrid; run align first")
     tiers: dict[str, dict[str, Any]] = {tier: {} for tier in references.tiers}
     for (tier, name), counts in rows.items():
         tiers[tier][name] = _score(np.stack(counts), tier, seed)
     rate = num_groups / (num_frames * info.frame_shift)
     return {
         "utterances": scored,
-        "missing": missing,
+        **remarks.for_json(),
         "rate": rate,
         "mean_span_ms": 1000 / rate,
         "tiers": tiers,

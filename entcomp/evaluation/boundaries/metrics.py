@@ -123,7 +123,7 @@ def score_set(counts: np.ndarray, seed: int = 0) -> dict[str, Any]:
     """
     values = scores(counts.sum(axis=0))
     resampled = scores(resampled_sums(counts, seed))
-    intervals = {name: _interval(resampled[name]) for name in SCORES}
+    intervals = {name: _interval(resampled[name], values[name]) for name in SCORES}
     return {name: _number(values[name]) for name in SCORES} | {"interval": intervals}
 
 
@@ -137,11 +137,11 @@ def _ratio(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndarra
     return np.divide(part, whole, out=np.full(part.shape, empty), where=whole > 0)
 
 
-def _interval(values: np.ndarray) -> list[float | None]:
+def _interval(values: np.ndarray, estimate: np.ndarray) -> list[float | None]:
     defined = values[np.isfinite(values)]
-    if not len(defined):
+    if not len(defined) or not np.isfinite(estimate):
         return [None, None]
-    return [_number(bound) for bound in percentile_interval(defined)]
+    return [_number(bound) for bound in percentile_interval(defined, float(estimate))]
 
 
 def _number(value: np.ndarray | float) -> float | None:

@@ -9,47 +9,66 @@ import numpy as np
 
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.ticks import reference_boundaries
-from entcomp.formats.textgrid import TextGrid, read_textgrid
+from entcomp.formats.textgrid import EVERYONE, TextGrid, TierChoice, find_textgrids, read_textgrid
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Boundaries by tier, in ticks, of an utterance of ``duration`` seconds."""
+    """Boundaries by tier, in ticks, of an utterance of ``duration`` seconds.
+
+    ``passed_over`` has a line for each interval that cannot be; ``source`` is the file.
+    """
 
     duration: float
     boundaries: dict[str, np.ndarray]
+    passed_over: tuple[str, ...] = ()
+    source: str = "TextGrid"
 
 
 class References:
     """TextGrids of a folder, named ``<utt_id>.TextGrid`` at any depth, as MFA leaves them.
 
-    Each is read once, when first asked for. Raises EntcompError for a file name that is there
-    twice, since either could be meant.
+    Each is read once, when first asked for. ``choice`` says which intervals of a tier count. Raises
+    EntcompError for a file name that is there twice, since either could be meant.
     """
 
-    def __init__(self, folder: Path, tiers: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, tiers: tuple[str, ...], choice: TierChoice = EVERYONE) -> None:
         self.folder = folder
         self.tiers = tiers
-        self._paths: dict[str, Path] = {}
+        self.choice = choice
+        self._paths = find_textgrids(folder)
         self._read: dict[str, Reference] = {}
-        for path in sorted(folder.rglob("*.TextGrid")):
-            other = self._paths.setdefault(path.stem, path)
-            if other != path:
-                raise EntcompError(f"{path}: also at {other}; keep one of them")
 
     def __contains__(self, utt_id: str) -> bool:
         return utt_id in self._paths
 
+    def __len__(self) -> int:
+        return len(self._paths)
+
     def grid(self, utt_id: str) -> TextGrid:
-        """Raises EntcompError if the TextGrid is unreadable."""
+        """Raises EntcompError if there is no TextGrid, or it is unreadable."""
+        if utt_id not in self._paths:
+            raise EntcompError(f"{self.folder}: no {utt_id}.TextGrid; run align")
         return read_textgrid(self._paths[utt_id])
 
     def __getitem__(self, utt_id: str) -> Reference:
         """Raises EntcompError if the TextGrid is unreadable or lacks one of the tiers."""
         if utt_id not in self._read:
             grid = self.grid(utt_id)
+            tiers = {tier: grid.tier(tier, self.choice) for tier in self.tiers}
             boundaries = {
-                tier: reference_boundaries(grid.tier(tier), grid.duration) for tier in self.tiers
+                tier: reference_boundaries(found, grid.duration) for tier, found in tiers.items()
             }
-            self._read[utt_id] = Reference(grid.duration, boundaries)
+            lines = [line for tier in self.tiers for line in grid.passed_over(tier, self.choice)]
+            self._read[utt_id] = Reference(grid.duration, boundaries, tuple(lines), grid.source)
         return self._read[utt_id]
+
+    def describe(self) -> str:
+        """What is in the folder, for a set of whose utterances none is."""
+        if not self._paths:
+            return f"no TextGrid in {self.folder}"
+        first = min(self._paths.values()).name
+        return (
+            f"none of the {len(self)} TextGrids in {self.folder} has the name of an utterance "
+            f"(the first is {first})"
+        )

@@ -8,25 +8,39 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.evaluation.bootstrap import RESAMPLES, ratio_interval
+from entcomp.evaluation.bootstrap import RESAMPLES, ratio, ratio_interval
 from entcomp.evaluation.text.normalizer import Normalizer, normalize
 from entcomp.files import atomic_path
 
 
 def error_rates(
-    references: Sequence[str], hypotheses: Sequence[str], normalizer: Normalizer
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    normalizer: Normalizer,
+    lang: str | None = None,
+    nlsyms: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """WER and CER in percent of pairs of texts, both of them normalised first.
+    """WER and CER in percent of pairs of texts, both of them normalised first (see `normalize`).
 
     ``{"wer": {...}, "cer": {...}}`` with counts of substitutions, deletions and insertions, and a
-    95% bootstrap ``interval`` over utterances. CER counts the spaces between words.
+    95% bootstrap ``interval`` over utterances. CER counts the spaces between words. Errors of
+    empty references are insertions; where all are empty, the percentage is taken of one word.
     """
-    counts = count_errors(references, hypotheses, normalizer)
-    return {name: _rate(one, normalizer) for name, one in counts.items()}
+    counts = count_errors(references, hypotheses, normalizer, lang, nlsyms)
+    facts: dict[str, Any] = {"normalizer": normalizer}
+    if lang is not None:
+        facts["lang"] = lang
+    if nlsyms is not None:
+        facts["nlsyms"] = list(nlsyms)
+    return {name: _rate(one) | facts for name, one in counts.items()}
 
 
 def count_errors(
-    references: Sequence[str], hypotheses: Sequence[str], normalizer: Normalizer
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+    normalizer: Normalizer,
+    lang: str | None = None,
+    nlsyms: Sequence[str] | None = None,
 ) -> dict[str, np.ndarray]:
     """Of ``wer`` and ``cer`` int64 (utterances, 4), of pairs of texts, both of them normalised.
 
@@ -34,8 +48,8 @@ def count_errors(
     """
     import jiwer
 
-    references = [normalize(one, normalizer) for one in references]
-    hypotheses = [normalize(one, normalizer) for one in hypotheses]
+    references = [normalize(one, normalizer, lang, nlsyms) for one in references]
+    hypotheses = [normalize(one, normalizer, lang, nlsyms) for one in hypotheses]
     return {
         "wer": _counts(jiwer.process_words(references, hypotheses)),
         "cer": _counts(jiwer.process_characters(references, hypotheses)),
@@ -49,13 +63,12 @@ def write_trn(path: Path, texts: dict[str, str]) -> None:
         temporary.write_text("".join(lines), encoding="utf-8")
 
 
-def _rate(counts: np.ndarray, normalizer: Normalizer) -> dict[str, Any]:
+def _rate(counts: np.ndarray) -> dict[str, Any]:
     errors, lengths = counts[:, :3].sum(axis=1), counts[:, 3]
-    low, high = ratio_interval(errors, lengths)
     substitutions, deletions, insertions, length = counts.sum(axis=0).tolist()
     return {
-        "percent": 100 * int(errors.sum()) / max(1, length),
-        "interval": [100 * low, 100 * high],
+        "percent": ratio(100 * errors, lengths),
+        "interval": [*ratio_interval(100 * errors, lengths)],
         "resamples": RESAMPLES,
         "substitutions": substitutions,
         "deletions": deletions,
@@ -63,7 +76,7 @@ def _rate(counts: np.ndarray, normalizer: Normalizer) -> dict[str, Any]:
         "reference_length": length,
         "utterances": len(lengths),
         "utterances_with_errors": int((errors > 0).sum()),
-        "normalizer": normalizer,
+        "empty_references": int((lengths == 0).sum()),
     }
 
 

@@ -7,10 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from entcomp.errors import EntcompError
 from entcomp.evaluation.bootstrap import RESAMPLES, percentile_interval, resampled_sums
+from entcomp.evaluation.text.languages import is_romanised, language_of
 
-# Languages without spaces between words; all others take sacreBLEU's default tokeniser.
-TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char", "th": "char"}
+# sacreBLEU's tokenisers by language; all others take its default, which relies on spaces. Where
+# no tokeniser knows the words of a script without spaces, characters count (flores200 would need
+# a download).
+DEFAULT_TOKENIZER = "13a"
+TOKENIZERS = {
+    **dict.fromkeys(("zh", "yue", "wuu", "gan", "hak", "hsn", "cdo", "nan", "lzh"), "zh"),
+    "ja": "ja-mecab",
+    "ko": "ko-mecab",
+    **dict.fromkeys(("th", "lo", "km", "my", "shn", "mnw", "bo", "dz"), "char"),
+}
 
 
 def translation_scores(
@@ -19,12 +29,41 @@ def translation_scores(
     """Corpus BLEU and chrF of cased, untokenised texts.
 
     ``{"bleu": {...}, "chrf": {...}}`` with score, 95% bootstrap ``interval`` over utterances, and
-    sacreBLEU's ``signature``. ``lang`` (of the references) chooses BLEU's tokeniser.
+    sacreBLEU's ``signature``. ``lang`` (of the references) chooses BLEU's tokeniser. Raises
+    EntcompError as `make_bleu` does.
     """
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics import CHRF
 
-    metrics = {"bleu": BLEU(tokenize=TOKENIZERS.get(lang or "", "13a")), "chrf": CHRF()}
+    metrics = {"bleu": make_bleu(lang), "chrf": CHRF()}
     return {name: _score(metric, references, hypotheses, lang) for name, metric in metrics.items()}
+
+
+def make_bleu(lang: str | None) -> Any:
+    """sacreBLEU's metric with the tokeniser of a language.
+
+    Raises EntcompError for a language that is not known, or whose tokeniser is not installed.
+    """
+    from sacrebleu.metrics import BLEU
+
+    tokenizer = bleu_tokenizer(lang)
+    try:
+        return BLEU(tokenize=tokenizer)
+    except (ImportError, RuntimeError, AssertionError):  # without MeCab, or another dictionary
+        extra = tokenizer.partition("-")[0]
+        raise EntcompError(
+            f"language '{lang}': BLEU needs sacreBLEU's tokeniser {tokenizer}, which is not "
+            f"installed; run: pip install 'sacrebleu[{extra}]'"
+        ) from None
+
+
+def bleu_tokenizer(lang: str | None) -> str:
+    """Name of sacreBLEU's tokeniser for a code as corpora write it: ``zh`` for ``zh_TW``, ``cmn``.
+
+    Raises EntcompError for a language that is not known.
+    """
+    if lang is None or is_romanised(lang):
+        return DEFAULT_TOKENIZER
+    return TOKENIZERS.get(language_of(lang), DEFAULT_TOKENIZER)
 
 
 def _score(
@@ -37,7 +76,7 @@ def _score(
     scores = [float(metric._compute_score_from_stats(row.tolist()).score) for row in sums]
     return {
         "score": float(score.score),
-        "interval": list(percentile_interval(np.array(scores))),
+        "interval": list(percentile_interval(np.array(scores), float(score.score))),
         "resamples": RESAMPLES,
         "signature": str(metric.get_signature()),
         "utterances": len(references),

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from entcomp.evaluation.bootstrap import RESAMPLES, ratio_interval
+from entcomp.evaluation.bootstrap import RESAMPLES, ratio, ratio_interval
 from entcomp.evaluation.text.recognition import error_rates
 from entcomp.evaluation.voices.mos import MosPredictor
 from entcomp.evaluation.voices.speaker import (
@@ -86,5 +86,5 @@ class Judges:
 
 def mean_interval(values: Sequence[float]) -> Scores:
     """A mean over utterances and its interval."""
-    low, high = ratio_interval(np.array(values), np.ones(len(values)))
-    return {"mean": float(np.mean(values)), "interval": [low, high], "resamples": RESAMPLES}
+    rows = np.array(values), np.ones(len(values))
+    return {"mean": ratio(*rows), "interval": [*ratio_interval(*rows)], "resamples": RESAMPLES}

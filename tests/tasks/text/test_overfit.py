@@ -36,10 +36,10 @@ def test_translation_of_groups_exceeds_95_bleu(tmp_path: Path, shared_data: Path
     run("segment", *one.arguments, "--criterion", "uniform", "--target-rate", "15")
     vocabulary = {"kind": "char", "size": 80, "normalizer": "none"}
     config = str(one.config(ctc_weight=0.0, vocabulary=vocabulary))
-    train = ("--segmentation", "uniform15", "--lang", "xx", "--config", config)
+    train = ("--segmentation", "uniform15", "--lang", "eo", "--config", config)
     run("train-st", *one.arguments, *train)
-    run("decode", *one.arguments, "--model", "st/xx_uniform15", "--beam", "3")
-    folder = one.experiment.task("st", "xx_uniform15") / "decode_test_beam3"
+    run("decode", *one.arguments, "--model", "st/eo_uniform15", "--beam", "3")
+    folder = one.experiment.task("st", "eo_uniform15") / "decode_test_beam3"
     scores = json.loads((folder / "scores.json").read_text())
     assert scores["bleu"]["score"] > 95
     assert "tok:13a" in scores["bleu"]["signature"]

@@ -112,9 +112,9 @@ def test_interrupted_training_ends_in_the_same_weights(tmp_path: Path) -> None:
 def test_names_tell_models_apart(toy: TextExperiment) -> None:
     train(toy, "--segmentation", "dedup", "--pooling", "cale", "--seed", "2")
     assert toy.experiment.task("asr", "dedup_cale_seed2").is_dir()
-    train(toy, "--segmentation", "raw", "--lang", "xx", task="st")
-    assert toy.experiment.task("st", "xx_raw").is_dir()
-    output = run("decode", *toy.arguments, "--model", "st/xx_raw", "--ctc-weight", "0.1")
+    train(toy, "--segmentation", "raw", "--lang", "eo", task="st")
+    assert toy.experiment.task("st", "eo_raw").is_dir()
+    output = run("decode", *toy.arguments, "--model", "st/eo_raw", "--ctc-weight", "0.1")
     assert "decode_test_ctc_weight0.1: BLEU" in output
 
 
@@ -172,9 +172,9 @@ def test_a_set_without_references_is_decoded_but_not_scored(toy: TextExperiment)
 
 
 def test_utterances_without_text_are_left_out_and_counted(toy: TextExperiment) -> None:
-    path = toy.data / "train" / "text.xx"
+    path = toy.data / "train" / "text.eo"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
-    output = train(toy, "--segmentation", "raw", "--lang", "xx", task="st")
+    output = train(toy, "--segmentation", "raw", "--lang", "eo", task="st")
     assert "train: 5 utterances; left out: 1 without a text" in output
 
 
@@ -217,7 +217,7 @@ def test_mistaken_options(toy: TextExperiment, options: list[str], message: str)
 def test_language_that_is_not_there(toy: TextExperiment) -> None:
     options = ["--segmentation", "raw", "--lang", "fr"]
     fails(
-        r"train/text.fr: no such file; texts .*: text, text.xx",
+        r"train/text.fr: no such file; texts .*: text, text.eo",
         "train-st",
         *toy.arguments,
         *options,

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from entcomp.artifacts.experiment import Experiment
 from entcomp.encoder.packed import PackedTokens
 from entcomp.errors import EntcompError
+from entcomp.evaluation.text.normalizer import normalize
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.corpus import Corpus, ReadAgain, SegmentedStreams, Stream
@@ -209,3 +210,23 @@ def test_a_piece_that_is_a_space_makes_no_double_space() -> None:
     space = vocabulary.pieces.piece_to_id("\u2581")
     one, two = vocabulary.encode("one"), vocabulary.encode("two")
     assert vocabulary.decode([*one, space, *two]) == "one two"
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe", "char"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "मेरा नाम राम है।",
+        "น้ำใจ ที่นี่",
+        "می\u200cخواهم کتاب\u200cها را",
+        "അവന് ശ്\u200dരീ മലയാളം",
+        "العَرَبِيَّةُ لُغَة",
+        "Ọ̀rẹ́ mi ẹ káàárọ̀",
+    ],
+)
+def test_pieces_can_write_every_vowel_sign(kind: str, text: str) -> None:
+    words = normalize(text, "basic")
+    assert len(words.split()) == len(text.split())
+    config = TextTaskConfig().vocabulary.model_copy(update={"kind": kind, "size": 60})
+    vocabulary = Vocabulary.train([words], config)
+    assert vocabulary.decode(vocabulary.encode(words)) == words

@@ -54,10 +54,10 @@ class TextExperiment:
 
 
 def write_set(one: TextExperiment, name: str, units: dict[str, np.ndarray]) -> None:
-    """``text``, ``text.xx`` (the words backwards) and units of one set."""
+    """``text``, ``text.eo`` (the words backwards) and units of one set."""
     folder = one.data / name
     folder.mkdir(parents=True)
-    for file, step in (("text", 1), ("text.xx", -1)):
+    for file, step in (("text", 1), ("text.eo", -1)):
         lines = (f"{utt_id} {' '.join(one.texts[utt_id].split()[::step])}\n" for utt_id in units)
         (folder / file).write_text("".join(lines))
     stage = Stage(one.experiment.units(name), {"codebook_sha256": CODEBOOK})
