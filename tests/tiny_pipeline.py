@@ -11,14 +11,15 @@ import soundfile
 import torch
 
 from entcomp.artifacts.experiment import Direction, Experiment
+from entcomp.artifacts.models import LMInfo, LmUnits
 from entcomp.artifacts.shard import Shard
+from entcomp.artifacts.units import Units
 from entcomp.config import save_config
 from entcomp.files import sha256_file, write_json
 from entcomp.kaldi.datadir import find_sets
 from entcomp.lm.calibrate import calibrate
-from entcomp.lm.checkpoint import LMInfo, load_lm
-from entcomp.lm.config import LMConfig, LmUnits
-from entcomp.lm.corpus import UnitSet
+from entcomp.lm.checkpoint import load_lm
+from entcomp.lm.config import LMConfig
 from entcomp.lm.model import UnitLM
 from entcomp.lm.score import Scorer, score_set
 from entcomp.segmentation.request import Request
@@ -98,7 +99,7 @@ def add_lm(experiment: Experiment, lm_units: LmUnits, direction: Direction) -> N
     )
     info.write(folder)
     scorer = Scorer(*load_lm(experiment, direction), torch.device("cpu"), 4096, "float64")
-    units = UnitSet.open(experiment, "train", experiment.units_info())
+    units = Units.open(experiment, "train")
     score_set(experiment, units, scorer, Shard(), skip_bad=False)
     calibrate(experiment, ["train"], info)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,11 +13,10 @@ from entcomp.cli.options import Data, Exp, Seed, Sets
 if TYPE_CHECKING:
     import numpy as np
 
-    from entcomp.artifacts.experiment import Experiment, UnitsInfo
+    from entcomp.artifacts.experiment import Experiment
+    from entcomp.artifacts.groups import Groups
     from entcomp.evaluation.boundaries.evaluate import Chance
     from entcomp.evaluation.boundaries.references import References
-
-    Groups = Iterator[tuple[str, np.ndarray]]
 
 RANDOM_DRAWS = 5
 
@@ -67,13 +66,13 @@ def align_eval(
         return evaluate(groups, references, info, matching, _chance(seed), seed) | facts
 
     scored = []
-    tags = _check_tags(experiment, info, segments)
+    tags = _check_tags(experiment, segments)
     for data_set in find_sets(data, sets):
-        scps = _find_groups(experiment, data_set.name, tags)
+        groups = _open_groups(experiment, data_set.name, tags)
         references = References(alignments or experiment.alignments(data_set.name), names)
-        if any(utt_id in references for scp in scps.values() for utt_id in _ids(scp)):
+        if any(utt_id in references for one in groups.values() for utt_id in one.ids()):
             folder = output or exp / "align_eval"
-            _score_set(experiment, scps, references, score, folder, data_set.name)
+            _score_set(experiment, groups, references, score, folder, data_set.name)
             scored.append(data_set.name)
         else:
             print(f"{data_set.name}: no groups with TextGrids in {references.folder}; not scored")
@@ -83,7 +82,7 @@ def align_eval(
 
 def _score_set(
     experiment: Experiment,
-    scps: dict[str, Path],
+    groups: dict[str, Groups],
     references: References,
     score: Callable[[Groups, References], dict[str, Any]],
     output: Path,
@@ -95,8 +94,8 @@ def _score_set(
     from entcomp.report.boundary_scores import by_rate, markdown_page
 
     results = []
-    for tag, scp in track(scps.items(), f"align-eval {set_name}", total=len(scps)):
-        result = score(_read_groups(scp), references)
+    for tag, one in track(groups.items(), f"align-eval {set_name}", total=len(groups)):
+        result = score(one, references)
         result |= {"tag": tag, "set": set_name, "alignments": str(references.folder)}
         result |= {"criterion": experiment.criterion(tag)}
         write_json(output / tag / f"{set_name}.json", result)
@@ -113,70 +112,38 @@ def _score_set(
     print(f"{set_name}: written to {path}")
 
 
-def _check_tags(experiment: Experiment, info: UnitsInfo, wanted: str) -> list[str]:
-    """The segmentations asked for, each made of this experiment's units.
+def _check_tags(experiment: Experiment, wanted: str) -> list[str]:
+    """The segmentations asked for. Raises EntcompError for one that is not there."""
+    from entcomp.artifacts.groups import check_segmentation
 
-    Raises EntcompError for one that does not exist or is of another codebook.
-    """
-    from entcomp.artifacts.experiment import check_same
-    from entcomp.errors import EntcompError
-    from entcomp.files import read_json
-
-    there = sorted(path.name for path in experiment.path.glob("segments/*") if path.is_dir())
-    tags = there if wanted == "all" else [tag.strip() for tag in wanted.split(",")]
+    tags = [tag.strip() for tag in wanted.split(",")]
+    tags = experiment.segmentations() if wanted == "all" else tags
     for tag in tags:
-        folder = experiment.segments(tag)
-        if tag not in there:
-            raise EntcompError(f"{folder}: no such segmentation; there are: {', '.join(there)}")
-        if (folder / "threshold.json").exists():
-            found = read_json(folder / "threshold.json").get("codebook_sha256")
-            check_same(info.codebook_sha256, found, "codebook", folder, "rerun segment")
+        check_segmentation(experiment, tag)
     return tags
 
 
-def _find_groups(experiment: Experiment, set_name: str, tags: list[str]) -> dict[str, Path]:
-    """The scp of each segmentation that a set has; for ``dedup``, of the units if need be."""
-    scps = {tag: experiment.segments(tag) / set_name / "groups.scp" for tag in tags}
-    there = {tag: scp for tag, scp in scps.items() if scp.exists()}
-    units = experiment.units(set_name) / "units.scp"
-    return there | ({"dedup": units} if "dedup" not in there and units.exists() else {})
+def _open_groups(experiment: Experiment, set_name: str, tags: list[str]) -> dict[str, Groups]:
+    """The segmentations that a set has; and its runs of equal units, as ``dedup``."""
+    from entcomp.artifacts.groups import Groups
 
-
-def _ids(scp: Path) -> Iterator[str]:
-    from entcomp.kaldi.table import iter_table
-
-    return (utt_id for utt_id, _ in iter_table(scp))
-
-
-def _read_groups(scp: Path) -> Groups:
-    """Yield ids and group lengths: those of an archive of groups, or of runs of equal units."""
-    from entcomp.kaldi.ark import iter_vectors
-    from entcomp.segmentation import baselines
-
-    for utt_id, vector in iter_vectors(scp):
-        is_units = scp.name == "units.scp"
-        yield utt_id, _lengths(baselines.dedup(vector)) if is_units else vector
+    found = {tag: Groups.find(experiment, set_name, tag) for tag in dict.fromkeys([*tags, "dedup"])}
+    return {tag: groups for tag, groups in found.items() if groups}
 
 
 def _chance(seed: int) -> dict[str, Chance]:
     """Equal and random groups, as many as an utterance's own."""
+    from entcomp.artifacts.runs import lengths_of
     from entcomp.segmentation import baselines
 
     def uniform(_: str, own: np.ndarray) -> list[np.ndarray]:
         frames = own.sum(keepdims=True)
-        return [_lengths(baselines.uniform(frames, len(own) / int(frames[0])))]
+        return [lengths_of(baselines.uniform(frames, len(own) / int(frames[0])))]
 
     def random(utt_id: str, own: np.ndarray) -> list[np.ndarray]:
         frames = own.sum(keepdims=True)
         rate = len(own) / int(frames[0])
         seeds = range(seed + 1, seed + 1 + RANDOM_DRAWS)  # not that of a tag random15 itself
-        return [_lengths(baselines.random([utt_id], frames, rate, one)) for one in seeds]
+        return [lengths_of(baselines.random([utt_id], frames, rate, one)) for one in seeds]
 
     return {"uniform": uniform, "random": random}
-
-
-def _lengths(starts: np.ndarray) -> np.ndarray:
-    """Group lengths (groups,) from where groups start, bool (frames,)."""
-    import numpy as np
-
-    return np.diff(np.append(np.flatnonzero(starts), len(starts)))

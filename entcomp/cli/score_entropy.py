@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from entcomp.artifacts.experiment import Direction, Experiment
-    from entcomp.lm.checkpoint import LMInfo
+    from entcomp.artifacts.models import LMInfo
     from entcomp.lm.score import Precision, Scorer
 
 
@@ -55,16 +55,15 @@ def score_entropy(
 
     from entcomp.artifacts.experiment import Experiment
     from entcomp.artifacts.shard import Shard
+    from entcomp.artifacts.units import Units
     from entcomp.kaldi.datadir import find_sets
-    from entcomp.lm.corpus import UnitSet
     from entcomp.lm.score import score_set
 
     experiment, part = Experiment(exp), Shard.parse(shard)
     chosen = [one.name for one in find_sets(data, sets)]
     scorer = _open_scorer(experiment, direction.value, batch_tokens, precision.value)
-    info = experiment.units_info()
     for name in chosen:
-        units = UnitSet.open(experiment, name, info)
+        units = Units.open(experiment, name)
         begin = time.monotonic()
         counts = score_set(experiment, units, scorer, part, skip_bad)
         took = time.monotonic() - begin

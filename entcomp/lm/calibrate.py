@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment, entropy_name
+from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.stage import archive_sha256, read_stage
 from entcomp.errors import EntcompError
 from entcomp.files import read_json, write_json
 from entcomp.kaldi.ark import iter_vectors
-from entcomp.lm.checkpoint import LMInfo
 from entcomp.progress import track
 
 LEVELS = 4097

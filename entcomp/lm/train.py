@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import torch
 
 from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.models import LMInfo
+from entcomp.artifacts.units import Units
 from entcomp.config import save_config
 from entcomp.errors import EntcompError
 from entcomp.lm.batches import DevRows, TrainRows
-from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
-from entcomp.lm.corpus import MAX_CLUSTERS, Corpus, UnitSet, pack_corpus
+from entcomp.lm.corpus import MAX_CLUSTERS, Corpus, pack_corpus
 from entcomp.lm.model import UnitLM
 from entcomp.lm.ngram import ngram_nats
 from entcomp.training.loop import fit, training_stage
@@ -38,7 +39,7 @@ def train_lm(
     with first_rank_first():
         train, dev = (
             pack_corpus(
-                [UnitSet.open(experiment, set_name, info) for set_name in sets],
+                [Units.open(experiment, set_name) for set_name in sets],
                 config.lm_units,
                 folder / "packed",
                 name,

@@ -46,7 +46,7 @@ class Comparison:
         allow_pipes: bool,
     ) -> Comparison:
         """Raises EntcompError if a system was made with another vocoder."""
-        from entcomp.artifacts.experiment import check_same
+        from entcomp.artifacts.hashes import check_same
         from entcomp.artifacts.stage import read_stage
         from entcomp.audio.mel import MelConfig
         from entcomp.tasks.vc.vocoder import load_vocoder, vocoder_sha256

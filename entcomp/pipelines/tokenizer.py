@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Direction, Experiment, UnitsInfo, check_same
+from entcomp.artifacts.experiment import Direction, Experiment, UnitsInfo
+from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.packing import open_model
 from entcomp.audio.read import resample
 from entcomp.errors import EntcompError

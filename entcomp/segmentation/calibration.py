@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Direction, Experiment, check_same
+from entcomp.artifacts.experiment import Direction, Experiment
+from entcomp.artifacts.hashes import check_same
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.segmentation.request import Request

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from entcomp.artifacts.experiment import Experiment, UnitsInfo, check_same
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.stage import Stage, read_stage
 from entcomp.errors import EntcompError

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from entcomp.artifacts.experiment import Experiment, UnitsInfo, check_same
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_files, sha256_of

@@ -140,7 +140,10 @@ def test_missing_textgrids_are_counted_and_said(fake: Fake) -> None:
             ["--tiers", "words,syllables"],
             ".TextGrid: no tier 'syllables'; there are: words, phones",
         ),
-        (["--segments", "nope"], "segments/nope: no such segmentation; there are: phones, words"),
+        (
+            ["--segments", "nope"],
+            "segments/nope: no such segmentation; there are: raw, dedup, phones",
+        ),
         (["--alignments", "nowhere"], "no set has groups and TextGrids; run segment and align"),
         (["--sets", "nope"], "no set 'nope'; there are: test"),
     ],
@@ -155,7 +158,10 @@ def test_groups_of_another_codebook(fake: Fake) -> None:
     path = fake.experiment.segments("phones") / "threshold.json"
     write_json(path, {"criterion": "global", "codebook_sha256": "other"})
     code, _, err = run("align-eval", *fake.arguments)
-    assert code == 1 and "segments/phones: made with another codebook; rerun segment" in err
+    assert (
+        code == 1
+        and "segments/phones/threshold.json: made with another codebook; rerun segment" in err
+    )
 
 
 def test_criterion_comes_with_the_scores(fake: Fake) -> None:

@@ -9,13 +9,13 @@ import pytest
 from lm_toys import K, make_experiment
 
 from entcomp.artifacts.experiment import Experiment, entropy_name
+from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.lm import calibrate as module
 from entcomp.lm.calibrate import LEVELS, calibrate
-from entcomp.lm.checkpoint import LMInfo
 
 Vectors = dict[str, list[np.ndarray]]
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tiny_pipeline import RATE, babble, make_pipeline
 
 from entcomp import StreamingTokenizer, Tokenizer
+from entcomp.artifacts.models import LMInfo
 from entcomp.errors import EntcompError
 from entcomp.lm import score
-from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
 from entcomp.lm.model import UnitLM
 from entcomp.lm.score import Scorer

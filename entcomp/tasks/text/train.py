@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from entcomp.artifacts.experiment import UnitsInfo, check_same
+from entcomp.artifacts.models import ModelInfo, weights_path
 from entcomp.config import load_config, save_config
 from entcomp.errors import EntcompError
-from entcomp.files import read_json, write_json
 from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.corpus import Corpus, ctc_length
 from entcomp.tasks.text.data import TextBatches
@@ -25,7 +24,7 @@ from entcomp.training.weights import load_weights
 
 
 @dataclass(frozen=True)
-class TaskInfo:
+class TaskInfo(ModelInfo):
     """``EXP/{asr,st}/<tag>/task.json``: what the model reads and writes.
 
     ``segments`` is ``raw``, ``dedup``, a tag, or what ``--random-rates`` drew; ``target`` is the
@@ -40,11 +39,6 @@ class TaskInfo:
     num_clusters: int
     frame_shift: float
     codebook_sha256: str
-
-    def check_units(self, units: UnitsInfo, where: Path) -> None:
-        """Raises EntcompError if the experiment's units are not those of the training."""
-        remedy = "decode in the experiment that it was trained in, or train it again"
-        check_same(units.codebook_sha256, self.codebook_sha256, "codebook", where, remedy)
 
 
 def train_text_model(
@@ -82,7 +76,7 @@ def train_text_model(
     if is_first_rank():  # after the weights, so that these never stand beside older ones
         vocabulary.save(folder / "text.model")
         save_config(folder / "config.yaml", config)
-        write_json(folder / "task.json", asdict(info))
+        info.write(folder)
     return result
 
 
@@ -99,18 +93,11 @@ class TrainedTextModel:
     @classmethod
     def load(cls, folder: Path) -> TrainedTextModel:
         """Raises EntcompError if there is none, or if its training has not ended."""
-        if not folder.is_dir():
-            there = sorted(path.name for path in folder.parent.glob("*") if path.is_dir())
-            raise EntcompError(f"{folder}: no such model; there are: {', '.join(there) or 'none'}")
-        path = folder / "task.json"
-        try:
-            info = TaskInfo(**read_json(path))
-        except TypeError as error:
-            raise EntcompError(f"{path}: {error}; train the model again") from None
+        info = TaskInfo.read(folder)
         config = load_config(TextTaskConfig, folder / "config.yaml")
         vocabulary = Vocabulary.load(folder / "text.model")
         model = build_model(config, info.num_clusters, len(vocabulary))
-        load_weights(model, folder / "model.safetensors")
+        load_weights(model, weights_path(folder))
         return cls(folder, info, config, vocabulary, model.to(training_device()).eval())
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from pytorch_lightning.utilities import rank_zero_only
 
-from entcomp.artifacts.experiment import UnitsInfo, check_same
+from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.artifacts.models import ModelInfo, weights_path
 from entcomp.config import load_config, save_config
-from entcomp.errors import EntcompError
-from entcomp.files import read_json, sha256_file, write_json
+from entcomp.files import sha256_file
 from entcomp.tasks.vc.config import VcConfig
 from entcomp.tasks.vc.content import Clock
 from entcomp.tasks.vc.corpus import VcUtterance
@@ -28,7 +28,7 @@ MAX_DEV_BATCHES = 16
 
 
 @dataclass(frozen=True)
-class VcInfo:
+class VcInfo(ModelInfo):
     """``EXP/vc/<tag>/task.json``: what the model was trained on."""
 
     segments: str  # raw, dedup or a tag
@@ -87,18 +87,10 @@ def load_converter(folder: Path, units: UnitsInfo) -> tuple[VoiceConverter, VcIn
 
     Raises EntcompError if there is none, or if it was trained on another codebook's units.
     """
-    if not folder.is_dir():
-        there = sorted(path.parent.name for path in folder.parent.glob("*/task.json"))
-        raise EntcompError(f"{folder}: no such model; there are: {', '.join(there) or 'none'}")
-    path = folder / "task.json"
-    try:
-        info = VcInfo(**read_json(path))
-    except TypeError as error:
-        raise EntcompError(f"{path}: {error}; train the model again") from None
-    remedy = "convert in the experiment that it was trained in, or train it again"
-    check_same(units.codebook_sha256, info.codebook_sha256, "codebook", path, remedy)
+    info = VcInfo.read(folder)
+    info.check_units(units, folder)
     model = VoiceConverter(load_config(VcConfig, folder / "config.yaml"), info.num_clusters)
-    load_weights(model, folder / "model.safetensors")
+    load_weights(model, weights_path(folder))
     return model.to(training_device()).eval(), info
 
 
@@ -106,4 +98,4 @@ def load_converter(folder: Path, units: UnitsInfo) -> tuple[VoiceConverter, VcIn
 def _write(folder: Path, info: VcInfo, config: VcConfig) -> None:
     """What reads the weights; after them, so that it never stands beside older ones."""
     save_config(folder / "config.yaml", config)
-    write_json(folder / "task.json", asdict(info))
+    info.write(folder)
