@@ -31,7 +31,7 @@ class Alignments:
         """Ids, sorted."""
         return iter(sorted(self._paths))
 
-    def __getitem__(self, utt_id: str) -> TextGrid:
+    def grid(self, utt_id: str) -> TextGrid:
         """Raises EntcompError if there is no TextGrid, or it is unreadable."""
         if utt_id not in self._paths:
             raise EntcompError(f"{self.folder}: no {utt_id}.TextGrid; run align")

@@ -6,7 +6,7 @@ an utterance at a time is in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,3 +107,11 @@ def _load(
             raise VectorError(f"{reader.scp}: {utt_id} is not there; rerun its stage")
         vectors.append(reader.load(utt_id, entry))
     return vectors
+
+
+def find_row(rows: Iterable[tuple[str, np.ndarray]], utt_id: str, folder: Path) -> np.ndarray:
+    """The vector of one utterance. Raises EntcompError, naming the folder, where there is none."""
+    for found, vector in rows:
+        if found == utt_id:
+            return vector
+    raise EntcompError(f"{folder}: no utterance {utt_id}; run its stage, or name another one")

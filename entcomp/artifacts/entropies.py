@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from entcomp.artifacts.runs import run_mask
 from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.units import LONGEST, Units
 from entcomp.skipped import SkippedUtterances
+
+ROUNDING = 0.1  # nats, of entropies in half precision
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Entropies:
     """
 
     archives: dict[Direction, Archive]
-    units: Units | None = None
+    units: Units | None
+    most: float  # nats, of a uniform distribution over all units
 
     @classmethod
     def open(
@@ -58,7 +62,19 @@ class Entropies:
             if units:
                 expected, found = units.outputs.get("sha256"), archive.inputs.get("units_sha256")
                 check_same(expected, found, "units", archive.scp, "rerun score-entropy")
-        return cls(archives, units)
+        return cls(archives, units, math.log(info.num_clusters) if info else math.inf)
+
+    @classmethod
+    def find(
+        cls,
+        experiment: Experiment,
+        set_name: str,
+        directions: Sequence[Direction] = ("forward",),
+    ) -> Entropies | None:
+        """As `open`; None where a direction's entropies are missing."""
+        folder = experiment.entropy(set_name)
+        there = all((folder / f"{entropy_name(one)}.scp").exists() for one in directions)
+        return cls.open(experiment, set_name, directions) if there else None
 
     @property
     def sha256(self) -> list[str]:
@@ -99,7 +115,7 @@ class Entropies:
         """What is wrong with an utterance's entropies, if anything is."""
         entropies = dict(zip(self.archives, vectors, strict=False))
         for entropy in entropies.values():
-            if reason := _fault_of(entropy):
+            if reason := self._fault_of(entropy):
                 return reason
         if len(entropies) == 2 and (reason := _pair_fault(*entropies.values())):
             return reason
@@ -108,23 +124,32 @@ class Entropies:
         units = vectors[-1]
         return self.units.fault(units) or _units_fault(vectors[0], units)
 
+    def _fault_of(self, entropy: np.ndarray) -> str | None:
+        if len(entropy) == 0:
+            return "no entropies"
+        if entropy.dtype.kind != "f":
+            return f"{entropy.dtype} values are no entropies"
+        if len(entropy) > LONGEST:
+            return f"{len(entropy)} entropies are no utterance"
+        if np.isnan(entropy[0]):
+            return "no entropy for unit 0 (NaN); rerun score-entropy"
+        low, high = np.nanmin(entropy), np.nanmax(entropy)
+        if np.isinf(low) or np.isinf(high):
+            return "an infinite entropy; rerun score-entropy"
+        if low < -ROUNDING:
+            return f"an entropy of {low:.4g} nats; rerun score-entropy"
+        if high > self.most + ROUNDING:
+            return (
+                f"an entropy of {high:.4g} nats, but at most {self.most:.4g} are possible; rerun "
+                "score-entropy"
+            )
+        return None
+
 
 _REMEDIES: dict[Direction, str] = {
     "forward": "run score-entropy first",
     "backward": "run train-lm --direction backward and score-entropy --direction backward first",
 }
-
-
-def _fault_of(entropy: np.ndarray) -> str | None:
-    if len(entropy) == 0:
-        return "no entropies"
-    if entropy.dtype.kind != "f":
-        return f"{entropy.dtype} values are no entropies"
-    if len(entropy) > LONGEST:
-        return f"{len(entropy)} entropies are no utterance"
-    if np.isnan(entropy[0]):
-        return "no entropy for unit 0 (NaN); rerun score-entropy"
-    return "an infinite entropy; rerun score-entropy" if np.isinf(entropy).any() else None
 
 
 def _pair_fault(forward: np.ndarray, backward: np.ndarray) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -26,6 +27,12 @@ def read_streams(experiment: Experiment, set_name: str, segments: str) -> Iterat
     not fit together.
     """
     return Groups.open(experiment, set_name, segments).with_units()
+
+
+def stream_scps(experiment: Experiment, set_name: str, segments: str) -> list[Path]:
+    """The tables behind `read_streams`: of units and, unless the stream is plain, of groups."""
+    groups = Groups.open(experiment, set_name, segments)
+    return [one.scp for one in (groups.units, groups.archive) if one is not None]
 
 
 def stream_sha256(experiment: Experiment, set_name: str, segments: str) -> list[str]:

@@ -55,7 +55,7 @@ def evaluate(
         segmentations = {"segmentation": [lengths]}
         segmentations |= {name: make(utt_id, lengths) for name, make in chance.items()}
         for name, drawn in segmentations.items():
-            for tier, row in _count(drawn, references.boundaries(utt_id), info, matching).items():
+            for tier, row in _count(drawn, references[utt_id], info, matching).items():
                 rows[tier, name].append(row)
     if not scored:
         raise EntcompError(f"none of {len(missing)} utterances has a TextGrid; run align first")

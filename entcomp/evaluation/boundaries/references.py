@@ -27,10 +27,10 @@ class References(Alignments):
         self.tiers = tiers
         self._read: dict[str, Reference] = {}
 
-    def boundaries(self, utt_id: str) -> Reference:
+    def __getitem__(self, utt_id: str) -> Reference:
         """Raises EntcompError if the TextGrid is unreadable or lacks one of the tiers."""
         if utt_id not in self._read:
-            grid = self[utt_id]
+            grid = self.grid(utt_id)
             boundaries = {
                 tier: reference_boundaries(grid.tier(tier), grid.duration) for tier in self.tiers
             }
