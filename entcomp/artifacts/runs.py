@@ -14,6 +14,13 @@ def starts_of(lengths: np.ndarray) -> np.ndarray:
     return np.cumsum(lengths, dtype=np.int64) - lengths
 
 
+def mask_of(lengths: np.ndarray) -> np.ndarray:
+    """The boundary mask (frames,) from lengths (groups,), whose sum was checked before."""
+    mask = np.zeros(int(lengths.sum()), bool)
+    mask[starts_of(lengths)] = True
+    return mask
+
+
 def lengths_of(mask: np.ndarray) -> np.ndarray:
     """Lengths, int32 (groups,), from a boundary mask (frames,)."""
     return np.diff(np.flatnonzero(mask), append=len(mask)).astype(np.int32)
