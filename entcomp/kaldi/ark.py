@@ -16,7 +16,7 @@ import numpy as np
 
 from entcomp.errors import EntcompError
 from entcomp.files import naming_file
-from entcomp.kaldi.table import iter_table
+from entcomp.kaldi.table import check_id, iter_table
 
 # kaldiio raises on, or silently changes, every other type.
 DTYPES = {np.dtype(name) for name in ("int32", "float32", "float64")}
@@ -57,6 +57,7 @@ class ArkWriter:
         """Append one vector of shape (frames,), int32 or float32/64."""
         if vector.dtype not in DTYPES or vector.ndim != 1:
             raise TypeError(f"{utt_id}: {vector.dtype} {vector.shape} is no Kaldi vector")
+        check_id(utt_id, self.ark)
         if utt_id <= self._previous:
             raise EntcompError(f"{self.ark}: {utt_id} after {self._previous}: not unique or sorted")
         key = f"{utt_id} ".encode()
