@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.record import read_record
 from entcomp.errors import EntcompError
-from entcomp.files import read_json, write_json
+from entcomp.files import read_json, sha256_file, write_json
 
 Direction = Literal["forward", "backward"]
 
@@ -66,6 +67,15 @@ class Experiment:
     @property
     def codebook(self) -> Path:
         return self.path / "units" / "kmeans.npz"
+
+    def checked_codebook(self) -> Path:
+        """Raises EntcompError if the codebook is missing, or not that which units.json tells of."""
+        expected = self.units_info().codebook_sha256
+        if not self.codebook.exists():
+            raise EntcompError(f"{self.codebook}: no such file; run learn-kmeans first")
+        found = sha256_file(self.codebook)
+        check_same(expected, found, "codebook", self.units_json, "rerun learn-kmeans")
+        return self.codebook
 
     @property
     def units_json(self) -> Path:

@@ -176,7 +176,7 @@ def first_embeddings(experiment: Experiment, local: LocalEncoderConfig) -> np.nd
     from entcomp.units.codebook import Codebook
 
     from_codebook = local.embedding == "codebook"
-    return Codebook.read(experiment.codebook).centroids if from_codebook else None
+    return Codebook.read(experiment.checked_codebook()).centroids if from_codebook else None
 
 
 def _read(
