@@ -6,7 +6,8 @@ so that work and memory grow with the number of tokens, not with groups times to
 With ``token_mixer: none``, ``position: none``, ``duration_embedding: false`` and one head, CALE is
 the paper's equations to the letter. The switches fill what the paper leaves open: how a token
 knows of other groups (``token_mixer: self``), of its place in its group (``position: intra``), and
-of time (``duration_embedding``).
+of time (``duration_embedding``). Appendix B calls its layers Transformer blocks, of which section
+3.4 has the attention only: ``feed_forward`` adds the other half.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class LocalEncoderConfig(Config):
     heads: Annotated[int, Gt(0)] = 1
     token_mixer: Literal["none", "self"] = "none"
     mixer_heads: Annotated[int, Gt(0)] = 4
+    feed_forward: Annotated[int, Gt(0)] | None = None  # channels, after each cross-attention
     position: Literal["none", "intra"] = "none"
     duration_embedding: bool = False
     dropout: Annotated[float, Ge(0)] = 0.0  # of embeddings and in the mixer
@@ -108,6 +110,11 @@ class Cale(nn.Module):
     def __init__(self, config: LocalEncoderConfig, dim: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(CrossAttention(dim, config.heads) for _ in range(config.layers))
+        self.feed_forwards = nn.ModuleList(
+            FeedForward(dim, config.feed_forward, config.dropout)
+            for _ in range(config.layers)
+            if config.feed_forward
+        )
         mixed = config.layers if config.token_mixer == "self" else 0
         self.mixers = nn.ModuleList(
             TokenMixer(dim, config.mixer_heads, config.dropout) for _ in range(mixed)
@@ -119,6 +126,8 @@ class Cale(nn.Module):
             if self.mixers:
                 h_ND = self.mixers[index](h_ND, batch.num_tokens_B)
             p_GD = layer(p_GD, h_ND, group_N)
+            if self.feed_forwards:
+                p_GD = self.feed_forwards[index](p_GD)
         return p_GD
 
 
@@ -149,6 +158,23 @@ class CrossAttention(nn.Module):
         alpha_NH = group_softmax(scores_NH, group_N, len(p_GD))
         z_GD = group_sum((alpha_NH[..., None] * v_NHd).flatten(1), group_N, len(p_GD))
         return p_GD + self.output(z_GD)
+
+
+class FeedForward(nn.Module):
+    """``p + W_2 GELU(W_1 LayerNorm(p))``: what makes a Transformer block of cross-attention."""
+
+    def __init__(self, dim: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(dim),
+            nn.Linear(dim, width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, dim),
+        )
+
+    def forward(self, p_GD: Tensor) -> Tensor:
+        return p_GD + self.layers(p_GD)
 
 
 class MaxPool(nn.Module):

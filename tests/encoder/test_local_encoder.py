@@ -153,6 +153,20 @@ def test_switches_change_what_they_say() -> None:
     assert first_group_differs("others", token_mixer="self")
 
 
+def test_a_feed_forward_layer_makes_transformer_blocks_of_cale() -> None:
+    """By hand after one layer of attention, and away by default."""
+    torch.manual_seed(0)
+    plain = LocalEncoder(LocalEncoderConfig(layers=1), 11, DIM)
+    block = LocalEncoder(LocalEncoderConfig(layers=1, feed_forward=32), 11, DIM)
+    block.load_state_dict(plain.state_dict(), strict=False)
+    batch = packed(SIZES)
+    norm, up, _, _, down = block.pool.feed_forwards[0].layers
+    attended_GD = plain(batch)
+    expected_GD = attended_GD + down(torch.nn.functional.gelu(up(norm(attended_GD))))
+    torch.testing.assert_close(block(batch), expected_GD)
+    assert not any("feed_forward" in name for name, _ in plain.pool.named_parameters())
+
+
 def test_duration_embedding_tells_run_lengths_apart() -> None:
     def vectors(durations: bool) -> tuple[Tensor, Tensor]:
         torch.manual_seed(0)

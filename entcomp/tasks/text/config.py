@@ -33,9 +33,14 @@ class DecoderConfig(Config):
 
 
 class EncoderConfig(Config):
-    """``transformer`` is the Conformer without its convolutions and second feed-forward."""
+    """What stands between the vectors of groups and the decoder.
 
-    kind: Literal["conformer", "transformer"] = "conformer"
+    ``transformer`` is the Conformer without its convolutions and second feed-forward; with ``none``
+    the decoder attends to the local encoder's vectors, as the paper has it for compressed streams
+    (section 4.2), and the other keys have no effect.
+    """
+
+    kind: Literal["conformer", "transformer", "none"] = "conformer"
     layers: Count = 4
     heads: Count = 4
     feed_forward: Count = 1024  # unless 'parameters' decides
@@ -62,7 +67,7 @@ class TextTaskConfig(Config):
     dim: Count = 256
     encoder: EncoderConfig = EncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
-    parameters: Count | None = 12_000_000  # in all: decides on the encoder's feed_forward
+    parameters: Count | None = 12_000_000  # in all: decides on a feed_forward, see match_parameters
     dropout: Fraction = 0.1
     ctc_weight: Fraction = 0.3
     label_smoothing: Fraction = 0.1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from entcomp.encoder.packed import length_mask
@@ -55,6 +56,29 @@ class Encoder(nn.Module):
     def _zero_padding(self, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor]:
         (x_BDM,) = inputs
         return (x_BDM * self._mask_B1M,)
+
+
+class NoEncoder(nn.Module):
+    """Group vectors as they are, with sinusoidal positions: Whisper's encoder adds these as well.
+
+    Without them the decoder would attend to a set of groups in no order.
+    """
+
+    def forward(self, x_BMD: Tensor, lengths_B: Tensor) -> Tensor:
+        """(B, M, D) padded group vectors -> (B, M, D) states."""
+        return x_BMD + sinusoids(*x_BMD.shape[1:]).to(x_BMD)
+
+
+def build_encoder(config: TextTaskConfig) -> nn.Module:
+    """The encoder that ``config.encoder.kind`` names."""
+    return NoEncoder() if config.encoder.kind == "none" else Encoder(config)
+
+
+def sinusoids(length: int, dim: int) -> Tensor:
+    """Sines, then cosines, of positions at geometric frequencies: (length, dim), dim even."""
+    frequencies = 10_000.0 ** -(torch.arange(dim // 2) / max(1, dim // 2 - 1))
+    angles = torch.arange(length)[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 class _ChannelNorm(nn.LayerNorm):

@@ -16,7 +16,7 @@ from entcomp.encoder.local import LocalEncoder
 from entcomp.encoder.packed import PackedTokens, pad
 from entcomp.errors import EntcompError
 from entcomp.tasks.text.config import TextTaskConfig
-from entcomp.tasks.text.encoder import Encoder
+from entcomp.tasks.text.encoder import build_encoder
 from entcomp.tasks.text.espnet_parts import CTC, TransformerDecoder
 from entcomp.tasks.text.vocabulary import Vocabulary
 
@@ -48,7 +48,7 @@ class TextModel(nn.Module):
         super().__init__()
         self.config = config
         self.local = LocalEncoder(config.local, num_clusters + 1, config.dim)
-        self.encoder = Encoder(config)
+        self.encoder = build_encoder(config)
         self.decoder = TransformerDecoder(
             vocabulary_size,
             config.dim,
@@ -128,17 +128,18 @@ def build_model(config: TextTaskConfig, num_clusters: int, vocabulary_size: int)
 def match_parameters(
     config: TextTaskConfig, num_clusters: int, vocabulary_size: int
 ) -> TextTaskConfig:
-    """Choose the encoder's ``feed_forward`` so that the model has ``config.parameters`` in all.
+    """Choose a ``feed_forward`` so that the model has ``config.parameters`` in all.
 
-    So streams, poolings and encoders are compared at one size. Raises EntcompError where even the
-    narrowest encoder is larger.
+    It is the encoder's or, without one, the decoder's. So streams, poolings and encoders are
+    compared at one size. Raises EntcompError where even the narrowest one is larger.
     """
     if config.parameters is None:
         return config
 
     def with_width(width: int) -> TextTaskConfig:
-        encoder = config.encoder.model_copy(update={"feed_forward": width})
-        return config.model_copy(update={"encoder": encoder})
+        part = "decoder" if config.encoder.kind == "none" else "encoder"
+        layers = getattr(config, part).model_copy(update={"feed_forward": width})
+        return config.model_copy(update={part: layers})
 
     def size(width: int) -> int:
         with torch.device("meta"):

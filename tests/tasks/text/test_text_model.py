@@ -52,7 +52,7 @@ def batch_of(lengths: list[int], targets: list[list[int]]) -> TextBatch:
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("kind", ["conformer", "transformer"])
+@pytest.mark.parametrize("kind", ["conformer", "transformer", "none"])
 def test_states_do_not_depend_on_padding(kind: str, training: bool) -> None:
     """ESPnet's convolutions see the padding: models trained in batches failed on single texts."""
     changes = {"encoder": EncoderConfig(kind=kind), "dropout": 0.0}  # type: ignore[arg-type]
@@ -64,6 +64,18 @@ def test_states_do_not_depend_on_padding(kind: str, training: bool) -> None:
         alone = PackedTokens.pack([group_tokens(one.numpy(), np.full(length, 2), False)])
         expected, _ = model.encode(alone)
         torch.testing.assert_close(row[:length], expected[0], atol=1e-5, rtol=1e-5)
+
+
+def test_without_an_encoder_the_decoder_knows_the_order_of_groups() -> None:
+    changes = {"encoder": EncoderConfig(kind="none"), "ctc_weight": 0.0, "dropout": 0.0}
+    model = build_model(TINY.model_copy(update=changes), UNITS, PIECES).eval()
+    units = np.arange(8) % UNITS
+    losses = []
+    for order in (units, units[::-1]):
+        source = PackedTokens.pack([group_tokens(order, np.full(4, 2), False)])
+        batch = TextBatch(source, torch.tensor([[3, 4]]), torch.tensor([2]))
+        losses.append(model.loss(batch)["loss"].item())
+    assert losses[0] != pytest.approx(losses[1], rel=1e-6)
 
 
 @pytest.mark.parametrize("groups", [1, 2, 9])
@@ -129,7 +141,7 @@ def test_ctc_length(pieces: list[int], needed: int) -> None:
 
 
 @pytest.mark.parametrize("pooling", ["cale", "max"])
-@pytest.mark.parametrize("kind", ["conformer", "transformer"])
+@pytest.mark.parametrize("kind", ["conformer", "transformer", "none"])
 @pytest.mark.parametrize(("name", "size"), [("small", 12_000_000), ("paper", 104_000_000)])
 def test_every_stream_and_encoder_has_the_same_size(
     repository: Path, name: str, size: int, kind: str, pooling: str
