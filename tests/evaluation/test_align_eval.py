@@ -248,3 +248,16 @@ def split(units: np.ndarray, rate: float) -> np.ndarray:
     """Any groups of so many frames in all, and about ``rate`` groups a frame."""
     count = round(len(units) * rate)
     return np.append(np.ones(count - 1, int), len(units) - count + 1)
+
+
+def test_a_flipped_bit_in_groups_asked_for_43_gigabytes(fake: Fake) -> None:
+    """The sign, and bits of a size, of an element and of a declared length."""
+    ark = fake.experiment.segments("phones") / "test" / "groups.ark"
+    sound = ark.read_bytes()
+    first = sound.index(b"\0B") + 2  # the size of the length, its four bytes, then elements
+    for byte, bit in ((0, 6), (4, 7), (4, 5), (1, 3), (5, 2), (6, 0), (9, 7), (9, 6), (8, 5)):
+        damaged = bytearray(sound)
+        damaged[first + byte] ^= 1 << bit
+        ark.write_bytes(damaged)
+        code, _, err = run("align-eval", *fake.arguments)
+        assert code == 1 and "groups" in err and len(err.splitlines()) == 1, err
