@@ -78,7 +78,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise EntcompError(f"{path}: no such file; run the stage that makes it first") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or of endless depth
         raise EntcompError(f"{path}: not JSON ({error}); delete it and rerun its stage") from None
     if not isinstance(value, dict):
         raise EntcompError(f"{path}: not a JSON object; delete it and rerun its stage")

@@ -12,13 +12,13 @@ import torch
 from tiny_lm import small_config, write_lm
 
 from entcomp.artifacts.experiment import Direction, Experiment
+from entcomp.artifacts.models import LmUnits
 from entcomp.artifacts.shard import Shard
+from entcomp.artifacts.units import Units
 from entcomp.config import save_config
 from entcomp.files import write_json
 from entcomp.kaldi.datadir import find_sets
 from entcomp.lm.calibrate import calibrate
-from entcomp.lm.config import LmUnits
-from entcomp.lm.corpus import UnitSet
 from entcomp.lm.score import Scorer, score_set
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.stage import segment_sets
@@ -73,7 +73,7 @@ def add_lm(experiment: Experiment, lm_units: LmUnits, direction: Direction) -> N
     codebook = experiment.units_info().codebook_sha256
     info = write_lm(experiment.lm(direction), config, K, codebook, seed=len(direction))
     scorer = Scorer.open(experiment, direction, torch.device("cpu"))
-    units = UnitSet.open(experiment, "train", experiment.units_info())
+    units = Units.open(experiment, "train")
     score_set(experiment, units, scorer, Shard(), skip_bad=False)
     calibrate(experiment, ["train"], info)
 

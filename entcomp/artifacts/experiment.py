@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from entcomp.artifacts.hashes import check_same
+from entcomp.artifacts.record import read_record
 from entcomp.errors import EntcompError
-from entcomp.files import read_json, write_json
+from entcomp.files import read_json, sha256_file, write_json
 
 Direction = Literal["forward", "backward"]
 
@@ -48,11 +50,12 @@ class UnitsInfo:
 
     @classmethod
     def read(cls, path: Path) -> UnitsInfo:
-        values = read_json(path)
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise EntcompError(f"{path}: {error}; rerun learn-kmeans") from None
+        """Raises EntcompError for a missing or damaged file, and for sizes that cannot be."""
+        info = read_record(cls, path, "rerun learn-kmeans")
+        for name in ("num_clusters", "sample_rate", "frame_shift_samples"):
+            if getattr(info, name) < 1:
+                raise EntcompError(f"{path}: {name} has to be positive; rerun learn-kmeans")
+        return info
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,15 @@ class Experiment:
     @property
     def codebook(self) -> Path:
         return self.path / "units" / "kmeans.npz"
+
+    def checked_codebook(self) -> Path:
+        """Raises EntcompError if the codebook is missing, or not that which units.json tells of."""
+        expected = self.units_info().codebook_sha256
+        if not self.codebook.exists():
+            raise EntcompError(f"{self.codebook}: no such file; run learn-kmeans first")
+        found = sha256_file(self.codebook)
+        check_same(expected, found, "codebook", self.units_json, "rerun learn-kmeans")
+        return self.codebook
 
     @property
     def units_json(self) -> Path:
@@ -91,9 +103,17 @@ class Experiment:
         """Folder of ``threshold.json`` and of ``<set>/groups.{ark,scp}``."""
         return self.path / "segments" / tag
 
+    def threshold(self, tag: str) -> Path:
+        """What a segmentation was made by, and the rates that it reached."""
+        return self.segments(tag) / "threshold.json"
+
+    def segmentations(self) -> list[str]:
+        """Tags of all segmentations, sorted."""
+        return sorted(path.name for path in self.path.glob("segments/*") if path.is_dir())
+
     def criterion(self, tag: str) -> str:
         """What made a segmentation, as in ``bidirectional peaks``; its tag where nothing says."""
-        path = self.segments(tag) / "threshold.json"
+        path = self.threshold(tag)
         threshold = read_json(path) if path.exists() else {}
         peaks = " peaks" if threshold.get("peaks") else ""
         return threshold.get("criterion", tag) + peaks
@@ -117,12 +137,3 @@ class Experiment:
 def entropy_name(direction: Direction, stem: str = "entropy") -> str:
     """``entropy`` or ``entropy_backward``: the name of a direction's files."""
     return stem if direction == "forward" else f"{stem}_backward"
-
-
-def check_same(expected: Any, found: Any, what: str, where: Path, remedy: str) -> None:
-    """Refuse to mix one codebook, LM or segmentation with another's.
-
-    Raises EntcompError if both hashes are known and differ.
-    """
-    if expected and found and expected != found:
-        raise EntcompError(f"{where}: made with another {what}; {remedy}")

@@ -19,7 +19,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import entcomp
-from entcomp.artifacts.experiment import Direction, Experiment, check_same, entropy_name
+from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
+from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.stage import Stage, read_stage
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path, read_json, sha256_file, write_json

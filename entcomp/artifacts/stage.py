@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from entcomp.errors import EntcompError
 from entcomp.files import read_json, sha256_file, sha256_of, write_json
 
 
@@ -43,14 +44,32 @@ class Stage:
 
 
 def read_stage(folder: Path, name: str = "stage") -> dict[str, dict[str, Any]]:
-    """``inputs`` and ``outputs`` of a finished stage; both empty for somebody else's files."""
+    """``inputs`` and ``outputs`` of a finished stage; both empty for another toolkit's files.
+
+    Raises EntcompError for a damaged manifest, also when a fact is looked up that is not there.
+    """
     path = folder / f"{name}.json"
     stored = read_json(path) if path.exists() else {}
-    return {"inputs": stored.get("inputs", {}), "outputs": stored.get("outputs", {})}
+    parts = {part: stored.get(part, {}) for part in ("inputs", "outputs")}
+    for part, values in parts.items():
+        if not isinstance(values, dict):
+            raise EntcompError(f"{path}: {part} is no object; delete it and rerun its stage")
+    return {part: _Facts(path, values) for part, values in parts.items()}
+
+
+class _Facts(dict[str, Any]):
+    """Of a manifest; one that is missing is an error that names the file."""
+
+    def __init__(self, path: Path, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self._path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise EntcompError(f"{self._path}: no '{key}'; delete it and rerun its stage")
 
 
 def archive_sha256(folder: Path, name: str, mark: str = "stage") -> str:
-    """SHA-256 of ``name``'s archives: from the mark of their stage or, without one, their bytes."""
+    """SHA-256 of ``name``'s archives: from their stage's manifest or, without one, their bytes."""
     known = read_stage(folder, mark)["outputs"].get("sha256")
     if known:
         return str(known)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -16,8 +17,10 @@ from entcomp.audio.notes import without_notes
 from entcomp.errors import EntcompError
 
 BLOCK_SECONDS = 10
+RATES = 1_000, 768_000  # Hz; others are of damaged headers
+UNKNOWN_LENGTH = 1 << 62  # libsndfile's for a FLAC that was written to a pipe
 
-Source = Path | io.BytesIO
+Source = Path | BinaryIO
 Blocks = Iterator[np.ndarray]
 
 
@@ -38,14 +41,30 @@ def open_audio(
         if opened is None:
             raise _unreadable(name, _reason(source, error)) from None
         rate, blocks = opened
+        _check_rate(rate, name)
         return rate, _cut(blocks, start, end, rate, name)
     rate = stream.samplerate
+    _check_rate(rate, name)
     if not stream.seekable():  # such as GSM
         return rate, _cut(_read(stream, 0, stream.frames, name), start, end, rate, name)
     first, last = _bounds(start, end, rate)
     if first >= stream.frames > 0:
         raise _ends_before(name, start)
     return rate, _read(stream, first, stream.frames if last is None else last, name)
+
+
+def count_samples(path: Path) -> int:
+    """Samples of a recording at its own rate: as its header says or, without one, by decoding it.
+
+    Raises EntcompError for a file that neither library reads.
+    """
+    try:
+        with _open_sndfile(path) as stream:
+            if 0 < stream.frames < UNKNOWN_LENGTH:
+                return int(stream.frames)
+    except OSError:
+        pass  # PyAV may read it
+    return sum(map(len, open_audio(path, None, None, str(path))[1]))
 
 
 def audio_seconds(source: Path) -> float:
@@ -97,6 +116,11 @@ def _open_sndfile(source: Source) -> Any:
         raise OSError(".raw has no header") from None
 
 
+def _check_rate(rate: int, name: str) -> None:
+    if not RATES[0] <= rate <= RATES[1]:
+        raise _unreadable(name, f"its header says {rate} samples a second")
+
+
 def _bounds(start: float | None, end: float | None, rate: int) -> tuple[int, int | None]:
     return round((start or 0.0) * rate), None if end is None else round(end * rate)
 
@@ -113,8 +137,8 @@ def _unreadable(name: str, reason: object) -> EntcompError:
 def _reason(source: Source, error: OSError) -> object:
     if isinstance(source, Path) and source.is_dir():
         return "a folder"
-    empty = not source.stat().st_size if isinstance(source, Path) else not source.getvalue()
-    return "an empty file" if empty else error
+    size = source.stat().st_size if isinstance(source, Path) else source.seek(0, os.SEEK_END)
+    return error if size else "an empty file"
 
 
 def _read(stream: Any, first: int, last: int, name: str) -> Blocks:
@@ -145,7 +169,8 @@ def _open_av(source: Source, name: str) -> tuple[int, Blocks] | None:
     if found is None:
         return None
     container, stream = found
-    return int(stream.rate), _decode_av(container, stream, name)
+    # A damaged header may leave a stream without a rate.
+    return int(getattr(stream, "rate", None) or 0), _decode_av(container, stream, name)
 
 
 def _find_stream(source: Source) -> tuple[Any, Any] | None:
@@ -155,7 +180,9 @@ def _find_stream(source: Source) -> tuple[Any, Any] | None:
     except ImportError:
         return None
     try:
-        container = av.open(source if isinstance(source, Path) else io.BytesIO(source.getvalue()))
+        if not isinstance(source, Path):
+            source.seek(0)
+        container = av.open(source)
     except (av.FFmpegError, OSError):
         return None
     if container.streams.audio:

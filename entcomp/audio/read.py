@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from entcomp.audio.decode import open_audio
+from entcomp.audio.decode import Source, open_audio
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import Utterance
+from entcomp.kaldi.recordings import open_recording, split_entry
 
 
 def read_utterance(utterance: Utterance, sample_rate: int, allow_pipes: bool = False) -> np.ndarray:
@@ -20,14 +21,17 @@ def read_utterance(utterance: Utterance, sample_rate: int, allow_pipes: bool = F
     Raises EntcompError for a missing, empty or unreadable recording, for one with NaN or infinite
     samples, for a segment that starts behind its end, and for a command without ``allow_pipes``.
     """
-    source: Path | io.BytesIO = Path(utterance.wav)
-    if utterance.wav.endswith("|"):
-        source = _run_pipe(utterance.wav, allow_pipes)
-    return read_wav(source, sample_rate, utterance.start, utterance.end, name=utterance.wav)
+    return read_wav(
+        _open(utterance.wav, allow_pipes),
+        sample_rate,
+        utterance.start,
+        utterance.end,
+        name=utterance.wav,
+    )
 
 
 def read_wav(
-    source: Path | io.BytesIO,
+    source: Source,
     sample_rate: int,
     start: float | None = None,
     end: float | None = None,
@@ -38,7 +42,7 @@ def read_wav(
 
 
 def iter_wav(
-    source: Path | io.BytesIO,
+    source: Source,
     sample_rate: int,
     start: float | None = None,
     end: float | None = None,
@@ -112,6 +116,14 @@ def check_pipe(wav: str, allow_pipes: bool) -> None:
     """Raises EntcompError for a command in the place of a recording, unless they are allowed."""
     if wav.endswith("|") and not allow_pipes:
         raise EntcompError(f"'{wav}' is a shell command; pass --allow-pipes if you trust it")
+
+
+def _open(wav: str, allow_pipes: bool) -> Source:
+    """What an entry of wav.scp stands for."""
+    if wav.endswith("|"):
+        return _run_pipe(wav, allow_pipes)
+    archive = split_entry(wav)
+    return Path(wav) if archive is None else open_recording(*archive)
 
 
 def _run_pipe(command: str, allow_pipes: bool) -> io.BytesIO:

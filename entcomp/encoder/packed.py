@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from entcomp.artifacts.runs import lengths_of, mask_of, run_mask
+
 
 @dataclass(frozen=True)
 class GroupedTokens:
@@ -34,14 +36,10 @@ def group_tokens(units: np.ndarray, groups: np.ndarray, merge_runs: bool) -> Gro
     """
     if not merge_runs:
         return GroupedTokens(units, np.ones_like(units), groups)
-    starts_group = np.zeros(len(units), bool)
-    starts_group[np.cumsum(groups) - groups] = True
-    starts_run = starts_group.copy()
-    starts_run[1:] |= units[1:] != units[:-1]
-    first = np.flatnonzero(starts_run)
-    durations = np.diff(first, append=len(units)).astype(np.int32)
-    group_sizes = np.diff(np.flatnonzero(starts_group[first]), append=len(first)).astype(np.int32)
-    return GroupedTokens(units[first], durations, group_sizes)
+    group_mask = mask_of(groups)
+    token_mask = group_mask | run_mask(units)
+    sizes = lengths_of(group_mask[token_mask])
+    return GroupedTokens(units[token_mask], lengths_of(token_mask), sizes)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import numpy as np
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
 from entcomp.kaldi.datadir import Utterance
+from entcomp.kaldi.table import check_id
 from entcomp.skipped import SkippedUtterances
 
 Vectors = Iterable[tuple[str, np.ndarray]]
@@ -71,25 +73,57 @@ def read_units(
                 yield entry.utt_id, units
 
 
-def tsv_ids(tsv: Path, utterances: Iterable[Utterance] | None = None) -> list[str]:
-    """Utterance ids of a fairseq manifest's rows: those of the same recordings in ``wav.scp``.
+def tsv_ids(tsvs: Sequence[Path], utterances: Iterable[Utterance] | None = None) -> list[list[str]]:
+    """Utterance ids of the rows of fairseq manifests: those of the same recordings in ``wav.scp``.
 
-    Without ``utterances`` the file names less their endings. Raises EntcompError for a row whose
-    recording is not in ``wav.scp``.
+    Without ``utterances`` the file names less their endings. Raises EntcompError, naming file and
+    line, for a row whose recording is not in ``wav.scp``, for an id that Kaldi's tables cannot
+    hold, and for recordings that get the same id.
     """
-    known = None
-    if utterances is not None:
-        known = {os.path.abspath(one.wav): one.utt_id for one in utterances}
-    lines = [line for _, line in _lines(tsv)]
-    if not lines:
-        raise EntcompError(f"{tsv}: empty; expected the root folder, then 'path<TAB>samples'")
-    ids = []
-    for number, line in enumerate(lines[1:], start=2):
-        path = os.path.abspath(os.path.join(lines[0].strip(), line.split("\t")[0].strip()))
-        if known is not None and path not in known:
-            raise EntcompError(f"{tsv}:{number}: {path} is not in wav.scp; add it")
-        ids.append(known[path] if known is not None else Path(path).stem)
+    known = None if utterances is None else _ids_by_path(utterances)
+    taken: dict[str, str] = {}
+    ids: list[list[str]] = []
+    for tsv in tsvs:
+        ids.append([])
+        for where, path in _tsv_rows(tsv):
+            if known is not None and path not in known:
+                raise EntcompError(f"{where}: {path} is not in wav.scp; add it")
+            utt_id = known[path] if known is not None else Path(path).stem
+            check_id(utt_id, f"{where}: {path}")
+            other = taken.setdefault(utt_id, path)
+            if other != path:
+                raise EntcompError(
+                    f"{where}: {path} and {other} would both be {utt_id}; name them in the wav.scp "
+                    "of DATA"
+                )
+            ids[-1].append(utt_id)
     return ids
+
+
+def _ids_by_path(utterances: Iterable[Utterance]) -> dict[str, str]:
+    """Raises EntcompError for a recording of two utterances, since either could be meant."""
+    ids: dict[str, str] = {}
+    for one in utterances:
+        other = ids.setdefault(os.path.abspath(one.wav), one.utt_id)
+        if other != one.utt_id:
+            raise EntcompError(
+                f"{one.wav} is the recording of {other} and of {one.utt_id}, which a .tsv cannot "
+                "tell apart; use --format text"
+            )
+    return ids
+
+
+def _tsv_rows(tsv: Path) -> Iterator[tuple[str, str]]:
+    """Yield where each row stands, and the recording that it names."""
+    lines = (line for _, line in _lines(tsv))
+    root = next(lines, "").strip()
+    if not root:
+        raise EntcompError(f"{tsv}: empty; expected the root folder, then 'path<TAB>samples'")
+    for number, line in enumerate(lines, start=2):
+        name = line.split("\t")[0].strip()
+        if not name:
+            raise EntcompError(f"{tsv}:{number}: expected 'path<TAB>samples', got {line!r}")
+        yield f"{tsv}:{number}", os.path.abspath(os.path.join(root, name))
 
 
 def write_units(path: Path, kind: str, vectors: Vectors) -> int:
@@ -102,23 +136,12 @@ def write_units(path: Path, kind: str, vectors: Vectors) -> int:
     return utterances
 
 
-def write_tsv(path: Path, utterances: Iterable[Utterance]) -> None:
-    """Write fairseq's manifest of recordings. Raises EntcompError for segments and commands."""
-    import soundfile
-
+def write_tsv(path: Path, recordings: Iterable[tuple[str, int]]) -> None:
+    """Write fairseq's manifest of ``(path, samples)``, atomically."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         stream.write("/\n")
-        for utterance in utterances:
-            if utterance.start is not None or utterance.wav.endswith("|"):
-                raise EntcompError(
-                    f"{path}: {utterance.utt_id} is a segment or a command, which a .tsv cannot "
-                    "name; use --format text"
-                )
-            try:
-                samples = soundfile.info(utterance.wav).frames
-            except (soundfile.SoundFileError, OSError) as error:
-                raise EntcompError(f"{utterance.wav}: unreadable audio ({error})") from None
-            stream.write(f"{os.path.abspath(utterance.wav)[1:]}\t{samples}\n")
+        for wav, samples in recordings:
+            stream.write(f"{os.path.abspath(wav)[1:]}\t{samples}\n")
 
 
 def _entries(path: Path, kind: str, ids: Mapping[Path, Sequence[str]] | None) -> Iterator[Entry]:
@@ -134,10 +157,11 @@ def _entries(path: Path, kind: str, ids: Mapping[Path, Sequence[str]] | None) ->
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Byte offset and text of each line."""
-    offset = 0
+    """Byte offset and text of each line, without the byte order mark of Windows."""
     try:
         with open(path, "rb") as stream:
+            offset = len(BOM_UTF8) if stream.read(len(BOM_UTF8)) == BOM_UTF8 else 0
+            stream.seek(offset)
             for line in stream:
                 yield offset, line.decode()
                 offset += len(line)
@@ -152,12 +176,16 @@ def _parse(line: str, kind: str, where: str) -> tuple[str, list[Any]]:
     try:
         if kind == "jsonl":
             record = json.loads(line)
-            return str(record["key"]), list(record["code"])
-        key, *values = ["", *line.split()] if kind == "km" else line.split()
-        return key, [int(value) for value in values]
+            key, values = str(record["key"]), list(record["code"])
+        else:
+            key, *values = ["", *line.split()] if kind == "km" else line.split()
+            values = [int(value) for value in values]
     except (ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise EntcompError(f"{where}: not a line of --format {kind} ({reason})") from None
+    if kind != "km":
+        check_id(key, where)
+    return key, values
 
 
 def _checked(values: list[Any], num_clusters: int, where: str) -> np.ndarray:

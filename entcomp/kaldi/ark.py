@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,12 +16,15 @@ import numpy as np
 
 from entcomp.errors import EntcompError
 from entcomp.files import naming_file
-from entcomp.kaldi.table import iter_table
+from entcomp.kaldi.table import check_id, iter_table
 
 # kaldiio raises on, or silently changes, every other type.
 DTYPES = {np.dtype(name) for name in ("int32", "float32", "float64")}
 _INT32_ELEMENT = np.dtype([("size", "i1"), ("value", "<i4")])
 _VECTORS = {b"\4": _INT32_ELEMENT, b"FV \4": np.dtype("<f4"), b"DV \4": np.dtype("<f8")}
+# What follows a vector: the end of its archive, or the key of the next entry.
+_ENTRY_ENDS = re.compile(rb"\Z|[^\0-\x20]+(?: \0B|\Z)")
+_LONGEST_KEY = 1024
 
 
 class ArkWriter:
@@ -53,6 +57,7 @@ class ArkWriter:
         """Append one vector of shape (frames,), int32 or float32/64."""
         if vector.dtype not in DTYPES or vector.ndim != 1:
             raise TypeError(f"{utt_id}: {vector.dtype} {vector.shape} is no Kaldi vector")
+        check_id(utt_id, self.ark)
         if utt_id <= self._previous:
             raise EntcompError(f"{self.ark}: {utt_id} after {self._previous}: not unique or sorted")
         key = f"{utt_id} ".encode()
@@ -87,7 +92,7 @@ class ArkWriter:
                     stream.flush()
                     os.fsync(stream.fileno())
             if kind is None:
-                # The scp last: where it is, the archive is whole.
+                # The scp last: where it is, the archive is complete.
                 os.replace(_temporary(self.ark), self.ark)
                 os.replace(_temporary(self.scp), self.scp)
         finally:
@@ -95,66 +100,85 @@ class ArkWriter:
             _temporary(self.scp).unlink(missing_ok=True)
 
 
-def iter_vectors(scp: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield ``(utt_id, vector)`` of an scp in order, opening each archive once.
+class VectorError(EntcompError):
+    """One entry of an archive that cannot be read; those beside it may be sound."""
 
-    An archive that lies beside its scp is found there even if the experiment was moved. Entries
-    that are commands (``gunzip -c x |``) are refused, as they would run a shell.
-    """
+
+def iter_vectors(scp: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield ``(utt_id, vector)`` of an scp in order, in constant memory; see `ArkReader`."""
     with ArkReader(scp) as archives:
         for utt_id, entry in iter_table(scp):
             yield utt_id, archives.load(utt_id, entry)
 
 
 class ArkReader:
-    """The open archive of an scp; a new one is opened when the scp moves on to it."""
+    """Reads the vectors that the lines of an scp point to, opening each archive once.
+
+    An archive that lies beside its scp is found there even if the experiment was moved. Entries
+    that are commands (``gunzip -c x |``) are refused, as they would run a shell.
+    """
 
     def __init__(self, scp: Path) -> None:
         self.scp = scp
-        self.name = ""
-        self.stream: BinaryIO | None = None
+        self._name = ""
+        self._size = 0
+        self._stream: BinaryIO | None = None
 
     def __enter__(self) -> ArkReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.stream is not None:
-            self.stream.close()
+        if self._stream is not None:
+            self._stream.close()
 
     def load(self, utt_id: str, entry: str) -> np.ndarray:
+        """The vector at ``archive:offset``: int32, float32 or float64 (frames,).
+
+        Raises EntcompError for another entry or an archive that is not there, and VectorError where
+        the archive holds no vector of Kaldi's, or holds it only in part.
+        """
         if entry.endswith("|"):
             raise EntcompError(f"{self.scp}: {utt_id} is a command; run it and store its output")
         name, _, offset = entry.rpartition(":")
-        if not name or not offset.isdigit():
+        if not name or not re.fullmatch("[0-9]{1,18}", offset):
             raise EntcompError(f"{self.scp}: {utt_id}: expected 'archive:offset', got {entry!r}")
         try:
-            if name != self.name:
-                if self.stream is not None:
-                    self.stream.close()
-                beside = self.scp.parent / Path(name).name
-                self.stream = open(beside if beside.exists() else Path(name), "rb")
-                self.name = name
-            assert self.stream is not None
-            self.stream.seek(int(offset))
-            return _decode(self.stream)
-        except FileNotFoundError:
+            stream = self._open(name)
+        except (OSError, ValueError):  # a folder, or no file name at all
             raise EntcompError(f"{self.scp}: {utt_id}: {name}: no such archive") from None
+        try:
+            return _decode(stream, int(offset), self._size)
         except ValueError as error:
-            raise EntcompError(
+            raise VectorError(
                 f"{name}: {utt_id}: not a Kaldi vector at byte {offset} ({error}); rerun its stage"
             ) from None
+
+    def _open(self, name: str) -> BinaryIO:
+        if self._stream is None or name != self._name:
+            self.__exit__()
+            beside = self.scp.parent / Path(name).name
+            path = beside if beside.is_file() else Path(name)
+            if not path.is_file():  # a device or a pipe would never end
+                raise FileNotFoundError
+            self._stream = open(path, "rb")
+            self._name, self._size = name, path.stat().st_size
+        return self._stream
 
 
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
 
 
-def _decode(stream: BinaryIO) -> np.ndarray:
-    """The binary vector that begins here. Raises ValueError for anything else.
+def _decode(stream: BinaryIO, offset: int, size: int) -> np.ndarray:
+    """The binary vector at a byte of an archive of ``size`` bytes. Raises ValueError for none.
 
-    kaldiio would loop over elements in Python, run a pickle that somebody put into an archive, and
-    take a truncated vector for a shorter one.
+    Nothing is read before its length is checked against the archive's. kaldiio would loop over
+    elements in Python, run a pickle that somebody put into an archive, and take a truncated vector
+    for a shorter one.
     """
+    if offset >= size:
+        raise ValueError("it is cut off")
+    stream.seek(offset)
     if stream.read(2) != b"\0B":
         raise ValueError("not binary")
     kind = stream.read(1)
@@ -163,12 +187,17 @@ def _decode(stream: BinaryIO) -> np.ndarray:
     if kind not in _VECTORS:
         raise ValueError("a matrix, audio or something else")
     dtype = _VECTORS[kind]
-    length = int.from_bytes(stream.read(4), "little")
-    content = stream.read(length * dtype.itemsize)
-    if len(content) < length * dtype.itemsize:
+    length = int.from_bytes(stream.read(4), "little") * dtype.itemsize
+    if length > size - stream.tell():
         raise ValueError("it is cut off")
-    vector = np.frombuffer(content, dtype)
-    return vector["value"].copy() if dtype == _INT32_ELEMENT else vector
+    vector = np.frombuffer(stream.read(length), dtype)
+    if not _ENTRY_ENDS.match(stream.read(_LONGEST_KEY)):
+        raise ValueError("it does not end where it should")
+    if dtype != _INT32_ELEMENT:
+        return vector
+    if (vector["size"] != 4).any():
+        raise ValueError("elements that are not of four bytes")
+    return vector["value"].copy()
 
 
 def _encode(vector: np.ndarray) -> bytes:

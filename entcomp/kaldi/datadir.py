@@ -10,6 +10,7 @@ from pathlib import Path
 
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file, sha256_of
+from entcomp.kaldi.recordings import split_entry
 from entcomp.kaldi.table import iter_table, join, read_table
 
 # Any of these makes a folder a data dir; units from elsewhere come without wav.scp.
@@ -20,8 +21,8 @@ MARKERS = ("wav.scp", "utt2spk", "text")
 class Utterance:
     """One utterance: a recording, or the part of one between two times.
 
-    ``wav`` is the entry of wav.scp, a path or ``command |``. ``start`` and ``end`` are in seconds,
-    as in ``segments``; None is the recording's own start or end.
+    ``wav`` is the entry of wav.scp: a path, ``archive:offset`` or ``command |``. ``start`` and
+    ``end`` are in seconds, as in ``segments``; None is the recording's own start or end.
     """
 
     utt_id: str
@@ -77,13 +78,16 @@ class DataDir:
         """Kaldi's paths are relative to the working directory; else try the data dir itself."""
         if wav.endswith("|") or os.path.isabs(wav) or os.path.exists(wav):
             return wav
-        beside = self.path / wav
-        return str(beside) if beside.exists() else wav
+        archive = split_entry(wav)
+        if archive is not None and archive[0].exists():
+            return wav
+        beside = self.path / (wav if archive is None else archive[0])
+        return str(self.path / wav) if beside.exists() else wav
 
 
 def audio_bytes(utterances: Iterable[Utterance]) -> int:
     """Sum of the file sizes behind utterances: tells cheaply that a recording was replaced."""
-    paths = (Path(utterance.wav) for utterance in utterances)
+    paths = ((split_entry(one.wav) or (Path(one.wav), 0))[0] for one in utterances)
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 

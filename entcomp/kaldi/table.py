@@ -11,6 +11,17 @@ from typing import Any
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
 
+# Kaldi divides lines at white space, and ours at a space or a tab; no line ends inside of an id.
+_ID = re.compile(r"[^\s\x00-\x20\x7f]+")
+
+
+def check_id(utt_id: str, where: object) -> None:
+    """Raises EntcompError for an id that a table cannot hold: empty, or with spaces in it."""
+    if not _ID.fullmatch(utt_id):
+        raise EntcompError(
+            f"{where}: {utt_id!r} cannot be an utterance's id: rename it, without spaces"
+        )
+
 
 def iter_table(path: Path, empty_values: bool = False) -> Iterator[tuple[str, str]]:
     """Yield ``(key, value)`` line by line, in constant memory.
@@ -21,7 +32,7 @@ def iter_table(path: Path, empty_values: bool = False) -> Iterator[tuple[str, st
     """
     previous = ""
     try:
-        with open(path, encoding="utf-8") as stream:
+        with open(path, encoding="utf-8-sig") as stream:  # Windows writes a byte order mark
             for number, line in enumerate(stream, start=1):
                 key, value = (*re.split("[ \t]", line.rstrip("\n"), maxsplit=1), "")[:2]
                 value = value.strip()
@@ -70,4 +81,5 @@ def write_table(path: Path, rows: Iterable[tuple[str, str]]) -> None:
     """Write ``key value`` lines atomically, sorted by key (codepoints, which is UTF-8's order)."""
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         for key, value in sorted(rows):
+            check_id(key, path)
             stream.write(f"{key} {value}\n" if value else f"{key}\n")

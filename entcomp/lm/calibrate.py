@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Experiment, entropy_name
-from entcomp.artifacts.stage import archive_sha256, read_stage
+from entcomp.artifacts.entropies import Entropies
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.models import LMInfo
 from entcomp.errors import EntcompError
 from entcomp.files import read_json, write_json
-from entcomp.kaldi.ark import iter_vectors
-from entcomp.lm.checkpoint import LMInfo
 from entcomp.progress import track
 
 LEVELS = 4097
@@ -29,18 +27,18 @@ def calibrate(experiment: Experiment, sets: Sequence[str], lm: LMInfo) -> bool:
     EntcompError where a set has no entropies, or those of another LM.
     """
     path = experiment.calibration(lm.direction)
-    sources = {name: _entropy_sha256(experiment, name, lm) for name in sorted(sets)}
-    if path.exists() and read_json(path).get("entropy_sha256") == sources:
+    sources = {name: _open(experiment, name, lm) for name in sorted(sets)}
+    hashes = {name: source.archives[lm.direction].sha256 for name, source in sources.items()}
+    if path.exists() and read_json(path).get("entropy_sha256") == hashes:
         return False
-    scps = [_scp(experiment, name, lm) for name in sources]
-    summary = _Summary(sum(_predictions(scp, lm) for scp in scps))
-    for name, scp in zip(sources, scps, strict=True):
-        for _, entropy in track(iter_vectors(scp), f"{name}: calibration"):
+    summary = _Summary(sum(_predictions(source, lm) for source in sources.values()))
+    for name, source in sources.items():
+        for _, entropy in track(source, f"{name}: calibration"):
             summary.add(entropy if lm.direction == "forward" else entropy[::-1])
     info = experiment.units_info()
     values = {
         "sets": list(sources),
-        "entropy_sha256": sources,
+        "entropy_sha256": hashes,
         "frame_shift": info.frame_shift,
         "num_clusters": lm.num_clusters,
         "lm_sha256": lm.lm_sha256,
@@ -52,32 +50,23 @@ def calibrate(experiment: Experiment, sets: Sequence[str], lm: LMInfo) -> bool:
 
 def is_scored(experiment: Experiment, name: str, lm: LMInfo) -> bool:
     """True if a set has entropies, and no other LM is known to have made them."""
-    made_by = read_stage(experiment.entropy(name), _mark(lm))["inputs"].get("lm_sha256")
-    return _scp(experiment, name, lm).exists() and made_by in (None, lm.lm_sha256)
+    found = Entropies.find(experiment, name, [lm.direction])
+    return found is not None and found.lm_sha256(lm.direction) in (None, lm.lm_sha256)
 
 
-def _entropy_sha256(experiment: Experiment, name: str, lm: LMInfo) -> str:
-    """Hash of a set's entropies, which must be this LM's."""
-    scp = _scp(experiment, name, lm)
-    if not is_scored(experiment, name, lm):
-        raise EntcompError(f"{scp}: missing, or made with another LM; run score-entropy on {name}")
-    return archive_sha256(scp.parent, scp.stem, _mark(lm))
+def _open(experiment: Experiment, name: str, lm: LMInfo) -> Entropies:
+    """A set's entropies, which must be this LM's."""
+    found = Entropies.open(experiment, name, [lm.direction])
+    found.check_lm(lm.direction, lm.lm_sha256)
+    return found
 
 
-def _scp(experiment: Experiment, name: str, lm: LMInfo) -> Path:
-    return experiment.entropy(name) / f"{entropy_name(lm.direction)}.scp"
-
-
-def _mark(lm: LMInfo) -> str:
-    return entropy_name(lm.direction, "stage")
-
-
-def _predictions(scp: Path, lm: LMInfo) -> int:
+def _predictions(source: Entropies, lm: LMInfo) -> int:
     """How many values a set has, as its stage counted, or by reading it."""
-    counts = read_stage(scp.parent, _mark(lm))["outputs"]
+    counts = source.archives[lm.direction].outputs
     if "predictions" in counts:
         return int(counts["predictions"])
-    return sum(int(np.count_nonzero(~np.isnan(entropy))) for _, entropy in iter_vectors(scp))
+    return sum(int(np.count_nonzero(~np.isnan(entropy))) for _, entropy in source)
 
 
 class _Summary:

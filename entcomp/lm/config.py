@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from annotated_types import Ge, Gt, Lt
 from pydantic import ValidationInfo, field_validator
 
 from entcomp.artifacts.experiment import Direction
+from entcomp.artifacts.models import LmUnits
 from entcomp.config import Config
 from entcomp.training.config import TrainingConfig
-
-LmUnits = Literal["raw", "dedup"]
 
 
 class LMConfig(Config):

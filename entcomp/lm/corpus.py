@@ -7,80 +7,24 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Experiment, UnitsInfo, check_same
-from entcomp.artifacts.shard import Shard
-from entcomp.artifacts.stage import Stage, archive_sha256, read_stage
+from entcomp.artifacts.models import LmUnits
+from entcomp.artifacts.runs import run_starts
+from entcomp.artifacts.stage import Stage, read_stage
+from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
-from entcomp.kaldi.ark import iter_vectors
-from entcomp.kaldi.table import iter_table
-from entcomp.lm.config import LmUnits
 from entcomp.progress import track
 from entcomp.skipped import SkippedUtterances
 
 # More clusters than uint16 can name are an error of the codebook.
 MAX_CLUSTERS = 1 << 16
-
-
-@dataclass(frozen=True)
-class UnitSet:
-    """``EXP/units/<name>``, checked against the codebook of EXP."""
-
-    name: str
-    scp: Path
-    num_clusters: int
-    sha256: str
-
-    @classmethod
-    def open(cls, experiment: Experiment, name: str, info: UnitsInfo) -> UnitSet:
-        """Raises EntcompError where there are no units, or units of another codebook."""
-        folder = experiment.units(name)
-        scp = folder / "units.scp"
-        if not scp.exists():
-            raise EntcompError(f"{scp}: no such file; run dump-units on {name} first")
-        made_with = read_stage(folder)["inputs"].get("codebook_sha256")
-        check_same(info.codebook_sha256, made_with, "codebook", scp, "rerun dump-units")
-        return cls(name, scp, info.num_clusters, archive_sha256(folder, "units"))
-
-    def count(self) -> int:
-        """Utterances."""
-        return sum(1 for _ in iter_table(self.scp))
-
-    def utterances(
-        self, skipped: SkippedUtterances, shard: Shard | None = None
-    ) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield ``(utt_id, units)``, sorted; what is no sequence of units goes to ``skipped``."""
-        vectors = iter_vectors(self.scp)
-        for utt_id, units in (shard or Shard()).take(vectors, self.count()):
-            fault = self._fault(units)
-            if fault:
-                skipped.add(utt_id, f"{self.scp}: {fault}")
-            else:
-                yield utt_id, units
-
-    def _fault(self, units: np.ndarray) -> str | None:
-        if units.dtype.kind != "i":
-            return f"{units.dtype} values are no units"
-        if len(units) == 0:
-            return "no units"
-        if units.min() < 0 or units.max() >= self.num_clusters:
-            return (
-                f"unit {units.min() if units.min() < 0 else units.max()} outside "
-                f"0..{self.num_clusters - 1}; the codebook is another one"
-            )
-        return None
-
-
-def run_starts(units: np.ndarray) -> np.ndarray:
-    """Positions at which a unit differs from the one before, and 0: (frames,) -> (runs,)."""
-    return np.flatnonzero(np.concatenate([[True], units[1:] != units[:-1]]))
 
 
 def as_lm_units(units: np.ndarray, lm_units: LmUnits) -> np.ndarray:
@@ -108,7 +52,7 @@ class Corpus:
 
 
 def pack_corpus(
-    sets: Sequence[UnitSet], lm_units: LmUnits, folder: Path, name: str, skip_bad: bool
+    sets: Sequence[Units], lm_units: LmUnits, folder: Path, name: str, skip_bad: bool
 ) -> Corpus:
     """Pack sets into ``folder/name.{units,offsets}``, unless that was done, and open them.
 
@@ -116,7 +60,7 @@ def pack_corpus(
     and if there is no utterance.
     """
     inputs = {
-        "sets": [one.name for one in sets],
+        "sets": [one.folder.name for one in sets],
         "units_sha256": [one.sha256 for one in sets],
         "lm_units": lm_units,
         "skip_bad": skip_bad,
@@ -132,7 +76,7 @@ def pack_corpus(
 
 
 def _write(
-    sets: Sequence[UnitSet],
+    sets: Sequence[Units],
     lm_units: LmUnits,
     folder: Path,
     name: str,
@@ -146,7 +90,7 @@ def _write(
     ):
         with open(units_path, "wb") as stream:
             for one in sets:
-                found = track(one.utterances(skipped), f"pack {one.name}", one.count())
+                found = track(one.rows(skipped), f"pack {one.folder.name}", one.count())
                 for _, units in found:
                     packed = as_lm_units(units, lm_units).astype("<u2")
                     stream.write(packed.tobytes())

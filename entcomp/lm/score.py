@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
+from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.stage import Stage
+from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import ArkWriter
-from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
-from entcomp.lm.corpus import UnitSet
 from entcomp.lm.model import UnitLM, entropies, load_lm
 from entcomp.lm.packed import Packed
 from entcomp.lm.spans import Reading, Span
@@ -128,10 +128,11 @@ class Scorer:
 
 
 def score_set(
-    experiment: Experiment, units: UnitSet, scorer: Scorer, shard: Shard, skip_bad: bool
+    experiment: Experiment, units: Units, scorer: Scorer, shard: Shard, skip_bad: bool
 ) -> dict[str, Any] | None:
     """Write ``EXP/entropy/<set>/entropy.{ark,scp}``; returns counts, or None if it was complete."""
-    folder = experiment.entropy(units.name)
+    set_name = units.folder.name
+    folder = experiment.entropy(set_name)
     direction = scorer.lm.direction
     inputs = {
         "lm_sha256": scorer.lm.lm_sha256,
@@ -149,8 +150,8 @@ def score_set(
     first, last = shard.bounds(units.count())
     predictions = 0
     with ArkWriter(folder, f"{entropy_name(direction)}{shard.suffix}") as ark:
-        found = scorer.score(units.utterances(skipped, shard))
-        for utt_id, entropy in track(found, f"{units.name}: entropy", last - first):
+        found = scorer.score(units.rows(skipped, shard))
+        for utt_id, entropy in track(found, f"{set_name}: entropy", last - first):
             ark.write(utt_id, entropy)
             predictions += int(np.count_nonzero(~np.isnan(entropy)))
     skipped.write(folder / f"{entropy_name(direction, 'skipped')}{shard.suffix}.txt")

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import torch
 
 from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.models import LMInfo
+from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
 from entcomp.lm.batches import DevRows, TrainRows
-from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
-from entcomp.lm.corpus import MAX_CLUSTERS, Corpus, UnitSet, pack_corpus
+from entcomp.lm.corpus import MAX_CLUSTERS, Corpus, pack_corpus
 from entcomp.lm.export import export_onnx
 from entcomp.lm.model import UnitLM
 from entcomp.lm.ngram import ngram_nats
@@ -39,7 +40,7 @@ def train_lm(
     with first_rank_first():
         train, dev = (
             pack_corpus(
-                [UnitSet.open(experiment, set_name, info) for set_name in sets],
+                [Units.open(experiment, set_name) for set_name in sets],
                 config.lm_units,
                 folder / "packed",
                 name,
@@ -75,7 +76,7 @@ def train_lm(
     )
     if is_first_rank():
         export_onnx(folder, config, lm)
-    describe(folder, config, lm=lm)
+    describe(folder, config, lm)
     return lm
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from entcomp.artifacts.experiment import Direction, Experiment
+from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.shard import Shard
+from entcomp.artifacts.units import Units
 from entcomp.kaldi.datadir import find_sets
 from entcomp.lm.calibrate import calibrate, is_scored
-from entcomp.lm.checkpoint import LMInfo
-from entcomp.lm.corpus import UnitSet
 from entcomp.lm.score import Precision, Scorer, score_set
 from entcomp.training.evaluation import training_device
 
@@ -28,9 +28,8 @@ def score_sets(
     experiment: Experiment, names: Sequence[str], scorer: Scorer, shard: Shard, skip_bad: bool
 ) -> Iterator[str]:
     """Write the entropies of each set; yields what was done."""
-    info = experiment.units_info()
     for name in names:
-        units = UnitSet.open(experiment, name, info)
+        units = Units.open(experiment, name)
         begin = time.monotonic()
         counts = score_set(experiment, units, scorer, shard, skip_bad)
         took = time.monotonic() - begin

@@ -7,20 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from entcomp.artifacts.experiment import Experiment, UnitsInfo, check_same
-from entcomp.artifacts.streams import plain_groups
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.groups import Groups, check_segmentation
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
 from entcomp.evaluation.boundaries.references import References
 from entcomp.evaluation.boundaries.remarks import Remarks, describe_remarks
 from entcomp.evaluation.boundaries.ticks import to_ticks
-from entcomp.files import atomic_path, read_json, write_json
+from entcomp.files import atomic_path, write_json
 from entcomp.formats.textgrid import TierChoice, parse_silences
-from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import DataDir
-from entcomp.kaldi.table import iter_table
 from entcomp.progress import track
 from entcomp.report.boundary_scores import by_rate, markdown_page
 from entcomp.segmentation.chance import chance_groups
@@ -57,18 +53,18 @@ class BoundaryScoring:
         Writes OUTPUT/TAG/SET.json and, of all tags, OUTPUT/SET.md. Raises EntcompError for a
         segmentation that is not there or of another codebook, and if no set has what it takes.
         """
-        tags = _check_tags(self.experiment, self.experiment.units_info(), segmentations)
+        tags = _check_tags(self.experiment, segmentations)
         scored = False
         for data_set in data_sets:
-            scps = _find_groups(self.experiment, data_set.name, tags)
+            groups = _open_groups(self.experiment, data_set.name, tags)
             choice = TierChoice(self.speaker, parse_silences(self.silences))
             folder = self.alignments or self.experiment.alignments(data_set.name)
             references = References(folder, self.tiers, choice)
-            if any(utt_id in references for scp in scps.values() for utt_id in _ids(scp)):
-                yield from self._score_set(scps, references, data_set.name)
+            if any(utt_id in references for one in groups.values() for utt_id in one.ids()):
+                yield from self._score_set(groups, references, data_set.name)
                 scored = True
             else:
-                reason = references.describe() if scps else "no groups"
+                reason = references.describe() if groups else "no groups"
                 yield f"{data_set.name}: {reason}; not scored"
         if not scored:
             raise EntcompError(
@@ -76,12 +72,12 @@ class BoundaryScoring:
             )
 
     def _score_set(
-        self, scps: dict[str, Path], references: References, set_name: str
+        self, groups: dict[str, Groups], references: References, set_name: str
     ) -> Iterator[str]:
         """Score all segmentations of a set; write, and yield, what came out."""
         results = []
-        for tag, scp in track(scps.items(), f"align-eval {set_name}", total=len(scps)):
-            result = self._score(_read_groups(scp), references)
+        for tag, one in track(groups.items(), f"align-eval {set_name}", total=len(groups)):
+            result = self._score(one, references)
             result |= {"tag": tag, "set": set_name, "alignments": str(references.folder)}
             result |= {"criterion": self.experiment.criterion(tag)}
             write_json(self.output / tag / f"{set_name}.json", result)
@@ -94,9 +90,7 @@ class BoundaryScoring:
         yield from (f"{set_name}: {line}" for line in describe_remarks(results[0]))
         yield f"{set_name}: written to {path}"
 
-    def _score(
-        self, groups: Iterator[tuple[str, np.ndarray]], references: References
-    ) -> dict[str, Any]:
+    def _score(self, groups: Groups, references: References) -> dict[str, Any]:
         matching = Matching(to_ticks(self.tolerance), self.lenient, to_ticks(self.shift))
         info = self.experiment.units_info()
         remarks = Remarks(self.skip_bad, self.max_difference)
@@ -105,37 +99,16 @@ class BoundaryScoring:
         return result | {name: getattr(self, name) for name in FACTS}
 
 
-def _check_tags(experiment: Experiment, info: UnitsInfo, wanted: str) -> list[str]:
-    """The segmentations asked for, each made of this experiment's units.
-
-    Raises EntcompError for one that does not exist or is of another codebook.
-    """
-    there = sorted(path.name for path in experiment.path.glob("segments/*") if path.is_dir())
-    tags = there if wanted == "all" else [tag.strip() for tag in wanted.split(",")]
+def _check_tags(experiment: Experiment, wanted: str) -> list[str]:
+    """The segmentations asked for. Raises EntcompError for one that is not there."""
+    tags = [tag.strip() for tag in wanted.split(",")]
+    tags = experiment.segmentations() if wanted == "all" else tags
     for tag in tags:
-        folder = experiment.segments(tag)
-        if tag not in there:
-            raise EntcompError(f"{folder}: no such segmentation; there are: {', '.join(there)}")
-        if (folder / "threshold.json").exists():
-            found = read_json(folder / "threshold.json").get("codebook_sha256")
-            check_same(info.codebook_sha256, found, "codebook", folder, "rerun segment")
+        check_segmentation(experiment, tag)
     return tags
 
 
-def _find_groups(experiment: Experiment, set_name: str, tags: list[str]) -> dict[str, Path]:
-    """The scp of each segmentation that a set has; for ``dedup``, of the units if need be."""
-    scps = {tag: experiment.segments(tag) / set_name / "groups.scp" for tag in tags}
-    there = {tag: scp for tag, scp in scps.items() if scp.exists()}
-    units = experiment.units(set_name) / "units.scp"
-    return there | ({"dedup": units} if "dedup" not in there and units.exists() else {})
-
-
-def _ids(scp: Path) -> Iterator[str]:
-    return (utt_id for utt_id, _ in iter_table(scp))
-
-
-def _read_groups(scp: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield ids and group lengths: those of an archive of groups, or of runs of equal units."""
-    for utt_id, vector in iter_vectors(scp):
-        is_units = scp.name == "units.scp"
-        yield utt_id, plain_groups(vector, "dedup") if is_units else vector
+def _open_groups(experiment: Experiment, set_name: str, tags: list[str]) -> dict[str, Groups]:
+    """The segmentations that a set has; and its runs of equal units, as ``dedup``."""
+    found = {tag: Groups.find(experiment, set_name, tag) for tag in dict.fromkeys([*tags, "dedup"])}
+    return {tag: groups for tag, groups in found.items() if groups}

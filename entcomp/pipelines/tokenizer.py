@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Direction, Experiment, UnitsInfo, check_same
+from entcomp.artifacts.experiment import Direction, Experiment, UnitsInfo
+from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.packing import open_model
+from entcomp.artifacts.runs import starts_of
 from entcomp.audio.read import as_float32, resample
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
@@ -51,7 +53,7 @@ class Tokenized:
     @property
     def starts(self) -> np.ndarray:
         """The frame in which each group starts: int64 (groups,)."""
-        return np.cumsum(self.groups, dtype=np.int64) - self.groups
+        return starts_of(self.groups)
 
     @property
     def times(self) -> np.ndarray:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
+from entcomp.artifacts.alignments import Alignments
+from entcomp.artifacts.archive import find_row
+from entcomp.artifacts.entropies import Entropies
 from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.groups import Groups
 from entcomp.audio.read import read_utterance
 from entcomp.errors import EntcompError
-from entcomp.evaluation.boundaries.references import References
 from entcomp.files import read_json
-from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import DataDir, Utterance, find_sets
 from entcomp.kaldi.table import read_table
 from entcomp.report.figures import Span
@@ -59,12 +59,12 @@ def find_example(
 
     Raises EntcompError if the one asked for has no entropies, groups or recording.
     """
-    entropy_scp = experiment.entropy(data_set.name) / "entropy.scp"
-    groups_scp = experiment.segments(tag) / data_set.name / "groups.scp"
-    if not (data_set.path / "wav.scp").exists() or not entropy_scp.exists():
+    entropies = Entropies.find(experiment, data_set.name)
+    if not (data_set.path / "wav.scp").exists() or entropies is None:
         return None
-    references = References(alignments, ())
-    utt_id = wanted or _choose_utterance(groups_scp, experiment, references)
+    groups = Groups.open(experiment, data_set.name, tag)
+    grids = Alignments(alignments)
+    utt_id = wanted or _choose_utterance(groups, experiment.units_info().frame_shift, grids)
     utterance = _find_utterance(data_set, utt_id)
     text = data_set.path / "text"
     return Example(
@@ -73,17 +73,16 @@ def find_example(
         read_table(text, empty_values=True).get(utt_id, "") if text.exists() else "",
         read_utterance(utterance, SAMPLE_RATE, allow_pipes),
         SAMPLE_RATE,
-        _find_vector(entropy_scp, utt_id),
-        _find_vector(groups_scp, utt_id),
-        *(_spans(references, utt_id, tier) for tier in ("words", "phones")),
+        find_row(entropies, utt_id, experiment.entropy(data_set.name)),
+        find_row(groups, utt_id, experiment.segments(tag) / data_set.name),
+        *(_spans(grids, utt_id, tier) for tier in ("words", "phones")),
     )
 
 
-def _choose_utterance(scp: Path, experiment: Experiment, references: References) -> str:
+def _choose_utterance(groups: Groups, frame_shift: float, grids: Alignments) -> str:
     """The first that lasts `SECONDS`, of those with a TextGrid if there are any."""
-    shift = experiment.units_info().frame_shift
-    seconds = {utt_id: float(groups.sum()) * shift for utt_id, groups in iter_vectors(scp)}
-    aligned = [utt_id for utt_id in seconds if utt_id in references] or list(seconds)
+    seconds = {utt_id: float(lengths.sum()) * frame_shift for utt_id, lengths in groups}
+    aligned = [utt_id for utt_id in seconds if utt_id in grids] or list(seconds)
     fitting = [utt_id for utt_id in aligned if SECONDS[0] <= seconds[utt_id] <= SECONDS[1]]
     return (fitting or aligned)[0]
 
@@ -95,15 +94,8 @@ def _find_utterance(data_set: DataDir, utt_id: str) -> Utterance:
     raise EntcompError(f"{data_set.path}: no utterance {utt_id}; name one of its own")
 
 
-def _find_vector(scp: Path, utt_id: str) -> np.ndarray:
-    for found, vector in iter_vectors(scp):
-        if found == utt_id:
-            return vector
-    raise EntcompError(f"{scp}: no utterance {utt_id}; run its stage, or name another one")
-
-
-def _spans(references: References, utt_id: str, tier: str) -> list[Span]:
+def _spans(grids: Alignments, utt_id: str, tier: str) -> list[Span]:
     """Start, end and label of what an aligner found; nothing where none has run."""
-    if utt_id not in references:
+    if utt_id not in grids:
         return []
-    return [(one.start, one.end, one.label) for one in references.grid(utt_id).tier(tier)]
+    return [(one.start, one.end, one.label) for one in grids.grid(utt_id).tier(tier)]

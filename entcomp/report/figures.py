@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from entcomp.artifacts.runs import starts_of
 from entcomp.segmentation.criteria import criterion_styles
 from entcomp.segmentation.criterion import Style
 
@@ -83,7 +84,7 @@ def entropy_figure(
         2 * rows, 1, squeeze=False, gridspec_kw={"height_ratios": [2.3, below] * rows}
     )[:, 0]
     times = offset + np.arange(len(entropies) + 1) * frame_shift
-    starts = times[np.cumsum(group_lengths) - group_lengths]
+    starts = times[starts_of(group_lengths)]
     groups = [(*edges, "") for edges in zip(starts, [*starts[1:], times[-1]], strict=True)]
     spectrogram = _spectrogram(waveform, sample_rate)
     for row in range(rows):

@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 import numpy as np
 
+from entcomp.artifacts.entropies import Entropies
 from entcomp.artifacts.experiment import Direction, Experiment
-from entcomp.artifacts.stage import read_stage
+from entcomp.artifacts.units import Units
 from entcomp.files import atomic_path, read_json
-from entcomp.kaldi.ark import iter_vectors
 from entcomp.report import boundary_scores, figures, page, result_figures, text_scores
 from entcomp.report.boundary_scores import describe_matching, read_scores, tiers
 from entcomp.report.conversion import SAMPLE_RATE, Sample, label, read_conversions
@@ -125,11 +125,11 @@ def boundaries(report: Report) -> str | None:
 
 def entropy(report: Report) -> str | None:
     """Histograms of entropy and of its rise, with the thresholds of the segmentations."""
-    scp = report.experiment.entropy(report.set_name) / "entropy.scp"
-    if not scp.exists():
+    found = Entropies.find(report.experiment, report.set_name)
+    if found is None:
         return None
     # The first unit follows nothing, and always starts a group.
-    vectors = [vector[~np.isnan(vector)][1:] for _, vector in iter_vectors(scp)]
+    vectors = [vector[~np.isnan(vector)][1:] for _, vector in found]
     labels = {"theta_g": "entropy (nats)", "theta_r": "rise of entropy (nats)"}
     values = dict(zip(labels.values(), (vectors, map(np.diff, vectors)), strict=True))
     thresholds = {label: _cuts(report, name) for name, label in labels.items()}
@@ -148,7 +148,8 @@ def data(report: Report) -> str | None:
     info = report.experiment.units_info()
     rows = []
     for folder in folders:
-        counts = read_stage(folder)["outputs"] or _count(folder / "units.scp")
+        units = Units.open(report.experiment, folder.name)
+        counts = units.outputs or _count(units)
         hours = counts["frames"] * info.frame_shift / 3600
         sizes = (f"{counts[name]:,}" for name in ("utterances", "frames"))
         rows.append([folder.name, *sizes, f"{hours:.2f}"])
@@ -335,9 +336,9 @@ def _cuts(report: Report, name: str) -> list[figures.Threshold]:
     ]
 
 
-def _count(scp: Path) -> dict[str, int]:
-    """Counts of a set that came without a stage mark."""
-    lengths = [len(vector) for _, vector in iter_vectors(scp)]
+def _count(units: Units) -> dict[str, int]:
+    """Counts of a set that came without a manifest."""
+    lengths = [len(vector) for _, vector in units]
     return {"utterances": len(lengths), "frames": sum(lengths)}
 
 

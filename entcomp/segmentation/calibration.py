@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Direction, Experiment, check_same, entropy_name
+from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
+from entcomp.artifacts.hashes import check_same
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.segmentation.criterion import THETA_G, THETA_R, EntropyCriterion, spell

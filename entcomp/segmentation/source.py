@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Direction, Experiment, check_same, entropy_name
+from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
+from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.stage import archive_sha256, read_stage
 from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import iter_vectors

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from entcomp.artifacts.experiment import Experiment, UnitsInfo, check_same
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.stage import Stage, read_stage
 from entcomp.errors import EntcompError
-from entcomp.files import sha256_file
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.kaldi.datadir import DataDir, Utterance, audio_bytes
 from entcomp.progress import track
@@ -88,16 +88,7 @@ def read_codebook(exp: Experiment) -> tuple[UnitsInfo, Codebook]:
 
     Raises EntcompError if there is none, or not the one that units.json tells of.
     """
-    info = exp.units_info()
-    codebook = Codebook.read(exp.codebook)
-    check_same(
-        info.codebook_sha256,
-        sha256_file(exp.codebook),
-        "codebook",
-        exp.units_json,
-        "rerun learn-kmeans",
-    )
-    return info, codebook
+    return exp.units_info(), Codebook.read(exp.checked_codebook())
 
 
 def check_checkpoint(exp: Experiment, extractor: Extractor) -> None:

@@ -6,14 +6,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from entcomp.artifacts.experiment import Experiment, UnitsInfo, check_same
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.stage import Stage
+from entcomp.artifacts.units import Units
+from entcomp.audio.decode import count_samples
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_files, sha256_of
 from entcomp.formats.units import read_units, tsv_ids, write_tsv, write_units
-from entcomp.kaldi.ark import ArkWriter, iter_vectors
-from entcomp.kaldi.datadir import MARKERS, DataDir, Utterance
-from entcomp.kaldi.table import iter_table, write_table
+from entcomp.kaldi.ark import ArkWriter
+from entcomp.kaldi.datadir import MARKERS, DataDir
+from entcomp.kaldi.table import write_table
 from entcomp.progress import track
 from entcomp.skipped import SkippedUtterances
 
@@ -100,25 +103,29 @@ def export_units(data_set: DataDir, experiment: Experiment, kind: str, folder: P
 
     Raises EntcompError where units are missing, or for ``km`` their recordings.
     """
-    scp = experiment.units(data_set.name) / "units.scp"
-    if not scp.exists():
-        raise EntcompError(f"{scp}: no such file; run dump-units first")
+    units = Units.open(experiment, data_set.name)
     path = folder / f"{data_set.name}.{'txt' if kind == 'text' else kind}"
     if kind == "km":
-        write_tsv(path.with_suffix(".tsv"), _recordings(data_set, scp))
-    write_units(path, kind, track(iter_vectors(scp), f"{data_set.name}: {kind}"))
+        write_tsv(path.with_suffix(".tsv"), _recordings(data_set, units))
+    write_units(path, kind, track(units, f"{data_set.name}: {kind}"))
     return path
 
 
-def _recordings(data_set: DataDir, scp: Path) -> Iterator[Utterance]:
-    """Those of the utterances that have units."""
+def _recordings(data_set: DataDir, units: Units) -> Iterator[tuple[str, int]]:
+    """Path and samples of those of the utterances that have units."""
     if not (data_set.path / "wav.scp").exists():
         raise EntcompError(f"{data_set.path}: no wav.scp for the .tsv; use --format text")
     recordings = {utterance.utt_id: utterance for utterance in data_set.utterances()}
-    for utt_id, _ in iter_table(scp):
-        if utt_id not in recordings:
-            raise EntcompError(f"{scp}: {utt_id} is not in wav.scp; use --format text")
-        yield recordings[utt_id]
+    for utt_id in units.ids():
+        one = recordings.get(utt_id)
+        if one is None:
+            raise EntcompError(f"{units.scp}: {utt_id} is not in wav.scp; use --format text")
+        if one.start is not None or not Path(one.wav).is_file():
+            raise EntcompError(
+                f"{data_set.path}: {utt_id} is a segment, a command or part of an archive, or not "
+                f"there ({one.wav}), so that a .tsv cannot name it; use --format text"
+            )
+        yield one.wav, count_samples(Path(one.wav))
 
 
 def _km_ids(files: Sequence[Path], tsvs: Sequence[Path], data: Path) -> dict[Path, list[str]]:
@@ -128,7 +135,7 @@ def _km_ids(files: Sequence[Path], tsvs: Sequence[Path], data: Path) -> dict[Pat
     utterances = None
     if (data / "wav.scp").exists():
         utterances = list(DataDir(data.resolve().name, data).utterances())
-    return {km: tsv_ids(tsv, utterances) for km, tsv in zip(files, tsvs, strict=True)}
+    return dict(zip(files, tsv_ids(tsvs, utterances), strict=True))
 
 
 def _source_sha256(paths: Sequence[Path]) -> str:

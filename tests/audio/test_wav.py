@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from entcomp.audio.decode import audio_seconds
+from entcomp.audio.decode import audio_seconds, count_samples
 from entcomp.audio.read import iter_wav, read_utterance, read_wav, resample
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import Utterance
@@ -73,9 +73,9 @@ def test_blocks_are_the_recording(tmp_path, rate):
     assert audio_seconds(tmp_path / "a.wav") == 25
 
 
-def write_aac(path: Path, waveform: np.ndarray, rate: int) -> Path:
+def write_av(path: Path, waveform: np.ndarray, rate: int, codec: str = "aac") -> Path:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=rate, layout="stereo")
+        stream = container.add_stream(codec, rate=rate, layout="stereo")
         both = np.stack([waveform, waveform]).astype(np.float32)
         frame = av.AudioFrame.from_ndarray(both, format="fltp", layout="stereo")
         frame.sample_rate = rate
@@ -85,7 +85,7 @@ def write_aac(path: Path, waveform: np.ndarray, rate: int) -> Path:
 
 
 def test_what_libsndfile_does_not_know(tmp_path):
-    path = write_aac(tmp_path / "a.m4a", tone(2, 44100), 44100)
+    path = write_av(tmp_path / "a.m4a", tone(2, 44100), 44100)
     whole = read_wav(path, RATE)
     assert len(whole) == pytest.approx(2 * RATE, abs=0.1 * RATE)
     assert np.abs(np.fft.rfft(whole[:RATE])).argmax() == 440
@@ -163,7 +163,7 @@ def test_a_named_pipe_is_read_once(tmp_path, name):
     if name == "a.wav":
         soundfile.write(path, tone(1, 44100), 44100)
     else:
-        write_aac(path, tone(1, 44100), 44100)
+        write_av(path, tone(1, 44100), 44100)
     os.mkfifo(pipe)
     writer = Thread(target=pipe.write_bytes, args=(path.read_bytes(),), daemon=True)
     writer.start()
@@ -182,3 +182,38 @@ def test_pipes_run_only_when_allowed(tmp_path):
     )
     with pytest.raises(EntcompError, match="exited with 3 no luck"):
         read_utterance(Utterance("a", "echo no luck >&2; exit 3 |"), RATE, allow_pipes=True)
+
+
+def test_a_header_that_says_0_hz_was_a_traceback(tmp_path):
+    """FLAC keeps its rate in 20 bits of STREAMINFO, and again in each frame, which PyAV reads."""
+    path = tmp_path / "a.flac"
+    soundfile.write(path, tone(0.1, RATE), RATE)
+    sound = read_wav(path, RATE)
+    damaged = bytearray(path.read_bytes())
+    damaged[18], damaged[19], damaged[20] = 0, 0, damaged[20] & 0x0F
+    path.write_bytes(damaged)
+    np.testing.assert_allclose(read_wav(path, RATE), sound, atol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [0, 1, 999, 768_001, 2**31 - 1])
+def test_rates_that_no_recording_has(tmp_path, rate):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(0.1, RATE), RATE)
+    damaged = bytearray(path.read_bytes())
+    damaged[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(damaged)
+    with pytest.raises(EntcompError, match=r"a\.wav: unreadable audio"):
+        read_wav(path, RATE)
+
+
+@pytest.mark.parametrize(("extension", "codec"), [("m4a", "aac"), ("webm", "libopus")])
+def test_samples_are_counted_in_what_only_pyav_reads(tmp_path, extension, codec):
+    path = tmp_path / f"a.{extension}"
+    write_av(path, tone(1, 48000), 48000, codec)
+    assert count_samples(path) == pytest.approx(48000, abs=3000)
+    assert count_samples(path) == len(read_wav(path, 48000))
+    soundfile.write(tmp_path / "a.wav", tone(1, 8000), 8000)
+    assert count_samples(tmp_path / "a.wav") == 8000
+    (tmp_path / "a.txt").write_text("no audio")
+    with pytest.raises(EntcompError, match=r"a\.txt: unreadable audio"):
+        count_samples(tmp_path / "a.txt")

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torchaudio.models import hubert_base
 
+from entcomp.artifacts.models import LMInfo
 from entcomp.config import load_config
-from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
 from entcomp.lm.model import UnitLM
 from entcomp.lm.score import BATCH_TOKENS, Scorer

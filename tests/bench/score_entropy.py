@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from entcomp.artifacts.models import LMInfo
 from entcomp.config import load_config
 from entcomp.lm.batches import TrainRows
-from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
 from entcomp.lm.corpus import Corpus
 from entcomp.lm.model import UnitLM, entropies

@@ -43,8 +43,9 @@ CODE = {
     "units.scp and its archives": "from entcomp.kaldi.ark import iter_vectors\n"
     "print(sum(1 for _ in iter_vectors(exp / 'units/many/units.scp')))",
     "packing units for the LM": "from entcomp.artifacts.experiment import Experiment\n"
-    "from entcomp.lm.corpus import UnitSet, pack_corpus\n"
-    "units = UnitSet.open(Experiment(exp), 'many', Experiment(exp).units_info())\n"
+    "from entcomp.artifacts.units import Units\n"
+    "from entcomp.lm.corpus import pack_corpus\n"
+    "units = Units.open(Experiment(exp), 'many')\n"
     "print(len(pack_corpus([units], 'raw', exp / 'packed', 'train', False)))",
 }
 

@@ -222,7 +222,7 @@ def test_weights_that_are_not_those_of_lm_json_are_refused(copy: tuple[Path, Exp
     shutil.copy(
         experiment.lm("backward") / "model.safetensors", experiment.lm() / "model.safetensors"
     )
-    with pytest.raises(EntcompError, match=r"model.safetensors: made with another LM"):
+    with pytest.raises(EntcompError, match=r"model.safetensors: not the weights that were trained"):
         run("score-entropy", data, experiment.path)
 
 

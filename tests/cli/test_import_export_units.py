@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import av
 import kaldiio
 import numpy as np
 import pytest
@@ -199,3 +200,51 @@ def test_real_hubert_units(
     assert out == "lj_val: 1310 utterances, 436450 units, 0 utterances skipped\n"
     run(capsys, "export-units", "--format", "text", tmp_path / "lj_val", tmp_path / "exp", tmp_path)
     assert (tmp_path / "lj_val.txt").read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize(("extension", "codec"), [("m4a", "aac"), ("webm", "libopus")])
+def test_export_to_km_reads_what_dump_units_reads(
+    tmp_path: Path, extension: str, codec: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """soundfile.info alone called these unreadable audio."""
+    data, exp, wav = tmp_path / "data", tmp_path / "exp", tmp_path / f"a.{extension}"
+    with av.open(str(wav), "w") as container:
+        stream = container.add_stream(codec, rate=48000, layout="stereo")
+        silence = np.zeros((2, 9600), np.float32)
+        frame = av.AudioFrame.from_ndarray(silence, format="fltp", layout="stereo")
+        frame.sample_rate = 48000
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    data.mkdir()
+    (data / "wav.scp").write_text(f"utt1 {wav}\n")
+    labels = tmp_path / "labels.txt"
+    labels.write_text("utt1 5 5 7\n")
+    run(capsys, "import-units", "--format", "text", *OPTIONS, labels, data, exp)
+    code, _, err = run(capsys, "export-units", "--format", "km", data, exp, tmp_path)
+    assert code == 0, err
+    name, samples = (tmp_path / "data.tsv").read_text().splitlines()[1].split("\t")
+    assert f"/{name}" == str(wav) and int(samples) == pytest.approx(9600, abs=3000)
+
+
+@pytest.mark.parametrize("wav", ["sox a.wav -t wav - |", "wav.ark:5", "nowhere.wav"])
+def test_recordings_that_no_tsv_names(
+    tmp_path: Path, labels: Path, wav: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, exp = tmp_path / "data", tmp_path / "exp"
+    data.mkdir()
+    (data / "wav.scp").write_text(f"utt1 {wav}\nutt2 {wav}\n")
+    run(capsys, "import-units", "--format", "text", *OPTIONS, labels, data, exp)
+    code, _, err = run(capsys, "export-units", "--format", "km", data, exp, tmp_path / "out")
+    assert code == 1 and "utt1 is a segment, a command or part of an archive" in err
+    assert "use --format text" in err and not list((tmp_path / "out").glob("*"))
+
+
+def test_names_with_spaces_became_their_first_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tsv, km = tmp_path / "a.tsv", tmp_path / "a.km"
+    tsv.write_text("/corpus\ngood morning.wav\t9\ngood night.wav\t9\n")
+    km.write_text("1 2\n3\n")
+    call = ["import-units", "--format", "km", *OPTIONS, km, "--tsv", tsv]
+    code, _, err = run(capsys, *call, tmp_path / "data", tmp_path / "exp")
+    assert code == 1 and "a.tsv:2: /corpus/good morning.wav: 'good morning' cannot be" in err
+    assert not (tmp_path / "data").exists() and not list((tmp_path / "exp").rglob("units.*"))

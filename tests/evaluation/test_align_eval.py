@@ -294,7 +294,7 @@ def test_missing_textgrids_are_counted_and_said(fake: Fake) -> None:
         ),
         (
             ["--segmentation", "nope"],
-            "segments/nope: no such segmentation; there are: phones, words",
+            "segments/nope: no such segmentation; there are: raw, dedup, phones",
         ),
         (["--alignments", "nowhere"], "no set has groups and TextGrids; run segment and align"),
         (["--sets", "nope"], "no set 'nope'; there are: test"),
@@ -310,7 +310,10 @@ def test_groups_of_another_codebook(fake: Fake) -> None:
     path = fake.experiment.segments("phones") / "threshold.json"
     write_json(path, {"criterion": "global", "codebook_sha256": "other"})
     code, _, err = run("align-eval", *fake.arguments)
-    assert code == 1 and "segments/phones: made with another codebook; rerun segment" in err
+    assert (
+        code == 1
+        and "segments/phones/threshold.json: made with another codebook; rerun segment" in err
+    )
 
 
 def test_criterion_comes_with_the_scores(fake: Fake) -> None:
@@ -397,3 +400,16 @@ def split(units: np.ndarray, rate: float) -> np.ndarray:
     """Any groups of so many frames in all, and about ``rate`` groups a frame."""
     count = round(len(units) * rate)
     return np.append(np.ones(count - 1, int), len(units) - count + 1)
+
+
+def test_a_flipped_bit_in_groups_asked_for_43_gigabytes(fake: Fake) -> None:
+    """The sign, and bits of a size, of an element and of a declared length."""
+    ark = fake.experiment.segments("phones") / "test" / "groups.ark"
+    sound = ark.read_bytes()
+    first = sound.index(b"\0B") + 2  # the size of the length, its four bytes, then elements
+    for byte, bit in ((0, 6), (4, 7), (4, 5), (1, 3), (5, 2), (6, 0), (9, 7), (9, 6), (8, 5)):
+        damaged = bytearray(sound)
+        damaged[first + byte] ^= 1 << bit
+        ark.write_bytes(damaged)
+        code, _, err = run("align-eval", *fake.arguments)
+        assert code == 1 and "groups" in err and len(err.splitlines()) == 1, err

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,12 +54,12 @@ def test_s3tokenizer_parts(tmp_path: Path) -> None:
 def test_fairseq_labels(tmp_path: Path) -> None:
     tsv = put(tmp_path / "train.tsv", "/corpus", "84/b-2.flac\t32000", "84/a-1.flac\t16000")
     km = put(tmp_path / "train.km", "7 7 8", "1 2")
-    assert tsv_ids(tsv) == ["b-2", "a-1"]
-    assert read("km", km, ids={km: tsv_ids(tsv)}) == {"a-1": [1, 2], "b-2": [7, 7, 8]}
+    assert tsv_ids([tsv]) == [["b-2", "a-1"]]
+    assert read("km", km, ids={km: tsv_ids([tsv])[0]}) == {"a-1": [1, 2], "b-2": [7, 7, 8]}
     wavs = [Utterance("spk-x", "/corpus/84/a-1.flac"), Utterance("spk-y", "/corpus/84/b-2.flac")]
-    assert tsv_ids(tsv, wavs) == ["spk-y", "spk-x"]
+    assert tsv_ids([tsv], wavs) == [["spk-y", "spk-x"]]
     with pytest.raises(EntcompError, match=r"train.tsv:2: /corpus/84/b-2.flac is not in wav.scp"):
-        tsv_ids(tsv, wavs[:1])
+        tsv_ids([tsv], wavs[:1])
 
 
 def test_fairseq_labels_of_another_manifest(tmp_path: Path) -> None:
@@ -91,28 +90,66 @@ def test_there_and_back(
 
 def test_manifest_there_and_back(tmp_path: Path) -> None:
     utterances = []
-    for name, samples in (("one", 800), ("two", 900)):
-        soundfile.write(tmp_path / f"{name}.wav", np.zeros(samples), 16000)
+    for name in ("one", "two"):
         utterances.append(Utterance(f"spk_{name}", str(tmp_path / f"{name}.wav")))
     tsv = tmp_path / "train.tsv"
-    write_tsv(tsv, utterances)
+    write_tsv(tsv, ((one.wav, 800 + 100 * row) for row, one in enumerate(utterances)))
     lines = tsv.read_text().splitlines()
     assert lines[0] == "/" and [line.split("\t")[1] for line in lines[1:]] == ["800", "900"]
-    assert tsv_ids(tsv, utterances) == ["spk_one", "spk_two"]
+    assert tsv_ids([tsv], utterances) == [["spk_one", "spk_two"]]
 
 
 @pytest.mark.parametrize(
-    ("utterance", "message"),
+    ("rows", "message"),
     [
-        (Utterance("u", "a.wav", 0.5, 1.0), "u is a segment or a command"),
-        (Utterance("u", "sox a.wav |"), "u is a segment or a command"),
-        (Utterance("u", "nowhere.wav"), "nowhere.wav: unreadable audio"),
+        (["good morning.wav\t9"], r"train.tsv:2: /c/good morning.wav: 'good morning' cannot be an"),
+        (
+            ["a.wav\t9", "b\u00a0c.wav\t9"],
+            r"train.tsv:3: .* cannot be an utterance's id: rename it",
+        ),
+        (["1/a.wav\t9", "2/a.flac\t9"], "train.tsv:3: /c/2/a.flac and /c/1/a.wav would both be a"),
+        (["a.wav\t9", "\t9"], "train.tsv:3: expected 'path<TAB>samples'"),
     ],
 )
-def test_no_manifest(tmp_path: Path, utterance: Utterance, message: str) -> None:
+def test_ids_that_tables_cannot_hold_or_that_collide(
+    tmp_path: Path, rows: list[str], message: str
+) -> None:
     with pytest.raises(EntcompError, match=message):
-        write_tsv(tmp_path / "train.tsv", [utterance])
-    assert list(tmp_path.iterdir()) == []
+        tsv_ids([put(tmp_path / "train.tsv", "/c", *rows)])
+
+
+def test_ids_collide_across_manifests(tmp_path: Path) -> None:
+    """LibriSpeech has no such names, but a folder a speaker with 001.wav in each is common."""
+    tsvs = [put(tmp_path / f"{name}.tsv", f"/{name}", "001.wav\t9") for name in ("ann", "bob")]
+    with pytest.raises(EntcompError, match=r"bob.tsv:2: /bob/001.wav and /ann/001.wav would both"):
+        tsv_ids(tsvs)
+    wavs = [Utterance("ann-1", "/ann/001.wav"), Utterance("bob-1", "/bob/001.wav")]
+    assert tsv_ids(tsvs, wavs) == [["ann-1"], ["bob-1"]]
+
+
+def test_segments_of_one_recording_cannot_be_told_apart(tmp_path: Path) -> None:
+    tsv = put(tmp_path / "train.tsv", "/c", "a.wav\t9")
+    parts = [Utterance("a-1", "/c/a.wav", 0, 1), Utterance("a-2", "/c/a.wav", 1, 2)]
+    with pytest.raises(EntcompError, match=r"/c/a.wav is the recording of a-1 and of a-2"):
+        tsv_ids([tsv], parts)
+
+
+@pytest.mark.parametrize("key", ["good morning", "", "a\tb", "a\nb", "\u2003"])
+def test_keys_that_tables_cannot_hold(tmp_path: Path, key: str) -> None:
+    path = put(tmp_path / "part_1_of_1", json.dumps({"key": key, "code": [1]}))
+    with pytest.raises(EntcompError, match=r"part_1_of_1:1: .* cannot be an utterance's id"):
+        read("jsonl", path)
+
+
+def test_byte_order_marks(tmp_path: Path) -> None:
+    mark = "\ufeff"
+    for kind, line in (("text", "a 1 2"), ("jsonl", '{"key": "a", "code": [1, 2]}')):
+        assert read(kind, put(tmp_path / kind, mark + line)) == {"a": [1, 2]}
+        other = line.replace("a", "b", 1) if kind == "text" else line.replace('"a"', '"b"')
+        assert read(kind, put(tmp_path / kind, mark + line, other)) == {"a": [1, 2], "b": [1, 2]}
+    km, tsv = put(tmp_path / "km", mark + "1 2"), put(tmp_path / "tsv", mark + "/c", "a.wav\t9")
+    assert tsv_ids([tsv], [Utterance("u", "/c/a.wav")]) == [["u"]]
+    assert read("km", km, ids={km: tsv_ids([tsv])[0]}) == {"a": [1, 2]}
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,18 @@ def test_reads_values_with_spaces_and_tabs(tmp_path):
     assert read_table(path) == {"a": "one two", "b": "three  four", "c": "five\tsix"}
 
 
+@pytest.mark.parametrize("text", ["a one", "a one\n", "a one\nb two\n"])
+def test_a_byte_order_mark_is_no_part_of_the_first_id(tmp_path, text):
+    assert next(iter_table(table(tmp_path / "text", "\ufeff" + text))) == ("a", "one")
+
+
+@pytest.mark.parametrize("key", ["", "good morning", "a\tb", "a\u00a0b", "a\nb", "a\rb", "a\0"])
+def test_ids_that_no_table_holds_are_not_written(tmp_path, key):
+    with pytest.raises(EntcompError, match="cannot be an utterance's id"):
+        write_table(tmp_path / "text", [(key, "x")])
+    assert list(tmp_path.iterdir()) == []
+
+
 @given(st.dictionaries(KEYS, st.text(st.characters(categories=("L", "N")), min_size=1)))
 def test_round_trip_in_the_order_of_lc_all_c(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("table") / "text"

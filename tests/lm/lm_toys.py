@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.models import LMInfo
 from entcomp.kaldi.ark import ArkWriter
-from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
 from entcomp.lm.model import UnitLM
 from entcomp.lm.score import Scorer

@@ -9,13 +9,13 @@ import pytest
 from lm_toys import K, make_experiment
 
 from entcomp.artifacts.experiment import Experiment, entropy_name
+from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.lm import calibrate as module
 from entcomp.lm.calibrate import LEVELS, calibrate
-from entcomp.lm.checkpoint import LMInfo
 
 Vectors = dict[str, list[np.ndarray]]
 
@@ -26,6 +26,7 @@ def info(direction: str = "forward") -> LMInfo:
 
 def write_entropies(experiment: Experiment, vectors: Vectors, direction: str = "forward") -> None:
     for name, found in vectors.items():
+        (experiment.units(name) / "units.scp").unlink(missing_ok=True)  # these are of no units
         folder = experiment.entropy(name)
         with ArkWriter(folder, entropy_name(direction)) as ark:
             for index, entropy in enumerate(found):
@@ -103,7 +104,7 @@ def test_entropies_of_another_lm_are_refused(tmp_path: Path) -> None:
     _, experiment = make_experiment(tmp_path, {"a": 1})
     write_entropies(experiment, {"a": random_vectors(30)})
     other = LMInfo("other-hash", "codebook", "forward", "raw", K, {})
-    with pytest.raises(EntcompError, match=r"entropy.scp: missing, or made with another LM"):
+    with pytest.raises(EntcompError, match=r"entropy.scp: made with another LM; rerun"):
         calibrate(experiment, ["a"], other)
 
 

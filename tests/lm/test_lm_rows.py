@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lm_toys import K, make_experiment, small_config
 
+from entcomp.artifacts.runs import run_starts
+from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import ArkWriter, iter_vectors
 from entcomp.lm.batches import DevRows, TrainRows, read_and_predict
-from entcomp.lm.corpus import Corpus, UnitSet, as_lm_units, pack_corpus, run_starts
+from entcomp.lm.corpus import Corpus, as_lm_units, pack_corpus
 from entcomp.lm.packed import Packed
 
 
@@ -127,7 +129,7 @@ def test_runs() -> None:
 
 def test_packed_file_holds_the_units_of_all_sets(tmp_path: Path) -> None:
     _, experiment = make_experiment(tmp_path, {"one": 4, "two": 3})
-    sets = [UnitSet.open(experiment, name, experiment.units_info()) for name in ("one", "two")]
+    sets = [Units.open(experiment, name) for name in ("one", "two")]
     corpus = pack_corpus(sets, "raw", tmp_path / "packed", "train", skip_bad=False)
     vectors = [units for one in sets for _, units in iter_vectors(one.scp)]
     assert len(corpus) == 7 and isinstance(corpus.units, np.memmap)
@@ -145,7 +147,7 @@ def test_a_unit_outside_the_codebook_names_file_and_utterance(tmp_path: Path) ->
     with ArkWriter(experiment.units("one"), "units") as ark:
         ark.write("bad", np.array([0, K], np.int32))
         ark.write("good", np.array([0, 1], np.int32))
-    sets = [UnitSet.open(experiment, "one", experiment.units_info())]
+    sets = [Units.open(experiment, "one")]
     with pytest.raises(EntcompError, match=rf"units.scp: unit {K} outside.*utterance bad"):
         pack_corpus(sets, "raw", tmp_path / "packed", "train", skip_bad=False)
     assert not list((tmp_path / "packed").iterdir())
@@ -160,4 +162,4 @@ def test_units_of_another_codebook_are_refused(tmp_path: Path) -> None:
     _, experiment = make_experiment(tmp_path, {"one": 2})
     Stage(experiment.units("one"), {"codebook_sha256": "another"}).finish({})
     with pytest.raises(EntcompError, match="another codebook; rerun dump-units"):
-        UnitSet.open(experiment, "one", experiment.units_info())
+        Units.open(experiment, "one")

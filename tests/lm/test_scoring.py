@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lm_toys import K, random_lm, scorer_of, small_config, utterances
 
+from entcomp.artifacts.runs import run_starts
 from entcomp.errors import EntcompError
 from entcomp.lm.config import LMConfig
-from entcomp.lm.corpus import run_starts
 from entcomp.lm.model import UnitLM, entropies
 from entcomp.lm.packed import Packed
 from entcomp.lm.spans import read_and_predict, spans_of

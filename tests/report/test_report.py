@@ -158,7 +158,7 @@ def test_without_recordings_or_textgrids(fake: Fake) -> None:
     [
         (["--utterance", "nobody"], "test: no utterance nobody; name one of its own"),
         (["--set", "nope"], "no set 'nope'; there are: test"),
-        (["--segmentation", "nope"], "groups.scp: no such file"),
+        (["--segmentation", "nope"], "segments/nope: no such segmentation"),
     ],
 )
 def test_mistakes(fake: Fake, options: list[str], message: str) -> None:

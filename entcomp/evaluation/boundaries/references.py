@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from entcomp.errors import EntcompError
+from entcomp.artifacts.alignments import Alignments
 from entcomp.evaluation.boundaries.ticks import reference_boundaries
-from entcomp.formats.textgrid import EVERYONE, TextGrid, TierChoice, find_textgrids, read_textgrid
+from entcomp.formats.textgrid import EVERYONE, TierChoice
 
 
 @dataclass(frozen=True)
@@ -25,31 +25,17 @@ class Reference:
     source: str = "TextGrid"
 
 
-class References:
-    """TextGrids of a folder, named ``<utt_id>.TextGrid`` at any depth, as MFA leaves them.
+class References(Alignments):
+    """The boundaries of TextGrids in ``folder``; each is read once, when first asked for.
 
-    Each is read once, when first asked for. ``choice`` says which intervals of a tier count. Raises
-    EntcompError for a file name that is there twice, since either could be meant.
+    ``choice`` says which intervals of a tier count.
     """
 
     def __init__(self, folder: Path, tiers: tuple[str, ...], choice: TierChoice = EVERYONE) -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.tiers = tiers
         self.choice = choice
-        self._paths = find_textgrids(folder)
         self._read: dict[str, Reference] = {}
-
-    def __contains__(self, utt_id: str) -> bool:
-        return utt_id in self._paths
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def grid(self, utt_id: str) -> TextGrid:
-        """Raises EntcompError if there is no TextGrid, or it is unreadable."""
-        if utt_id not in self._paths:
-            raise EntcompError(f"{self.folder}: no {utt_id}.TextGrid; run align")
-        return read_textgrid(self._paths[utt_id])
 
     def __getitem__(self, utt_id: str) -> Reference:
         """Raises EntcompError if the TextGrid is unreadable or lacks one of the tiers."""

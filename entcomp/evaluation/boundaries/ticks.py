@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.artifacts.runs import starts_of
 from entcomp.formats.textgrid import Interval
 
 TICKS_PER_SECOND = 1_000_000_000
@@ -34,7 +35,7 @@ def group_boundaries(group_lengths: np.ndarray, info: UnitsInfo) -> np.ndarray:
     ``group_lengths``: (groups,) in frames. Frame ``i`` starts at ``receptive_offset + i *
     frame_shift``, computed in samples.
     """
-    frames = np.cumsum(group_lengths[:-1], dtype=np.int64)
+    frames = starts_of(group_lengths)[1:]
     samples = info.receptive_offset_samples + frames * info.frame_shift_samples
     return (samples * TICKS_PER_SECOND + info.sample_rate // 2) // info.sample_rate
 

@@ -13,7 +13,8 @@ from typing import Protocol
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.streams import PLAIN_STREAMS, plain_groups, read_streams, stream_scps
+from entcomp.artifacts.groups import plain_groups
+from entcomp.artifacts.streams import PLAIN_STREAMS, read_streams, stream_scps
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table, join

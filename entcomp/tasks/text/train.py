@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from entcomp.artifacts.experiment import UnitsInfo, check_same
+from entcomp.artifacts.models import ModelInfo, weights_path
 from entcomp.config import load_config
 from entcomp.errors import EntcompError
 from entcomp.tasks.text.config import TextTaskConfig
@@ -17,7 +17,7 @@ from entcomp.tasks.text.corpus import Corpus, ctc_length
 from entcomp.tasks.text.data import TextBatches
 from entcomp.tasks.text.model import TextModel, build_model
 from entcomp.tasks.text.vocabulary import Vocabulary
-from entcomp.training.description import describe, read_task
+from entcomp.training.description import describe
 from entcomp.training.evaluation import training_device
 from entcomp.training.loop import FitResult, fit
 from entcomp.training.ranks import is_first_rank
@@ -25,7 +25,7 @@ from entcomp.training.weights import load_weights
 
 
 @dataclass(frozen=True)
-class TaskInfo:
+class TaskInfo(ModelInfo):
     """``EXP/{asr,st}/<tag>/task.json``: what the model reads and writes.
 
     ``segments`` is ``raw``, ``dedup``, a tag, or what ``--random-rates`` drew; ``target`` is the
@@ -40,11 +40,6 @@ class TaskInfo:
     num_clusters: int
     frame_shift: float
     codebook_sha256: str
-
-    def check_units(self, units: UnitsInfo, where: Path) -> None:
-        """Raises EntcompError if the experiment's units are not those of the training."""
-        remedy = "decode in the experiment that it was trained in, or train it again"
-        check_same(units.codebook_sha256, self.codebook_sha256, "codebook", where, remedy)
 
 
 def train_text_model(
@@ -83,7 +78,7 @@ def train_text_model(
     result = fit(model, batches, dev_batches.in_order(), config.training, folder, inputs)
     if is_first_rank():
         vocabulary.save(folder / "text.model")
-    describe(folder, config, task=info)
+    describe(folder, config, info)
     return result
 
 
@@ -100,11 +95,11 @@ class TrainedTextModel:
     @classmethod
     def load(cls, folder: Path) -> TrainedTextModel:
         """Raises EntcompError if there is none, or if its training has not ended."""
-        info = read_task(TaskInfo, folder)
+        info = TaskInfo.read(folder)
         config = load_config(TextTaskConfig, folder / "config.yaml")
         vocabulary = Vocabulary.load(folder / "text.model")
         model = build_model(config, info.num_clusters, len(vocabulary))
-        load_weights(model, folder / "model.safetensors")
+        load_weights(model, weights_path(folder))
         return cls(folder, info, config, vocabulary, model.to(training_device()).eval())
 
 

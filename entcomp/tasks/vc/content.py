@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.artifacts.runs import starts_of
 from entcomp.audio.mel import MelConfig
 from entcomp.errors import EntcompError
 
@@ -51,7 +52,7 @@ def lay_out(groups: np.ndarray, num_frames: int, clock: Clock, layout: Layout) -
     frame in which it begins, as in the paper's appendix B; ``repeat`` on all frames until the next
     group begins. Raises EntcompError if a group begins behind the last frame, or two in the same.
     """
-    starts = clock.mel_frames(np.cumsum(groups) - groups)
+    starts = clock.mel_frames(starts_of(groups))
     if starts[-1] >= num_frames:
         raise EntcompError(
             f"{int(groups.sum())} units are longer than the audio ({num_frames} mel frames); "

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.streams import PLAIN_STREAMS, plain_groups, read_streams, stream_scps
+from entcomp.artifacts.groups import plain_groups
+from entcomp.artifacts.streams import PLAIN_STREAMS, read_streams, stream_scps
 from entcomp.audio.read import check_pipe
 from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import iter_vectors

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from entcomp.artifacts.runs import starts_of
 from entcomp.audio.mel import MelConfig, log_mel
 from entcomp.audio.read import read_utterance
 from entcomp.encoder.packed import PackedTokens, group_tokens
@@ -48,7 +49,7 @@ class Excerpt:
         near = near[near > 0]
         # A stretch inside of one long group has no row; a table has one group at least.
         low, high = (int(near.min()), int(near.max())) if len(near) else (1, 1)
-        starts = np.cumsum(self.groups) - self.groups
+        starts = starts_of(self.groups)
         end = starts[high - 1] + self.groups[high - 1]
         rows = self.rows[part]
         return Excerpt(

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from entcomp.artifacts.experiment import UnitsInfo, check_same
+from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.artifacts.models import ModelInfo, weights_path
 from entcomp.config import load_config
 from entcomp.files import sha256_file
 from entcomp.tasks.vc.config import VcConfig
@@ -19,7 +20,7 @@ from entcomp.tasks.vc.content import Clock
 from entcomp.tasks.vc.corpus import VcUtterance
 from entcomp.tasks.vc.dataset import VcBatches, mel_statistics
 from entcomp.tasks.vc.model import VoiceConverter
-from entcomp.training.description import describe, read_task
+from entcomp.training.description import describe
 from entcomp.training.evaluation import training_device
 from entcomp.training.loop import FitResult, fit
 from entcomp.training.weights import load_weights
@@ -28,7 +29,7 @@ MAX_DEV_BATCHES = 16
 
 
 @dataclass(frozen=True)
-class VcInfo:
+class VcInfo(ModelInfo):
     """``EXP/vc/<tag>/task.json``: what the model was trained on."""
 
     segments: str  # raw, dedup or a tag
@@ -81,7 +82,7 @@ def train_voice_converter(
         inputs["embeddings_sha256"] = hashlib.sha256(centroids_KF.tobytes()).hexdigest()
     fixed = [dev_batches.batch(step) for step in range(count)]
     result = fit(model, batches, fixed, config.training, folder, inputs)
-    describe(folder, config, task=info)
+    describe(folder, config, info)
     return result
 
 
@@ -90,10 +91,8 @@ def load_converter(folder: Path, units: UnitsInfo) -> tuple[VoiceConverter, VcIn
 
     Raises EntcompError if there is none, or if it was trained on another codebook's units.
     """
-    info = read_task(VcInfo, folder)
-    remedy = "convert in the experiment that it was trained in, or train it again"
-    where = folder / "task.json"
-    check_same(units.codebook_sha256, info.codebook_sha256, "codebook", where, remedy)
+    info = VcInfo.read(folder)
+    info.check_units(units, folder)
     model = VoiceConverter(load_config(VcConfig, folder / "config.yaml"), info.num_clusters)
-    load_weights(model, folder / "model.safetensors")
+    load_weights(model, weights_path(folder))
     return model.to(training_device()).eval(), info

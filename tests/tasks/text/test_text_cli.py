@@ -253,7 +253,7 @@ def test_model_of_another_codebook(toy: TextExperiment) -> None:
     units = read_json(toy.experiment.units_json)
     write_json(toy.experiment.units_json, units | {"codebook_sha256": "other"})
     decode = ("decode", *toy.arguments, "--model", "asr/raw")
-    fails("asr/raw: made with another codebook", *decode)
+    fails("asr/raw/task.json: made with another codebook", *decode)
 
 
 def test_groups_of_another_codebook(toy: TextExperiment) -> None:
@@ -270,12 +270,22 @@ def test_groups_of_another_codebook(toy: TextExperiment) -> None:
 def test_groups_that_do_not_fit(toy: TextExperiment) -> None:
     write_groups(toy, "by4", 4)  # of 30 units
     fails(
-        "toy-0: groups do not fit the units", "train-asr", *toy.arguments, "--segmentation", "by4"
+        "groups.scp: groups do not fit the units",
+        "train-asr",
+        *toy.arguments,
+        "--segmentation",
+        "by4",
     )
 
 
 def test_model_that_is_not_there(toy: TextExperiment) -> None:
-    fails("asr/rwa: no such model; there are: none", "decode", *toy.arguments, "--model", "asr/rwa")
+    fails(
+        "asr/rwa/task.json: no such file; run its training",
+        "decode",
+        *toy.arguments,
+        "--model",
+        "asr/rwa",
+    )
     train(toy, "--segmentation", "raw")
     fails("there are: raw", "decode", *toy.arguments, "--model", "asr/rwa")
     decode = ("decode", *toy.arguments, "--model", "asr/raw", "--segmentation", "rate7")

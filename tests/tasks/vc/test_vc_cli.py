@@ -370,9 +370,9 @@ def test_a_set_without_the_models_segmentation_was_a_traceback(world: Path, tmp_
     call = ["convert", world / "data", exp, "--model", "vc/fixed4", "--sets", "test"]
     call += ["--reference", world / "data/train/bob_2.wav"]
     shutil.rmtree(exp / "segments/fixed4/test")
-    assert "fixed4/test/groups.scp: no such file; run segment for this set first" in fails(*call)
+    assert "fixed4/test/groups.scp: no such file; run segment on test first" in fails(*call)
     shutil.rmtree(exp / "units/test")
-    assert "units/test/units.scp: no such file; run dump-units for this set" in fails(*call)
+    assert "units/test/units.scp: no such file; run dump-units on test" in fails(*call)
 
 
 def test_scores_stand_beside_source_and_resynthesis(world: Path, tmp_path: Path) -> None:
