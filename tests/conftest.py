@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -14,6 +16,27 @@ def pytest_configure() -> None:
     """Ctrl-C reaches what tests start, even if they run behind a shell's `&`, which ignores it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def slurm_can_run() -> bool:
+    """Is SLURM here, or may these tests install it?"""
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    commands = ("sbatch", "slurmctld", "slurmd", "munged")
+    installed = all(shutil.which(name, path=path) for name in commands)
+    return installed or (os.geteuid() == 0 and shutil.which("apt-get") is not None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [item for item in items if item.get_closest_marker("slurm") and not slurm_can_run()]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not slurm_can_run():
+        terminalreporter.write_line(
+            "tests/slurm was left out: as root, apt-get install slurm-wlm munge"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A SLURM cluster of one node, this machine, without systemd: to try slurm.py and recipes on it.
+# A SLURM cluster of one node, this machine, without systemd: to try run.py and recipes on it.
 #
 #   tools/slurm_local.sh start [DIR]    start it; nothing happens where it already runs
 #   tools/slurm_local.sh stop [DIR]     stop it; running jobs are killed

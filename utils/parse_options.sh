@@ -6,7 +6,8 @@
 #   . utils/parse_options.sh       # afterwards "$@" holds what is no option
 #
 # Dashes and underscores are one: --stop-stage and --stop_stage set stop_stage. Where the default
-# is a whole number, the value must be one. --help prints the comment at the head of the script.
+# is a whole number, the value must be one. --help prints the comment at the head of the script, and
+# of the file that _help names.
 # option_error MESSAGE ends a script that finds more to object to.
 
 option_error() {
@@ -15,7 +16,10 @@ option_error() {
 }
 
 _print_header() {
-  sed -n '2,$ { /^#/!q; s/^# \{0,1\}//; p }' "$0"
+  local file
+  for file in "$0" ${_help:+"$_help"}; do
+    sed -n '2,$ { /^#/!q; s/^# \{0,1\}//; p }' "$file"
+  done
 }
 
 while [[ $# -gt 0 ]]; do

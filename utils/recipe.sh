@@ -1,30 +1,40 @@
-# shellcheck shell=bash
-# Sourced by run.sh of recipes: how commands are run.
-# shellcheck disable=SC2154 # dry_run, and for job_list exp and nj, are the recipe's options
+# shellcheck shell=bash disable=SC2154
+# Sourced by a run.sh after its settings. It reads the options, goes to the recipe's folder, and has
+# the functions that stages are made of (jobs.sh, stages.sh). A run.sh sets, besides its options:
+#
+#   stage, stop_stage   the first and the last stage there is, until options say otherwise
+#   paths="NAME ..."    settings that are paths, relative to where the user stands; some may be empty
+#   titles=(...)        of the stages: stage_1 is a function of run.sh
+#
+# and then calls run_stages.
+_first=$stage _last=$stop_stage _help=$here/utils/settings.sh
+# shellcheck source=parse_options.sh
+. "$here/utils/parse_options.sh"
+[[ $# -eq 0 ]] || option_error "unexpected argument $1"
+[[ $stage -ge $_first && $stage -le $stop_stage && $stop_stage -le $_last ]] \
+  || option_error "stages $stage to $stop_stage: there are $_first to $_last"
+for name in data exp lm_config $paths; do
+  [[ -z ${!name} ]] || printf -v "$name" '%s' "$(realpath -m "${!name}")"
+done
 
-# run COMMAND...: print a command, and run it unless this is a dry run.
-run() {
-  printf '+'
-  printf ' %q' "$@"
-  printf '\n'
-  $dry_run || "$@"
+cd "$here" || exit
+launch=()  # cmd.sh: what starts a training on several devices
+machine=() # options of every training: its devices
+# shellcheck disable=SC1091 # the recipe's
+{
+  . ./path.sh
+  [[ ! -e db.sh ]] || . ./db.sh
+  . ./cmd.sh
 }
+# shellcheck source=jobs.sh
+. utils/jobs.sh
+# shellcheck source=stages.sh
+. utils/stages.sh
 
-# job_list NAME: the commands on standard input, one a line, $nj of them at a time; what each of them
-# printed is in EXP/log.
-job_list() {
-  local list=$exp/log/$1.list jobs threads
-  if $dry_run; then
-    sed 's/^/+ /'
-    return
-  fi
-  mkdir -p "$exp/log"
-  rm -f "$exp/log/$1".*.log
-  cat > "$list"
-  jobs=$(wc -l < "$list")
-  # The processors are shared out: threads that wait for each other take ten times as long.
-  threads=$(($(nproc) / (jobs < nj ? jobs : nj)))
-  utils/run.py --max-jobs-run "$nj" --num-threads "$((threads > 0 ? threads : 1))" \
-    "JOB=1:$jobs" "$exp/log/$1.JOB.log" sed -n JOBp "$list" \| bash -euo pipefail
-  grep -h -e 'groups a second$' -e ' utterances to ' -e ': complete, skipped$' "$exp/log/$1".*.log
+run_stages() {
+  local number
+  for number in $(seq "$stage" "$stop_stage"); do
+    echo "stage $number: ${titles[number]}"
+    "stage_$number"
+  done
 }

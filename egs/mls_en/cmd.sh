@@ -8,7 +8,7 @@ case $cmd_backend in
     runner=(utils/run.py)
     ;;
   slurm)
-    runner=(utils/slurm.py)
+    runner=(utils/run.py --cluster slurm)
     if ((devices * num_nodes > 1)); then
       launch=(srun --kill-on-bad-exit=1 --input=none --cpus-per-task="$threads")
     fi

@@ -84,8 +84,10 @@ def test_a_range_of_stages(first: int, last: int) -> None:
 
 
 def test_the_backend_is_the_environments(tmp_path: Path) -> None:
-    assert "+ utils/run.py" in dry("--stage", "2", "--stop-stage", "2")
-    assert "+ utils/slurm.py" in dry("--stage", "2", "--stop-stage", "2", CMD_BACKEND="slurm")
+    assert "--cluster" not in dry("--stage", "2", "--stop-stage", "2")
+    assert "+ utils/run.py --cluster slurm --mem" in dry(
+        "--stage", "2", "--stop-stage", "2", CMD_BACKEND="slurm"
+    )
     result = run("--dry-run", CMD_BACKEND="pigeon")
     assert result.returncode == 1
     assert "CMD_BACKEND=pigeon: expected local or slurm" in result.stderr

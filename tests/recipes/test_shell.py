@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SOURCED = {"db.sh", "path.sh", "cmd.sh", "parse_options.sh", "recipe.sh"}
+SOURCED = {"db.sh", "path.sh", "cmd.sh", "parse_options.sh"}
+SOURCED |= {"settings.sh", "recipe.sh", "jobs.sh", "stages.sh"}
 
 
 def shell_scripts() -> list[Path]:
@@ -27,7 +28,7 @@ def shell_scripts() -> list[Path]:
 @pytest.mark.parametrize("script", shell_scripts(), ids=str)
 def test_shellcheck(script: Path) -> None:
     # Scripts source each other by paths beside themselves.
-    options = ["--external-sources", "--source-path=SCRIPTDIR"]
+    options = ["--external-sources", "--source-path=SCRIPTDIR", "--source-path=utils"]
     command = [Path(sys.executable).with_name("shellcheck"), *options, script]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -42,10 +43,10 @@ def test_a_lone_job_of_a_list_had_one_thread(tmp_path: Path) -> None:
     """The runner gives each job --num-threads, whatever the environment said."""
     script = f"""
     set -euo pipefail
-    exp={tmp_path} dry_run=false nj=$1
-    . utils/recipe.sh
+    exp={tmp_path} dry_run=false nj=$1 cpu_cmd=()
+    . utils/jobs.sh
     line='echo "$OMP_NUM_THREADS threads, 60 utterances to score"'
-    for _ in $(seq "$2"); do echo "$line"; done | job_list x
+    for _ in $(seq "$2"); do echo "$line"; done | job_array cpu x
     """
     processors = len(os.sched_getaffinity(0))
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}

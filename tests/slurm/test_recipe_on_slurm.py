@@ -14,6 +14,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "recipes"))
 import tiny_configs
 from make_tiny_mls import make_librispeech, make_mls, prompts, real_recordings
 
+pytestmark = pytest.mark.slurm
+
 OPTIONS = {
     "nj": "2",
     "ngpu": "0",

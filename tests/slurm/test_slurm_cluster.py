@@ -1,4 +1,4 @@
-"""utils/slurm.py on a real one-node SLURM."""
+"""utils/run.py --cluster slurm on a real one-node SLURM."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slurm
+
 Environment = dict[str, str]
 
 
@@ -24,8 +26,8 @@ def folder(tmp_path: Path, repository: Path) -> Path:
 
 
 def call(folder: Path, environment: Environment, runner: str, *words: str) -> subprocess.Popen[str]:
-    program = Path(__file__).resolve().parents[2] / "utils" / f"{runner}.py"
-    extra = ["--poll", "1", "--grace", "3"] if runner == "slurm" else []
+    program = Path(__file__).resolve().parents[2] / "utils/run.py"
+    extra = ["--cluster", runner]
     return subprocess.Popen(
         [sys.executable, str(program), *extra, *words],
         cwd=folder,
@@ -62,15 +64,15 @@ def queue(environment: Environment) -> list[str]:
 def test_an_array_writes_the_same_bytes_as_the_local_runner(
     folder: Path, slurm_environment: Environment
 ) -> None:
-    for runner in ("run", "slurm"):
+    for runner in ("local", "slurm"):
         (folder / runner).mkdir()
         words = ["--mem", "100M", "JOB=1:5", f"log/{runner}.JOB.log", "printf", "%s \\\\n"]
         words += ["JOB", "two  words", "$OMP_NUM_THREADS", ">", f"{runner}/JOB.txt"]
         code, errors = finish(call(folder, slurm_environment, runner, *words))
         assert code == 0, errors
     for number in range(1, 6):
-        local, cluster = (folder / f"{one}/{number}.txt" for one in ("run", "slurm"))
-        assert local.read_bytes() == cluster.read_bytes()
+        here, cluster = (folder / f"{one}/{number}.txt" for one in ("local", "slurm"))
+        assert here.read_bytes() == cluster.read_bytes()
     assert "two  words" in (folder / "slurm/3.txt").read_text()
 
 
@@ -116,6 +118,35 @@ def test_a_job_killed_midway_ends_right_when_submitted_again(
     assert "1 of 1 jobs failed: 1; starting only these again" in errors
     assert (folder / "result").read_text() == "whole\n"
     assert (folder / "log/a.log").read_text().splitlines()[-1].startswith("# Ended (code 0)")
+
+
+def time_is_up(environment: Environment, job: str) -> None:
+    warning = ["scancel", "--batch", "--signal=USR2", job]  # as sbatch --signal=B:USR2@90 asks for
+    subprocess.run(warning, env=environment, check=True)
+
+
+def node_is_lost(environment: Environment, job: str) -> None:
+    subprocess.run(["scontrol", "requeue", job], env=environment, check=True)
+
+
+@pytest.mark.parametrize("end", [time_is_up, node_is_lost])
+def test_a_job_put_back_into_the_queue_has_not_failed(
+    folder: Path, slurm_environment: Environment, end: object
+) -> None:
+    """Though its command was killed; started again, it continues its log."""
+    script = "if [ ! -e id ]; then echo $SLURM_JOB_ID > id; sleep 99; fi; echo whole > result"
+    words = ["X=4:5", "log/a.X.log", "cd", "X", "&&", "bash", "-c", script]
+    for number in "45":
+        (folder / number).mkdir()
+    (folder / "5/id").touch()
+    process = call(folder, slurm_environment, "slurm", *words)
+    end(slurm_environment, wait_for(folder / "4/id").strip())  # type: ignore[operator]
+    code, errors = finish(process)
+    assert (code, errors) == (0, "")
+    assert (folder / "4/result").read_text() == "whole\n"
+    log = (folder / "log/a.4.log").read_text()
+    assert log.count("# Started at ") == 2
+    assert log.splitlines()[-1].startswith("# Ended (code 0)")
 
 
 def test_ctrl_c_cancels_the_array(folder: Path, slurm_environment: Environment) -> None:

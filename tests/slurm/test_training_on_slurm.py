@@ -14,6 +14,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from fake_experiment import make_fake
 
+pytestmark = pytest.mark.slurm
+
 LM = """
 layers: 1
 dim: 16

@@ -179,7 +179,7 @@ def _until(condition: object, seconds: float = 10.0) -> None:
 def test_more_nodes_than_this_one(tmp_path: Path) -> None:
     result = run(tmp_path, "--num-nodes", "2", "log", "true")
     assert result.returncode == 1
-    assert "--num-nodes: this is one machine; take slurm.py, or 1" in result.stderr
+    assert "--num-nodes: this is one machine; take --cluster slurm, or 1" in result.stderr
 
 
 def test_processors_are_counted_for_each_task(tmp_path: Path) -> None:
