@@ -120,7 +120,7 @@ models() {
   for seed in ${2:-''}; do
     for stream in $1; do
       pooling=${stream#"${stream%%/*}"}
-      echo "${stream/\//_}${seed:+_seed$seed}" --segments "${stream%%/*}" \
+      echo "${stream/\//_}${seed:+_seed$seed}" --segmentation "${stream%%/*}" \
         ${pooling:+--pooling "${pooling#/}"} ${seed:+--seed "$seed"} \
         ${3:+--init "vc/$3${seed:+_seed$seed}"}
     done

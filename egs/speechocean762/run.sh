@@ -92,7 +92,7 @@ stage_7() {
 
 stage_8() {
   local tags=() rate
-  for rate in $rates; do tags+=(--segments "rate${rate}_global"); done
+  for rate in $rates; do tags+=(--segmentation "rate${rate}_global"); done
   run entcomp pack "${tags[@]}" --notes local/model_card.md "$exp" \
     "$pretrained/moonshine-l3-k$num_clusters"
 }
