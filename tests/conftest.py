@@ -12,6 +12,12 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz", type=int, metavar="N", help="damaged files that tests/fuzz reads, of all kinds"
+    )
+
+
 def pytest_configure() -> None:
     """Ctrl-C reaches what tests start, even if they run behind a shell's `&`, which ignores it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -19,12 +19,17 @@ def read_record(cls: type[RecordT], path: Path, remedy: str) -> RecordT:
     Raises EntcompError naming the file and the key, with the remedy, where a key is missing,
     unknown or of another type.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     values = read_json(path)
     names = {one.name for one in fields(cls)}  # type: ignore[arg-type]
     if unknown := sorted(values.keys() - names):
         raise EntcompError(f"{path}: unknown key '{unknown[0]}'; {remedy}")
+    return as_record(cls, values, path, remedy)
+
+
+def as_record(cls: type[RecordT], values: dict[str, Any], path: Path, remedy: str) -> RecordT:
+    """Values of a JSON file as the dataclass ``cls``, checked as in `read_record`."""
+    from pydantic import TypeAdapter, ValidationError
+
     try:
         found: Any = TypeAdapter(cls).validate_json(json.dumps(values), strict=True)
     except ValidationError as error:

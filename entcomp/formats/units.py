@@ -163,6 +163,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             offset = len(BOM_UTF8) if stream.read(len(BOM_UTF8)) == BOM_UTF8 else 0
             stream.seek(offset)
             for line in stream:
+                if b"\r" in line.rstrip(b"\r\n"):  # else its rows would be one
+                    raise EntcompError(
+                        f"{path}: a carriage return within a line; convert its ends of lines"
+                    )
                 yield offset, line.decode()
                 offset += len(line)
     except FileNotFoundError:
@@ -180,7 +184,7 @@ def _parse(line: str, kind: str, where: str) -> tuple[str, list[Any]]:
         else:
             key, *values = ["", *line.split()] if kind == "km" else line.split()
             values = [int(value) for value in values]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise EntcompError(f"{where}: not a line of --format {kind} ({reason})") from None
     if kind != "km":
