@@ -50,7 +50,20 @@ Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the extractor runs.")
 ]
 
-
+PackedModels = Annotated[
+    list[str],
+    typer.Option(
+        "--model", metavar="asr/TAG|st/TAG|vc/TAG", help="To take along; may be repeated."
+    ),
+]
+PackedSegmentations = Annotated[
+    list[str],
+    typer.Option("--segmentation", metavar="TAG", help="Thresholds likewise; those of models are."),
+]
+Notes = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Data, licence, commands: opens the model card."),
+]
 Format = Annotated[
     Literal["km", "text", "jsonl"],
     typer.Option("--format", help="fairseq's .km, ESPnet's 'utt_id 1 2 3', S3Tokenizer's jsonl."),
