@@ -64,6 +64,12 @@ Notes = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Data, licence, commands: opens the model card."),
 ]
+DataFormat = Annotated[
+    Literal["lhotse", "audiofolder"],
+    typer.Option(
+        "--format", help="lhotse's manifests, or Hugging Face's folder with metadata.csv."
+    ),
+]
 Format = Annotated[
     Literal["km", "text", "jsonl"],
     typer.Option("--format", help="fairseq's .km, ESPnet's 'utt_id 1 2 3', S3Tokenizer's jsonl."),

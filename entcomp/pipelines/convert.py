@@ -95,9 +95,9 @@ class VoiceConverter:
 
         See `hub.open_model`. The tag may be left out where there is only one. ``vocoder`` is one's
         name or checkpoint, by default as in `load_vocoder`. ``checkpoint`` are the extractor's
-        weights on disk. ``seed`` is of the noise that a mel is drawn from; ``sampler`` are ``steps``, ``guidance``,
-        ``voice_guidance`` and ``temperature``, by default as in the model's config. Raises
-        EntcompError where there is no such model.
+        weights on disk. ``seed`` is of the noise that a mel is drawn from; ``sampler`` are
+        ``steps``, ``guidance``, ``voice_guidance`` and ``temperature``, by default as in the
+        model's config. Raises EntcompError where there is no such model.
         """
         found = open_model(model, local_files_only)
         return cls(

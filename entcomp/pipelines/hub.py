@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from entcomp import __version__
 from entcomp.artifacts import packing
@@ -18,7 +19,7 @@ NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 SOURCE = re.compile(
     rf"(?P<name>{NAME.pattern})(?:@(?P<revision>.+?))?(?P<task>/(?:asr|st|vc)/[^/]+)?"
 )
-CLIENT = {"library_name": "entcomp", "library_version": __version__}
+CLIENT: dict[str, Any] = {"library_name": "entcomp", "library_version": __version__}
 
 
 def open_model(source: str | Path | None = None, local_files_only: bool = False) -> Model:
@@ -62,7 +63,8 @@ def one_line_errors(name: str) -> Iterator[None]:
             f"{name}: no such folder, and for models on the hub the Python package huggingface_hub "
             "is needed; install it"
         ) from None
-    from_http = errors.HfHubHTTPError.__bases__[0]  # that of the HTTP library in use
+    # That of the HTTP library in use, which other versions of the hub's library change.
+    from_http: Any = errors.HfHubHTTPError.__bases__[0]
     try:
         yield
     except errors.GatedRepoError:
