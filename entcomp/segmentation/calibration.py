@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -13,6 +14,7 @@ import numpy as np
 
 from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
 from entcomp.artifacts.hashes import check_same
+from entcomp.artifacts.record import as_record
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.segmentation.criterion import THETA_G, THETA_R, EntropyCriterion, spell
@@ -52,7 +54,7 @@ class Calibration:
 
     @classmethod
     def read(cls, path: Path) -> Calibration:
-        """Raises EntcompError for a missing or incomplete file."""
+        """Raises EntcompError for a missing or incomplete file, and for values that cannot be."""
         if not path.exists():
             is_backward = path.stem == entropy_name("backward", "calibration")
             raise EntcompError(
@@ -60,11 +62,22 @@ class Calibration:
                 "first, or give thresholds with --theta-unit nats"
             )
         values = read_json(path)
-        known = {field.name for field in fields(cls)} & values.keys()
-        try:
-            return cls(path=path, **{name: values[name] for name in known})
-        except TypeError as error:
-            raise EntcompError(f"{path}: {error}; rerun score-entropy") from None
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        found = as_record(cls, known | {"path": str(path)}, path, "rerun score-entropy")
+        found.check()
+        return found
+
+    def check(self) -> None:
+        """Raises EntcompError for counts and quantiles that are none, naming the key."""
+        for name in ("units", "predictions", "utterances", "frame_shift", "num_clusters", "std"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise EntcompError(f"{self.path}: {name} has to be positive; rerun score-entropy")
+        for name in ("entropy_quantiles", "rise_quantiles"):
+            values = np.array(getattr(self, name))
+            if len(values) < 2 or not np.isfinite(values).all() or (np.diff(values) < 0).any():
+                raise EntcompError(f"{self.path}: {name} have to ascend; rerun score-entropy")
+        if not self.sets or not math.isfinite(self.mean):
+            raise EntcompError(f"{self.path}: no sets, or no mean; rerun score-entropy")
 
     @classmethod
     def find(cls, experiment: Experiment, direction: Direction = "forward") -> Calibration | None:
