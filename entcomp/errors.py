@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 LONGEST_MESSAGE = 1000  # characters; the middle of what is longer goes
 
 

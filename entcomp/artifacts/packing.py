@@ -244,7 +244,7 @@ def _unpack(path: Path, *_changes: int) -> Path:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
                 _extract(archive, member, folder, path)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, OSError, ValueError, OverflowError) as error:
         raise EntcompError(f"{path}: not a pack ({error}); make it again by entcomp pack") from None
     _verify(folder, path)
     return folder
@@ -264,10 +264,15 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, wh
 
 def _verify(folder: Path, where: Path) -> None:
     """The model card apart, which people edit on a hub, and what a hub adds (.gitattributes)."""
-    manifest: dict[str, Any] = read_json(folder / MANIFEST)
+    try:
+        files: Any = read_json(folder / MANIFEST).get("files", {})
+    except EntcompError:
+        files = None
+    if not isinstance(files, dict):
+        raise EntcompError(f"{where}: no {MANIFEST}, or none that can be read; pack it again")
     found = {name: sha256_file(folder / name) for name in _names(folder)}
-    for name in sorted({*manifest.get("files", {}), *found} - {CARD, ".gitattributes"}):
-        if manifest.get("files", {}).get(name) != found.get(name):
+    for name in sorted({*files, *found} - {CARD, ".gitattributes"}):
+        if files.get(name) != found.get(name):
             raise EntcompError(
                 f"{where}: {name}: not as it was packed; pack it again, or fetch it again"
             )

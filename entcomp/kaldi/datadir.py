@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -130,6 +131,7 @@ def _parse_segment(path: Path, utt_id: str, row: str) -> tuple[str, float, float
         raise EntcompError(
             f"{path}: {utt_id}: expected 'recording start end', got {row!r}"
         ) from None
-    if times[0] < 0 or (times[1] != -1 and times[1] <= times[0]):
+    last = float("inf") if times[1] == -1 else times[1]
+    if not 0 <= times[0] < last or not math.isfinite(times[1]):
         raise EntcompError(f"{path}: {utt_id}: ends ({end} s) before it starts ({start} s)")
     return recording, times[0], None if times[1] == -1 else times[1]

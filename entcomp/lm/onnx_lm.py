@@ -26,6 +26,7 @@ FAILURES = (
     failures.NoSuchFile,
     failures.NotImplemented,
     failures.RuntimeException,
+    UnicodeDecodeError,  # of a message that quotes the file
 )
 
 # Keys and values of the tokens read so far, float32 (heads, tokens, channels) of each layer, by the
@@ -47,12 +48,12 @@ class OnnxLM:
             self._session = onnxruntime.InferenceSession(
                 path, options, providers=["CPUExecutionProvider"]
             )
+            stored = self._session.get_modelmeta().custom_metadata_map.get(LM_KEY, "none")
         except FAILURES as error:
             reason = str(error).splitlines()[0]
             raise EntcompError(
                 f"{path}: cannot be read ({reason}); delete it and run again"
             ) from None
-        stored = self._session.get_modelmeta().custom_metadata_map.get(LM_KEY, "none")
         check_same(lm.lm_sha256, stored, "LM", path, "delete it and run again")
         self.empty_cache: Cache = {}
         for one in self._session.get_inputs()[2:]:

@@ -28,6 +28,7 @@ from entcomp.skipped import SkippedUtterances
 # Of the calibration set, where its quantiles alone do not tell the rate: 111 hours at 50 Hz.
 SAMPLE_UNITS = 20_000_000
 LEVELS = 4097
+MOST = 1 << 60  # of anything that is counted; more is damage
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Calibration:
     def check(self) -> None:
         """Raises EntcompError for counts and quantiles that are none, naming the key."""
         for name in ("units", "predictions", "utterances", "frame_shift", "num_clusters", "std"):
-            if not 0 < getattr(self, name) < math.inf:
+            if not 0 < getattr(self, name) < MOST:
                 raise EntcompError(f"{self.path}: {name} has to be positive; rerun score-entropy")
         for name in ("entropy_quantiles", "rise_quantiles"):
             values = np.array(getattr(self, name))
@@ -234,7 +235,10 @@ class _Calibrator:
             sources.append(source)
         refuse = SkippedUtterances(skip_bad=False)
         rows = chain.from_iterable(source.rows(refuse) for source in sources)
-        sample = next(iter_rows(rows, SAMPLE_UNITS))
+        sample = next(iter_rows(rows, SAMPLE_UNITS), None)
+        if sample is None:
+            where = self.calibration.path
+            raise EntcompError(f"{where}: its sets hold no entropies; rerun score-entropy")
         if len(sample.values) < self.calibration.units:
             print(f"calibrated on the first {len(sample.values):,} units of the calibration set")
         return sample

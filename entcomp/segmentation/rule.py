@@ -59,7 +59,8 @@ class Rule:
 
     def _fault(self) -> str | None:
         """What cannot be, if anything: found by grouping a made-up utterance."""
-        if min(one or 1 for one in (self.min_length, self.max_length, self.window)) < 1:
+        lengths = (self.min_length, self.max_length, self.window)
+        if any(one is not None and one < 1 for one in lengths):
             return "a length below 1"
         for one in fields(self):
             value = getattr(self, one.name)

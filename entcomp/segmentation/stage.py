@@ -80,7 +80,7 @@ def segment_sets(
         line = counts.describe(frame_shift, target_rate)
         if experiment.units_json.exists():
             bits = request.kind.bits_per_group(experiment.units_info().num_clusters)
-            if bits is not None:
+            if bits is not None and counts.units:
                 line += f", {bits * counts.groups / (counts.units * frame_shift):.0f} bit/s"
         yield f"{name}{shard.suffix}: {line}"
 
@@ -157,7 +157,8 @@ def _describe_rule(rule: Rule) -> str:
 
 def _write_threshold(folder: Path, rule: Rule, facts: dict[str, Any]) -> None:
     shift = facts["frame_shift"]
-    rates = {name: groups / (units * shift) for name, groups, units in _complete_sets(folder, rule)}
+    sets = _complete_sets(folder, rule)
+    rates = {name: groups / (units * shift) for name, groups, units in sets if units}
     write_json(folder / "threshold.json", rule.as_json() | facts | {"rates": rates})
 
 

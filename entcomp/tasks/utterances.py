@@ -57,6 +57,8 @@ class Utterances(Sequence[Item]):
         self.path, self.make = path, make
         self._stream = open(path, "rb")
         self._bounds = _line_bounds(path)
+        if len(self._bounds) < 2:
+            raise self._damaged()
         self._archives: list[tuple[str, int, int]] = self._row(len(self))
         self._readers: dict[tuple[int, int], ArkReader] = {}  # by process and archive
 
@@ -72,8 +74,16 @@ class Utterances(Sequence[Item]):
     def _row(self, number: int) -> list[Any]:
         begin, end = self._bounds[number : number + 2].tolist()
         line = os.pread(self._stream.fileno(), end - begin, begin)
-        row: list[Any] = json.loads(line, object_hook=self._load)
+        try:
+            row: list[Any] = json.loads(line, object_hook=self._load)
+            if not isinstance(row, list):
+                raise TypeError("no row")
+        except (AttributeError, LookupError, OSError, TypeError, ValueError, RecursionError):
+            raise self._damaged() from None
         return row
+
+    def _damaged(self) -> EntcompError:
+        return EntcompError(f"{self.path}: damaged while a training reads it; start that again")
 
     def _load(self, place: dict[str, int]) -> np.ndarray:
         key = os.getpid(), place["archive"]  # forked readers would move each other's positions

@@ -118,7 +118,12 @@ def encode_anew(content: bytes, draw: Draw) -> bytes:
     text = content.decode("utf-8", "replace")
     return draw.choice(
         (
-            *(b"\xef\xbb\xbf" + content, b"\xef\xbb\xbf" + crlf, crlf, content.replace(b"\n", b"\r")),
+            *(
+                b"\xef\xbb\xbf" + content,
+                b"\xef\xbb\xbf" + crlf,
+                crlf,
+                content.replace(b"\n", b"\r"),
+            ),
             *(text.encode("utf-16"), text.encode("utf-16-be"), text.encode("utf-8") + b"\xe9\n"),
             content.replace(b" ", b"\t"),
             content.replace(b" ", b"  "),
@@ -131,7 +136,15 @@ def replace_all(content: bytes, draw: Draw) -> bytes:
     return draw.choice(
         (
             *(b"", b"\n", b" \n \n", b"\0" * 4096, b"[" * 100_000, b'{"a":' * 50_000, b"null"),
-            *(b"[]", b"{}", b"3", b'"text"', b"- a\n- b\n", b"\x80\x04.", b"PK\x05\x06" + b"\0" * 18),
+            *(
+                b"[]",
+                b"{}",
+                b"3",
+                b'"text"',
+                b"- a\n- b\n",
+                b"\x80\x04.",
+                b"PK\x05\x06" + b"\0" * 18,
+            ),
             *(b"RIFF\xff\xff\xff\xffWAVE", b"fLaC", b"OggS", b"a " * 50_000, draw.randbytes(500)),
         )
     )
@@ -183,7 +196,20 @@ def change_value(values: object, draw: Draw) -> object:
         place = draw.randrange(len(values))
         new = [] if draw.random() < 0.2 else [change_value(values[place], draw)]
         return [*values[:place], *new, *values[place + 1 :]]
-    wrong = (-1, 0, 1, 10**12, 10**400, 0.5, float("nan"), float("inf"), "", "x", "../x", "a\nb\x1b")
+    wrong = (
+        -1,
+        0,
+        1,
+        10**12,
+        10**400,
+        0.5,
+        float("nan"),
+        float("inf"),
+        "",
+        "x",
+        "../x",
+        "a\nb\x1b",
+    )
     more = (None, True, [], {}, [[]], [1.0], {"a": 1}, ["x"], "\ud800", "1", 2**31, -0.0, "0" * 64)
     return draw.choice((*wrong, *more))
 

@@ -66,9 +66,7 @@ class Outcome:
 
 
 def all_kinds() -> dict[str, Kind]:
-    kinds: Sequence[Kind] = [
-        one for name in MODULES for one in importlib.import_module(name).KINDS
-    ]
+    kinds: Sequence[Kind] = [one for name in MODULES for one in importlib.import_module(name).KINDS]
     return {one.name: one for one in kinds}
 
 
@@ -103,7 +101,9 @@ class _Sample:
 
     def read(self, seed: int) -> int | None:
         """Damage the file, and read it within the time."""
-        self.path.write_bytes(self.kind.damage(self.sound, random.Random(f"{self.kind.name} {seed}")))
+        self.path.write_bytes(
+            self.kind.damage(self.sound, random.Random(f"{self.kind.name} {seed}"))
+        )
         signal.alarm(SECONDS)
         try:
             return self.read_quietly()
@@ -124,7 +124,9 @@ class _Sample:
             return f"not a printable line: {message!r}"
         if not any(name in message for name in self.names):
             return f"names no file: {message}"
-        return f"a line of {len(message)} characters: {message[:200]}" if len(message) > 2000 else ""
+        return (
+            f"a line of {len(message)} characters: {message[:200]}" if len(message) > 2000 else ""
+        )
 
 
 def make_reader() -> Callable[[Any], Outcome]:
@@ -165,7 +167,9 @@ def _judge(sample: _Sample, seed: int) -> Outcome:
         frames = list(traceback.extract_tb(error.__traceback__))
         last = [one for one in frames if "/site-packages/" not in one.filename][-1]
         where = f"{Path(last.filename).name}:{last.lineno}"
-        return Outcome(name, seed, "bad", f"{type(error).__name__} at {where}: {str(error)[:200]!r}")
+        return Outcome(
+            name, seed, "bad", f"{type(error).__name__} at {where}: {str(error)[:200]!r}"
+        )
     return Outcome(name, seed, "refused" if told else "fine")
 
 

@@ -101,7 +101,9 @@ class Recipe:
         self.command += ["--exp", str(self.work / "exp")]
         for option, name in (("lm", "lm"), ("asr", "text"), ("st", "text"), ("vc", "vc")):
             self.command += [f"--{option}-config", str(folder / f"{name}.yaml")]
-        self.command += [word for key, value in SETTINGS.items() for word in (f"--{key}", str(value))]
+        self.command += [
+            word for key, value in SETTINGS.items() for word in (f"--{key}", str(value))
+        ]
 
     def run(self, stage: int, point: int = 0) -> tuple[int, int, str]:
         """Run a stage, killed before its ``point``-th operation.
@@ -163,7 +165,7 @@ def measure(recipe: Recipe, last: int) -> list[Stage]:
 
 
 def kill(recipe: Recipe, stage: Stage, most: int, draw: random.Random) -> int:
-    """Kill a stage up to three times in a row, then run it to its end; how many points there were."""
+    """Kill a stage up to three times in a row, then run it to its end; returns the points."""
     recipe.restore(stage.number - 1)
     points = 0
     for _ in range(draw.randint(1, min(3, most))):
@@ -220,7 +222,8 @@ def main() -> None:
         row = (one.number, one.operations, one.points, one.reruns, len(one.faults))
         print(f"| {' | '.join(map(str, row))} |")
     points, faults = sum(one.points for one in stages), [x for one in stages for x in one.faults]
-    print(f"{points} points of {options.points}, {time.monotonic() - begin:.0f} s, {len(faults)} faults")
+    spent = time.monotonic() - begin
+    print(f"{points} points of {options.points}, {spent:.0f} s, {len(faults)} faults")
     sys.exit(bool(faults))
 
 

@@ -254,10 +254,19 @@ KINDS = [
     Kind("units.json", make("units/units.json"), read_units_json, damage_json),
     Kind("stage.json of units", make("units/dev/stage.json"), read_manifest, damage_json),
     Kind(
-        "stage.json of entropies", make("entropy/dev/stage.json"), read_entropy_manifest, damage_json, 0.5
+        "stage.json of entropies",
+        make("entropy/dev/stage.json"),
+        read_entropy_manifest,
+        damage_json,
+        0.5,
     ),
     Kind("calibration.json", make("entropy/calibration.json"), read_calibration, damage_json, 0.5),
-    Kind("threshold.json, global", partial(make_rule, criterion="global"), read_threshold, damage_json),
+    Kind(
+        "threshold.json, global",
+        partial(make_rule, criterion="global"),
+        read_threshold,
+        damage_json,
+    ),
     Kind(
         "threshold.json, bidirectional",
         partial(make_rule, criterion="bidirectional"),
@@ -265,7 +274,13 @@ KINDS = [
         damage_json,
         0.5,
     ),
-    Kind("threshold.json, random", partial(make_rule, criterion="random"), read_threshold, damage_json, 0.5),
+    Kind(
+        "threshold.json, random",
+        partial(make_rule, criterion="random"),
+        read_threshold,
+        damage_json,
+        0.5,
+    ),
     Kind("kmeans.npz", partial(make_codebook, whitened=False), read_codebook, damage_zip),
     Kind("kmeans.npz, whitened", partial(make_codebook, whitened=True), read_codebook, damage_zip),
     Kind("joblib k-means", partial(make_published, how="plain"), read_published, damage_binary),

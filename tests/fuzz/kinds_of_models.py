@@ -26,7 +26,6 @@ from tiny_pipeline import add_converter, add_recogniser, make_pipeline
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.packing import open_model, pack
 from entcomp.config import load_config
-from entcomp.files import sha256_file
 from entcomp.lm.checkpoint import LMInfo, read_lm
 from entcomp.lm.config import LMConfig
 from entcomp.lm.model import UnitLM
@@ -191,7 +190,13 @@ def mel_of_hifigan():  # type: ignore[no-untyped-def]
     from entcomp.audio.mel import MelConfig
 
     return MelConfig(
-        sample_rate=16000, n_fft=1024, win_length=1024, hop_length=128, n_mels=80, f_min=0, f_max=8000
+        sample_rate=16000,
+        n_fft=1024,
+        win_length=1024,
+        hop_length=128,
+        n_mels=80,
+        f_min=0,
+        f_max=8000,
     )
 
 
@@ -270,7 +275,13 @@ KINDS = [
     Kind("model.safetensors", of(make_lm, "model.safetensors"), read_weights, damage_safetensors),
     Kind("model.onnx", of(make_lm, "model.onnx"), read_onnx, damage_binary, 0.5),
     Kind("extractor.onnx", make_extractor, read_extractor, damage_binary, 0.3),
-    Kind("task.json of a recogniser", of(make_text_model, "task.json"), read_text_model, damage_json, 0.5),
+    Kind(
+        "task.json of a recogniser",
+        of(make_text_model, "task.json"),
+        read_text_model,
+        damage_json,
+        0.5,
+    ),
     Kind(
         "config.yaml of a recogniser",
         of(make_text_model, "config.yaml"),
@@ -279,12 +290,32 @@ KINDS = [
         0.5,
     ),
     Kind("text.model", of(make_text_model, "text.model"), read_vocabulary, damage_binary),
-    Kind("config.yaml of a converter", of(make_converter, "config.yaml"), read_converter, damage_text, 0.3),
-    Kind("task.json of a converter", of(make_converter, "task.json"), read_converter, damage_json, 0.3),
+    Kind(
+        "config.yaml of a converter",
+        of(make_converter, "config.yaml"),
+        read_converter,
+        damage_text,
+        0.3,
+    ),
+    Kind(
+        "task.json of a converter",
+        of(make_converter, "task.json"),
+        read_converter,
+        damage_json,
+        0.3,
+    ),
     Kind("pack.tar", make_pack, read_pack, damage_binary, 0.5),
     Kind("last.ckpt", of(make_checkpoint, "last.ckpt"), read_checkpoint, damage_safetensors),
     Kind("run.json", of(make_checkpoint, "run.json"), read_checkpoint, damage_json),
-    Kind("config.json of HiFi-GAN", of(make_hifigan, "config.json"), read_hifigan, damage_json, 0.5),
+    Kind(
+        "config.json of HiFi-GAN", of(make_hifigan, "config.json"), read_hifigan, damage_json, 0.5
+    ),
     Kind("checkpoint of HiFi-GAN", of(make_hifigan, "g_00000001"), read_hifigan, damage_zip, 0.5),
-    Kind("config.yaml of a vocoder", of(make_own_vocoder, "config.yaml"), read_own_vocoder, damage_text, 0.3),
+    Kind(
+        "config.yaml of a vocoder",
+        of(make_own_vocoder, "config.yaml"),
+        read_own_vocoder,
+        damage_text,
+        0.3,
+    ),
 ]

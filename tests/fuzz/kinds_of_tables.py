@@ -160,7 +160,9 @@ def make_textgrid(folder: Path) -> Path:
 def make_short_textgrid(folder: Path) -> Path:
     path = folder / "anna-00.TextGrid"
     spans = [f'{0.25 * i}\n{0.25 * (i + 1)}\n"say ""word{i}"""' for i in range(8)]
-    tiers = [f'"IntervalTier"\n"{name}"\n0\n2\n8\n' + "\n".join(spans) for name in ("words", "phones")]
+    tiers = [
+        f'"IntervalTier"\n"{name}"\n0\n2\n8\n' + "\n".join(spans) for name in ("words", "phones")
+    ]
     head = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n2\n<exists>\n2\n'
     path.write_text(head + "\n".join(tiers) + "\n", encoding="utf-8")
     return path

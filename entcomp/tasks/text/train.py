@@ -21,7 +21,7 @@ from entcomp.training.description import describe
 from entcomp.training.evaluation import training_device
 from entcomp.training.loop import FitResult, fit
 from entcomp.training.ranks import is_first_rank
-from entcomp.training.weights import load_weights
+from entcomp.training.weights import load_model
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,9 @@ class TrainedTextModel:
         info = TaskInfo.read(folder)
         config = load_config(TextTaskConfig, folder / "config.yaml")
         vocabulary = Vocabulary.load(folder / "text.model")
-        model = build_model(config, info.num_clusters, len(vocabulary))
-        load_weights(model, weights_path(folder))
+        model = load_model(
+            lambda: build_model(config, info.num_clusters, len(vocabulary)), weights_path(folder)
+        )
         return cls(folder, info, config, vocabulary, model.to(training_device()).eval())
 
 

@@ -23,7 +23,7 @@ from entcomp.tasks.vc.model import VoiceConverter
 from entcomp.training.description import describe
 from entcomp.training.evaluation import training_device
 from entcomp.training.loop import FitResult, fit
-from entcomp.training.weights import load_weights
+from entcomp.training.weights import load_model
 
 MAX_DEV_BATCHES = 16
 
@@ -93,6 +93,6 @@ def load_converter(folder: Path, units: UnitsInfo) -> tuple[VoiceConverter, VcIn
     """
     info = VcInfo.read(folder)
     info.check_units(units, folder)
-    model = VoiceConverter(load_config(VcConfig, folder / "config.yaml"), info.num_clusters)
-    load_weights(model, weights_path(folder))
+    config = load_config(VcConfig, folder / "config.yaml")
+    model = load_model(lambda: VoiceConverter(config, info.num_clusters), weights_path(folder))
     return model.to(training_device()).eval(), info
