@@ -45,12 +45,13 @@ def learn_kmeans(
     seed: options.Seed = 0,
     skip_bad: options.SkipBad = False,
     allow_pipes: options.AllowPipes = False,
+    channel: options.Channel = None,
     device: options.Device = "auto",
     num_jobs: options.NumJobs = os.cpu_count() or 1,
 ) -> None:
     """Learn the codebook of units from recordings: EXP/units/kmeans.npz and units.json."""
     learning = Learning(num_clusters, max_frames, seed, skip_bad, whiten)
-    chosen = [] if published else find_sets(data, sets)
+    chosen = [] if published else find_sets(data, sets, channel)
     model = load_extractor(extractor, layer, checkpoint, device)
     if published:
         print(take_codebook(Experiment(exp), published, model))

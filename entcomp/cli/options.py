@@ -35,6 +35,26 @@ NlsymsTxt = Annotated[
         show_default="<...>, [...], {...}, +...+",
     ),
 ]
+
+
+def parse_channel(text: str) -> int:
+    """``left``, ``right`` or a number from 1 to a channel from 0."""
+    number = {"left": "1", "right": "2"}.get(text, text)
+    if not number.isdecimal() or int(number) < 1:
+        raise typer.BadParameter(f"{text!r} is not left, right or a number from 1")
+    return int(number) - 1
+
+
+Channel = Annotated[
+    int | None,
+    typer.Option(
+        "--channel",
+        metavar="left|right|N",
+        parser=parse_channel,
+        help="One channel of each recording.",
+        show_default="the mean of all",
+    ),
+]
 ShardOption = Annotated[
     str, typer.Option("--shard", metavar="I/N", help="Only part I of N of each set.")
 ]

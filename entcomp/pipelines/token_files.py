@@ -35,12 +35,13 @@ def tokenize_files(
     kind: TokenFormat,
     output: Path | None,
     num_jobs: int,
+    channel: int | None = None,
 ) -> None:
     """Write the tokens of each recording that is not broken, by `open_writer`.
 
     Raises EntcompError at the end if any was broken, naming it.
     """
-    recordings = Recordings(files)
+    recordings = Recordings(files, channel)
     paths = recordings.paths
     ids = sorted(paths) if kind == "kaldi" else list(paths)
     with (

@@ -118,6 +118,40 @@ def test_one_broken_file_is_one_line(experiment: Experiment, tmp_path: Path) -> 
     assert err.splitlines()[-1] == f"entcomp: error: {tmp_path / 'a.wav'}: no such file"
 
 
+def test_a_name_that_is_not_utf8_ended_the_whole_batch(
+    experiment: Experiment, two: list[Path], tmp_path: Path
+) -> None:
+    """And one with a line break broke the wav.scp that was written."""
+    bad = [tmp_path / os.fsdecode(b"caf\xe9.wav"), tmp_path / "two\nlines.wav"]
+    for path in bad:
+        path.write_bytes(two[0].read_bytes())
+    options = ("--format", "kaldi", "-o", tmp_path / "out", "--model", experiment.path)
+    code, _, err = run("tokenize", *bad, *two, *options)
+    assert code == 1
+    *_, first, second, last = err.strip().splitlines()
+    assert first == f"{tmp_path}/caf\\udce9.wav: a name that is not UTF-8; rename the file"
+    assert second == f"{tmp_path}/twolines.wav: a name with a line break; rename the file"
+    assert last.startswith("entcomp: error: 2 of 4 recordings failed: ")
+    assert list(read_table(tmp_path / "out" / "wav.scp")) == ["a", "b"]
+
+
+def test_a_side_of_a_telephone_call(experiment: Experiment, tmp_path: Path) -> None:
+    sides = [babble(1.0, seed) for seed in (0, 1)]
+    for name, samples in (("left", sides[0]), ("right", sides[1])):
+        soundfile.write(tmp_path / f"{name}.wav", samples, RATE)
+    soundfile.write(tmp_path / "call.wav", np.stack(sides, axis=1), RATE)
+    model = ("--model", experiment.path)
+    units = {}
+    for name, options in (("left", ()), ("right", ()), ("call", ("--channel", "right"))):
+        code, out, err = run("tokenize", tmp_path / f"{name}.wav", *options, *model)
+        assert code == 0, err
+        units[name] = objects(out)[name]["units"]
+    assert units["call"] == units["right"] != units["left"]
+    for wrong, message in (("up", "left, right or a number"), ("3", "no channel 3, it has 2")):
+        code, _, err = run("tokenize", tmp_path / "call.wav", "--channel", wrong, *model)
+        assert code != 0 and message in err
+
+
 @pytest.fixture
 def two(tmp_path: Path) -> list[Path]:
     """Given in an order that is not that of their ids."""

@@ -367,14 +367,8 @@ def test_written_grid_reads_back(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["a.TextGrid"]
 
 
-def test_real_mfa_grids(shared_data: Path, tmp_path: Path) -> None:
-    import tarfile
-
-    with tarfile.open(shared_data / "asterisk_mfa" / "textgrids.tar.xz") as archive:
-        member = next(one for one in archive if one.name.endswith("allison_added.TextGrid"))
-        path = tmp_path / "allison_added.TextGrid"
-        path.write_bytes(archive.extractfile(member).read())  # type: ignore[union-attr]
-    grid = read_textgrid(path)
+def test_real_mfa_grids(prompt_grids: Path) -> None:
+    grid = read_textgrid(prompt_grids / "allison_added.TextGrid")
     assert grid.tier("words") == (Interval(0.06, 0.62, "added"),)
     assert labels(grid, "phones") == ["AE", "D", "IH", "D"]
 
