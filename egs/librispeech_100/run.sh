@@ -73,7 +73,6 @@ test_sets=test_clean,test_other
 directions="forward backward"
 criteria=(uniform random global relative combined peak bidirectional "bidirectional --peaks")
 windows="2 4"
-watched=dev_clean
 
 stage_1() {
   local set
