@@ -124,6 +124,8 @@ def test_it_tokenizes_and_transcribes_as_the_experiment_does(
         expected = machine.python(ENTCOMP, *call, made.path)
         assert expected[0] == 0, expected[2]
         assert machine.python(ENTCOMP, *call, "anna/tiny")[:2] == expected[:2]
+    fresh = machine.python(ENTCOMP, "-q", *call, "anna/tiny", HF_HUB_CACHE="elsewhere")
+    assert fresh == (0, expected[1], "")
     offline = machine.python(ENTCOMP, *call, "anna/tiny/asr/tiny", HF_HUB_OFFLINE="1")
     assert offline[:2] == expected[:2]
 

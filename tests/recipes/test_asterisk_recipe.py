@@ -86,6 +86,15 @@ def test_dry_run_runs_nothing(stage: int, tmp_path: Path) -> None:
     assert re.findall(names, done.stdout, re.MULTILINE) == COMMANDS[stage]
 
 
+def test_a_vocoder_is_fetched_where_voices_are_to_come() -> None:
+    def setup(*words: str) -> str:
+        return run("--dry-run", *words).stdout.partition("stage 1:")[0]
+
+    assert "install_hifigan.sh" in setup()
+    assert "install_hifigan.sh" not in setup("--stop-stage", "12")
+    assert "install_hifigan.sh" not in setup("--vocoder", "griffin-lim")
+
+
 def test_full_trains_on_every_segmentation_there_is(tmp_path: Path) -> None:
     for tag in ("dedup", "uniform15"):
         (tmp_path / "segments" / tag).mkdir(parents=True)
@@ -135,6 +144,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options(folder: Path) -> list[str | Path]:
     return [
+        "--vocoder", "griffin-lim",
         "--data", folder / "data", "--exp", folder / "exp", "--lm-config", folder / "lm.yaml",
         "--subset", "30", "--num-clusters", "50", "--lm-steps", "20", "--rates", "7",
         "--asr-config", folder / "text.yaml", "--st-config", folder / "text.yaml",
