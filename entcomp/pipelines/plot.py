@@ -37,7 +37,7 @@ def plot_file(
     if found.entropies is None:
         raise EntcompError(f"--criterion {rule.criterion}: reads no entropy that could be drawn")
     grid = textgrid or textgrid_beside(file)
-    words, phones = (_spans(grid, tier, start) for tier in ("words", "phones"))
+    words, phones = (spans(grid, tier, start) for tier in ("words", "phones"))
     figure = figures.entropy_figure(
         waveform,
         rate,
@@ -54,7 +54,7 @@ def plot_file(
     return found
 
 
-def _spans(path: Path | None, kind: str, start: float) -> list[figures.Span]:
+def spans(path: Path | None, kind: str, start: float) -> list[figures.Span]:
     """Words or phones with their times from ``start`` on; none where there is no such tier."""
     if path is None:
         return []

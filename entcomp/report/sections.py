@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -63,7 +62,7 @@ class Report:
     def audio(self, waveform: np.ndarray, sample_rate: int, name: str) -> str:
         """Write ``name.flac`` and return its URL, relative to the page."""
         with atomic_path(self.output / f"{name}.flac") as temporary:
-            temporary.write_bytes(_flac(waveform, sample_rate))
+            temporary.write_bytes(page.flac(waveform, sample_rate))
         return quote(f"{name}.flac")
 
     def text_results(self, task: str) -> list[TextResult]:
@@ -105,7 +104,7 @@ def example(report: Report) -> str | None:
     return page.section(
         "An utterance",
         report.figure(drawn, "entropy", caption),
-        page.player(figures.inline(_flac(one.waveform, one.sample_rate), "audio/flac")),
+        page.player(figures.inline(page.flac(one.waveform, one.sample_rate), "audio/flac")),
     )
 
 
@@ -340,11 +339,3 @@ def _count(units: Units) -> dict[str, int]:
     """Counts of a set that came without a manifest."""
     lengths = [len(vector) for _, vector in units]
     return {"utterances": len(lengths), "frames": sum(lengths)}
-
-
-def _flac(waveform: np.ndarray, sample_rate: int) -> bytes:
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, waveform, sample_rate, format="FLAC")
-    return buffer.getvalue()
