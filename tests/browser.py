@@ -16,6 +16,7 @@ from typing import Any
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--hide-scrollbars",
     *("--autoplay-policy=no-user-gesture-required", "--remote-debugging-pipe"),
 )
 PATIENCE = 120.0  # seconds without a word from the browser, on a machine however busy
@@ -89,7 +90,7 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         self.call("Page.navigate", url=path.resolve().as_uri())
-        self.wait(f"location.protocol === 'file:' && document.readyState === 'complete'")
+        self.wait("location.protocol === 'file:' && document.readyState === 'complete'")
 
     def eval(self, expression: str) -> Any:
         """The value of JavaScript, awaited; raises RuntimeError where it throws."""

@@ -27,9 +27,7 @@ def explore(
         typer.Option(metavar="FILE", help="Of one FILE.", show_default="those beside each FILE"),
     ] = None,
     start: Annotated[float, typer.Option(min=0, metavar="SECONDS")] = 0.0,
-    end: Annotated[
-        float | None, typer.Option(metavar="SECONDS", show_default="the end")
-    ] = None,
+    end: Annotated[float | None, typer.Option(metavar="SECONDS", show_default="the end")] = None,
     checkpoint: Checkpoint = None,
 ) -> None:
     """One page to move thresholds in, and to see, score and hear the groups of recordings."""

@@ -12,7 +12,7 @@ from entcomp.pipelines.plot import LONGEST
 from entcomp.pipelines.recordings import Recordings
 from entcomp.pipelines.tokenizer import PLAIN_RULES, Tokenizer
 from entcomp.progress import progress_bar
-from entcomp.report.explorer.data import Initial, Utterance, known_tiers
+from entcomp.report.explorer.data import Initial, ShownUtterance, known_tiers
 from entcomp.report.explorer.write import write_explorer
 from entcomp.segmentation import DEFAULT_CRITERION
 
@@ -24,7 +24,7 @@ def explore_files(
     textgrid: Path | None = None,
     start: float = 0.0,
     end: float | None = None,
-) -> list[Utterance]:
+) -> list[ShownUtterance]:
     """Write the page of ``files``, each from ``start`` to ``end`` (seconds); what it shows.
 
     Words and phones are those of ``textgrid``, of one recording, else of the TextGrids beside the
@@ -52,7 +52,7 @@ def _read(
     textgrid: Path | None,
     start: float,
     end: float | None,
-) -> Utterance:
+) -> ShownUtterance:
     rate = tokenizer.info.sample_rate
     waveform = read_wav(path, rate, start, end)
     if len(waveform) > LONGEST * rate:
@@ -61,10 +61,11 @@ def _read(
     units = tokenizer.encode(waveform, rate, rule=PLAIN_RULES["raw"], name=str(path)).units
     backward = tokenizer.experiment.lm("backward").is_dir()
     grid = None if textgrid is None else read_textgrid(textgrid)
-    return Utterance(
+    return ShownUtterance(
         utt_id,
         "",
         waveform,
+        rate,
         units,
         tokenizer.entropies(units),
         tokenizer.entropies(units, "backward") if backward else None,

@@ -160,8 +160,9 @@ def spectrogram(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 
 def _draw_spectrogram(axis: Axes, decibels: np.ndarray, duration: float, sample_rate: int) -> None:
     extent = (0, duration, 0, sample_rate / 2000)
+    white, black = DECIBELS
     axis.imshow(
-        decibels, origin="lower", aspect="auto", extent=extent, cmap="Greys", vmin=DECIBELS[0], vmax=DECIBELS[1]
+        decibels, origin="lower", aspect="auto", extent=extent, cmap="Greys", vmin=white, vmax=black
     )
     axis.set_ylabel("kHz")
 

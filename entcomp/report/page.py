@@ -71,6 +71,11 @@ def player(source: str, caption: str = "") -> str:
     return f'<audio controls preload="none" src="{escape(source)}"></audio>{words}'
 
 
+def link(target: str, text: str) -> str:
+    """A paragraph that leads to a file beside the page."""
+    return f'<p><a href="{escape(target)}">{escape(text)}</a></p>'
+
+
 def figure(source: str, caption: str) -> str:
     """An image, given as a ``data:`` URL."""
     words = escape(caption)

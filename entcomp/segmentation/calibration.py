@@ -113,8 +113,8 @@ def rate_curve(
     """Groups a second on the calibration set, and the rule, at each level from 0 to 1.
 
     A level is the share of the calibration set's values that lie below a threshold; ``request``
-    need not say how much to compress. `CURVE_UNITS` of the set are enough to count where its
-    quantiles do not tell. Raises EntcompError as `resolve` does.
+    need not say how much to compress. Rates are counted on `CURVE_UNITS` of the set where its
+    quantiles do not tell them. Raises EntcompError as `resolve` does.
     """
     rule = _without_thresholds(request, experiment, frame_shift)
     assert isinstance(request.kind, EntropyCriterion)
@@ -185,7 +185,7 @@ class _Calibrator:
         calibration: Calibration,
         experiment: Experiment,
         frame_shift: float,
-        sample_units: int = SAMPLE_UNITS,
+        sample_units: int | None = None,
     ) -> None:
         self.kind = kind
         self.rule = rule
@@ -246,8 +246,8 @@ class _Calibrator:
             sources.append(source)
         refuse = SkippedUtterances(skip_bad=False)
         rows = chain.from_iterable(source.rows(refuse) for source in sources)
-        sample = next(iter_rows(rows, self.sample_units))
-        if len(sample.values) < self.calibration.units:
+        sample = next(iter_rows(rows, self.sample_units or SAMPLE_UNITS))
+        if self.sample_units is None and len(sample.values) < self.calibration.units:
             print(f"calibrated on the first {len(sample.values):,} units of the calibration set")
         return sample
 

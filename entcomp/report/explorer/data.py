@@ -3,21 +3,21 @@
 ``{"model": str, "info": {...}, "criteria": [...], "initial": {...}, "utterances": [...]}``
 
 - ``info``: ``sample_rate`` (Hz), ``frame_shift_samples`` and ``receptive_offset_samples`` (see
-  `UnitsInfo`), ``tolerance`` (ticks, within which boundaries agree), ``top`` (Hz, of spectrograms).
+  `UnitsInfo`), ``num_clusters``, ``tolerance`` (ticks, within which boundaries agree).
 - ``criteria``: all that are registered. ``name``, ``help`` and, for one that the page cannot offer,
   ``problem``. Else ``color``; ``strength``, what says how much it compresses: ``target_rate``,
   ``window`` or null; ``peaks``, whether it takes ``--peaks``; ``thresholds``, of ``{"name",
   "unit"}`` (nats, or ``sd``), none for one on units. One on entropies has ``curves`` by ``all`` and
-  ``peaks``, with ``rates`` (Hz on the calibration set) and ``thresholds`` by name, at 257 evenly
+  ``peaks``, with ``rates`` (Hz on the calibration set) and ``thresholds`` by name, at 129 evenly
   spaced levels, between which the page goes in straight lines; ``moments``, as `Rule` has them; or
   ``uncalibrated``: why there are no curves.
 - ``initial``: ``criterion``, ``peaks``, ``rate`` (Hz), ``window`` (frames): where sliders stand.
-- ``utterances``: ``utt_id``, ``text``, ``duration`` (seconds); ``units``, ``forward`` and
-  ``backward`` (null without such an LM): base64 of little-endian int32 and float32 (frames,),
-  entropies in nats, NaN where the LM predicts nothing; ``audio`` and ``spectrogram``: ``data:``
-  URLs of a FLAC and of a PNG; ``tiers``: ``{"words": [[start, end, label], ...], "phones": ...}``
-  in seconds, without silences; ``boundaries``: those of each tier in ticks, as align-eval takes
-  them, and ``end``, of the reference, in ticks.
+- ``utterances``: ``utt_id``, ``text``, ``sample_rate`` (Hz) and ``duration`` (seconds) of the
+  audio; ``units``, ``forward`` and ``backward`` (null without such an LM): base64 of little-endian
+  int32 and float32 (frames,), entropies in nats, NaN where the LM predicts nothing; ``audio`` and
+  ``spectrogram``: ``data:`` URLs of a FLAC and of a PNG; ``tiers``: ``{"words":
+  [[start, end, label], ...], "phones": ...}`` in seconds, without silences; ``boundaries``: those
+  of each tier in ticks, as align-eval takes them, and ``end``, of the reference, in ticks.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ TOLERANCE = 0.02  # seconds within which boundaries agree
 
 
 @dataclass(frozen=True)
-class Utterance:
+class ShownUtterance:
     """What is shown of a recording.
 
-    ``waveform``: (samples,) within ±1, at the sample rate of the units. ``units``: int32 (frames,);
+    ``waveform``: (samples,) within ±1, at ``sample_rate`` Hz. ``units``: int32 (frames,);
     ``forward`` and ``backward``: float32 (frames,), nats. ``tiers``: words and phones without
     silences; ``end``: seconds, of what they are an alignment of.
     """
@@ -51,6 +51,7 @@ class Utterance:
     utt_id: str
     text: str
     waveform: np.ndarray
+    sample_rate: int
     units: np.ndarray
     forward: np.ndarray
     backward: np.ndarray | None = None
@@ -73,18 +74,18 @@ def page_data(
     info: UnitsInfo,
     criteria: list[dict[str, Any]],
     initial: Initial,
-    utterances: Sequence[Utterance],
+    utterances: Sequence[ShownUtterance],
 ) -> dict[str, Any]:
     """The JSON of the page, as above; ``criteria`` as `offered.describe_criteria` has them."""
     names = ("sample_rate", "frame_shift_samples", "receptive_offset_samples", "num_clusters")
     facts = {name: getattr(info, name) for name in names}
-    facts |= {"tolerance": to_ticks(TOLERANCE), "top": info.sample_rate / 2}
+    facts["tolerance"] = to_ticks(TOLERANCE)
     return {
         "model": model,
         "info": facts,
         "criteria": criteria,
         "initial": asdict(initial),
-        "utterances": [_utterance(one, info) for one in utterances],
+        "utterances": [_utterance(one) for one in utterances],
     }
 
 
@@ -102,18 +103,19 @@ def known_tiers(grid: TextGrid, start: float = 0.0) -> dict[str, list[Interval]]
     }
 
 
-def _utterance(one: Utterance, info: UnitsInfo) -> dict[str, Any]:
-    duration = len(one.waveform) / info.sample_rate
+def _utterance(one: ShownUtterance) -> dict[str, Any]:
+    duration = len(one.waveform) / one.sample_rate
     end = duration if one.end is None else one.end
     return {
         "utt_id": one.utt_id,
         "text": one.text,
+        "sample_rate": one.sample_rate,
         "duration": duration,
         "units": _base64(one.units, "<i4"),
         "forward": _base64(one.forward, "<f4"),
         "backward": None if one.backward is None else _base64(one.backward, "<f4"),
-        "audio": inline(flac(one.waveform, info.sample_rate), "audio/flac"),
-        "spectrogram": inline(_picture(one.waveform, info.sample_rate), "image/png"),
+        "audio": inline(flac(one.waveform, one.sample_rate), "audio/flac"),
+        "spectrogram": inline(_picture(one.waveform, one.sample_rate), "image/png"),
         "tiers": {
             name: [[each.start, each.end, each.label] for each in spans if each.start < duration]
             for name, spans in one.tiers.items()

@@ -15,7 +15,7 @@ from entcomp.segmentation.criterion import Criterion, EntropyCriterion
 from entcomp.segmentation.request import Request
 
 SCRIPTS = Path(__file__).parent / "criteria"  # NAME.js for each criterion that the page knows
-LEVELS = np.linspace(0, 1, 257)
+LEVELS = np.linspace(0, 1, 129)
 
 
 def describe_criteria(

@@ -6,7 +6,7 @@ const OFFSET = INFO.receptive_offset_samples / INFO.sample_rate;
 const OFFERED = DATA.criteria.filter((one) => !one.problem);
 // Pixels: of the spectrogram, the criterion's own scores, and a line of labels.
 const HEIGHT = { spectrogram: 260, score: 96, group: 34, words: 28, phones: 52, time: 26 };
-const LEAST_WIDTH = 200, MOST_PIXELS = 30000; // a second, and in all
+const LEAST_WIDTH = 260, MOST_PIXELS = 30000; // a second, and in all
 
 const $ = (id) => document.getElementById(id);
 const escaped = (text) => text.replace(/[&<>"]/g, (one) => `&#${one.charCodeAt(0)};`);
@@ -226,17 +226,19 @@ function drawScores(scores, x, top) {
   }).join("");
 }
 
-// Rectangles to click at, one for each [start, end, label]; labels in one line or two in turn.
+// Rectangles to click at, one for each [start, end, label], and over them the labels, in one line
+// or two in turn.
 function drawSpans(spans, kind, x, top, height, lines) {
   return spans.map(([start, end, label], i) => {
     const [left, width] = [x(start), x(end) - x(start)];
     const middle = top + (height * (0.5 + (i % lines))) / lines;
     const text = kind === "span"
       ? `<text class="label" x="${left + width / 2}" y="${middle}">${escaped(label)}</text>` : "";
-    return `<rect class="${kind}${i % 2 ? " odd" : ""}" x="${left}" y="${top}" width="${width}"
+    const rect = `<rect class="${kind}${i % 2 ? " odd" : ""}" x="${left}" y="${top}" width="${width}"
       height="${height}" data-start="${start}" data-end="${end}"><title>${escaped(label)}
-${start.toFixed(3)} to ${end.toFixed(3)} s</title></rect>${text}`;
-  });
+${start.toFixed(3)} to ${end.toFixed(3)} s</title></rect>`;
+    return [rect, text];
+  }).reduce((all, [rect, text]) => [all[0] + rect, all[1] + text], ["", ""]).join("");
 }
 
 function drawTimes(x, top, perSecond) {
@@ -268,8 +270,7 @@ function draw() {
     bands.push([tier, spans, "span", HEIGHT[tier], tier === "phones" ? 2 : 1]);
   }
   for (const [name, spans, kind, height, lines] of bands) {
-    const drawn = drawSpans(spans, kind, x, top, height, lines);
-    below += drawn.join("");
+    below += drawSpans(spans, kind, x, top, height, lines);
     names.push([top + height / 2, name]);
     top += height;
   }
@@ -298,7 +299,7 @@ function drawAxis(nats, names, height) {
 
 function showLegend(scores) {
   const entries = [["forward", "entropy given the units before"]];
-  const kilohertz = `<span>spectrogram: 0 to ${INFO.top / 1000} kHz</span>`;
+  const kilohertz = `<span>spectrogram: 0 to ${row.sample_rate / 2000} kHz</span>`;
   if (row.backward) entries.push(["backward", "entropy given the units after"]);
   if (scores.length) entries.push(["score", scores[0].unit === "sd" ? "score (sd)" : "rise (nats)"]);
   if (state.criterion.thresholds.length) entries.push(["threshold", "threshold"]);

@@ -9,7 +9,7 @@ from pathlib import Path
 from entcomp.artifacts.experiment import Experiment
 from entcomp.files import atomic_path
 from entcomp.report import figures
-from entcomp.report.explorer.data import Initial, Utterance, page_data
+from entcomp.report.explorer.data import Initial, ShownUtterance, page_data
 from entcomp.report.explorer.offered import SCRIPTS, describe_criteria
 
 HERE = Path(__file__).parent
@@ -25,7 +25,7 @@ COLORS = {
 
 
 def write_explorer(
-    path: Path, experiment: Experiment, utterances: Sequence[Utterance], initial: Initial
+    path: Path, experiment: Experiment, utterances: Sequence[ShownUtterance], initial: Initial
 ) -> None:
     """Write the page of some utterances of one experiment's units.
 
