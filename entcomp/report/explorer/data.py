@@ -5,7 +5,7 @@
 - ``info``: ``sample_rate`` (Hz), ``frame_shift_samples`` and ``receptive_offset_samples`` (see
   `UnitsInfo`), ``num_clusters``, ``tolerance`` (ticks, within which boundaries agree).
 - ``criteria``: all that are registered. ``name``, ``help`` and, for one that the page cannot offer,
-  ``problem``. Else ``color``; ``strength``, what says how much it compresses: ``target_rate``,
+  ``problem``. Else ``strength``, what says how much it compresses: ``target_rate``,
   ``window`` or null; ``peaks``, whether it takes ``--peaks``; ``thresholds``, of ``{"name",
   "unit"}`` (nats, or ``sd``), none for one on units. One on entropies has ``curves`` by ``all`` and
   ``peaks``, with ``rates`` (Hz on the calibration set) and ``thresholds`` by name, at 129 evenly

@@ -50,7 +50,6 @@ def _describe(
     name: str, kind: Criterion, experiment: Experiment, frame_shift: float
 ) -> dict[str, Any]:
     one: dict[str, Any] = {
-        "color": kind.style.color,
         "strength": next(iter(kind.strengths[-1]), None),
         "peaks": "peaks" in kind.takes,
         "thresholds": [],

@@ -11,7 +11,7 @@ const LEAST_WIDTH = 260, MOST_PIXELS = 30000; // a second, and in all
 const $ = (id) => document.getElementById(id);
 const escaped = (text) => text.replace(/[&<>"]/g, (one) => `&#${one.charCodeAt(0)};`);
 // What is shown: `rate` is null where thresholds were set that no single rate stands for.
-const state = { utterance: 0, criterion: null, peaks: false, mode: "calibration", thresholds: {} };
+const state = { criterion: null, peaks: false, mode: "calibration", thresholds: {} };
 let row, groups; // of the utterance: its units and predictions; the groups and their scores
 
 // ---- data -----------------------------------------------------------------------------------
@@ -366,7 +366,6 @@ function showExports() {
 // ---- start ----------------------------------------------------------------------------------
 
 function chooseUtterance(number) {
-  state.utterance = number;
   openUtterance(number);
   $("text").textContent = row.text;
   $("text").hidden = !row.text;
