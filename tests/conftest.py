@@ -27,17 +27,26 @@ def slurm_can_run() -> bool:
     return installed or (os.geteuid() == 0 and shutil.which("apt-get") is not None)
 
 
+def missing() -> dict[str, str]:
+    """Markers of tests that are left out here, and what to install for them."""
+    found = {}
+    if not slurm_can_run():
+        found["slurm"] = "as root, apt-get install slurm-wlm munge"
+    if not shutil.which("chromium"):
+        found["chromium"] = "run tools/install_chromium.sh as root"
+    return found
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left_out = [item for item in items if item.get_closest_marker("slurm") and not slurm_can_run()]
+    markers = missing()
+    left_out = [item for item in items if any(map(item.get_closest_marker, markers))]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not slurm_can_run():
-        terminalreporter.write_line(
-            "tests/slurm was left out: as root, apt-get install slurm-wlm munge"
-        )
+    for marker, remedy in missing().items():
+        terminalreporter.write_line(f"tests marked {marker} were left out: {remedy}")
 
 
 @pytest.fixture(scope="session")

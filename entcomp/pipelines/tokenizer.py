@@ -199,9 +199,17 @@ class Tokenizer:
         """A tokenizer of units that arrive one by one; see there."""
         return StreamingTokenizer(StreamingScorer(self._lm("forward")), rule)
 
+    def entropies(self, units: np.ndarray, direction: Direction = "forward") -> np.ndarray:
+        """Entropy of each unit in nats, float32 (frames,), of ``units`` (frames,).
+
+        NaN where an LM over runs of equal units predicts nothing. Raises EntcompError where there
+        is no LM of this direction.
+        """
+        return self._lm(direction).score(units)
+
     def _tokenized(self, recording: Recording, rule: Rule) -> Tokenized:
         units = recording.units
-        entropies = [self._lm(direction).score(units) for direction in rule.directions]
+        entropies = [self.entropies(units, direction) for direction in rule.directions]
         backward = entropies[1] if len(entropies) > 1 else None
         values = entropies[0] if entropies else units
         return Tokenized(

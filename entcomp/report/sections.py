@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,6 +18,8 @@ from entcomp.files import atomic_path, read_json
 from entcomp.report import boundary_scores, figures, page, result_figures, text_scores
 from entcomp.report.boundary_scores import describe_matching, read_scores, tiers
 from entcomp.report.conversion import SAMPLE_RATE, Sample, label, read_conversions
+from entcomp.report.explorer.data import Initial, ShownUtterance
+from entcomp.report.explorer.write import write_explorer
 from entcomp.report.latency import describe_latency, latency_table
 from entcomp.report.tables import Table
 from entcomp.report.text_scores import TextResult
@@ -40,6 +41,7 @@ class Example:
     group_lengths: np.ndarray
     words: Sequence[figures.Span]
     phones: Sequence[figures.Span]
+    explored: tuple[ShownUtterance, Initial] | None = None  # None without units
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Report:
     def audio(self, waveform: np.ndarray, sample_rate: int, name: str) -> str:
         """Write ``name.flac`` and return its URL, relative to the page."""
         with atomic_path(self.output / f"{name}.flac") as temporary:
-            temporary.write_bytes(_flac(waveform, sample_rate))
+            temporary.write_bytes(page.flac(waveform, sample_rate))
         return quote(f"{name}.flac")
 
     def text_results(self, task: str) -> list[TextResult]:
@@ -102,11 +104,15 @@ def example(report: Report) -> str | None:
     rate = len(one.group_lengths) / (len(one.entropies) * info.frame_shift)
     said = f", “{one.text}”" if one.text else ""
     caption = f"{one.utt_id}{said}: groups of {one.tag}, {rate:.1f} a second here."
-    return page.section(
-        "An utterance",
+    parts = [
         report.figure(drawn, "entropy", caption),
-        page.player(figures.inline(_flac(one.waveform, one.sample_rate), "audio/flac")),
-    )
+        page.player(figures.inline(page.flac(one.waveform, one.sample_rate), "audio/flac")),
+    ]
+    if one.explored:
+        path, (utterance, initial) = report.output / "explore.html", one.explored
+        write_explorer(path, report.experiment, [utterance], initial)
+        parts.append(page.link(path.name, "Move thresholds, and hear the groups that come of them"))
+    return page.section("An utterance", *parts)
 
 
 def boundaries(report: Report) -> str | None:
@@ -340,11 +346,3 @@ def _count(units: Units) -> dict[str, int]:
     """Counts of a set that came without a manifest."""
     lengths = [len(vector) for _, vector in units]
     return {"utterances": len(lengths), "frames": sum(lengths)}
-
-
-def _flac(waveform: np.ndarray, sample_rate: int) -> bytes:
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, waveform, sample_rate, format="FLAC")
-    return buffer.getvalue()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import chain
@@ -25,6 +25,7 @@ from entcomp.skipped import SkippedUtterances
 
 # Of the calibration set, where its quantiles alone do not tell the rate: 111 hours at 50 Hz.
 SAMPLE_UNITS = 20_000_000
+CURVE_UNITS = 500_000  # the same, where many levels are counted
 LEVELS = 4097
 
 
@@ -96,6 +97,35 @@ def resolve(request: Request, experiment: Experiment, frame_shift: float) -> Rul
     ``frame_shift`` is in seconds. Raises EntcompError for a threshold that no entropy exceeds, for
     a rate that the criterion cannot reach, and where a calibration is needed and missing.
     """
+    kind, rule = request.kind, _without_thresholds(request, experiment, frame_shift)
+    if not isinstance(kind, EntropyCriterion):
+        return rule
+    calibration = Calibration.find(experiment)
+    if request.target_rate is None and request.theta_unit in ("nats", "bits", "normalized"):
+        return replace(rule, **_stated(request, kind, experiment, calibration))
+    calibration = calibration or Calibration.read(experiment.calibration())
+    return _Calibrator(kind, rule, calibration, experiment, frame_shift).resolve(request)
+
+
+def rate_curve(
+    request: Request, experiment: Experiment, frame_shift: float, levels: Iterable[float]
+) -> list[tuple[float, Rule]]:
+    """Groups a second on the calibration set, and the rule, at each level from 0 to 1.
+
+    A level is the share of the calibration set's values that lie below a threshold; ``request``
+    need not say how much to compress. Rates are counted on `CURVE_UNITS` of the set where its
+    quantiles do not tell them. Raises EntcompError as `resolve` does.
+    """
+    rule = _without_thresholds(request, experiment, frame_shift)
+    assert isinstance(request.kind, EntropyCriterion)
+    calibration = Calibration.read(experiment.calibration())
+    given = request.kind, rule, calibration, experiment, frame_shift
+    calibrator = _Calibrator(*given, sample_units=CURVE_UNITS)
+    return [(calibrator.rate_at(level), calibrator.at(level)) for level in levels]
+
+
+def _without_thresholds(request: Request, experiment: Experiment, frame_shift: float) -> Rule:
+    """All of a rule but the thresholds of criteria on entropies."""
     kind = request.kind
     rule = Rule(
         request.criterion,
@@ -107,14 +137,7 @@ def resolve(request: Request, experiment: Experiment, frame_shift: float) -> Rul
         options=request.own_options(),
     )
     found = kind.prepare(request, experiment, frame_shift)
-    rule = replace(rule, **found | {"options": {**rule.options, **found.get("options", {})}})
-    if not isinstance(kind, EntropyCriterion):
-        return rule
-    calibration = Calibration.find(experiment)
-    if request.target_rate is None and request.theta_unit in ("nats", "bits", "normalized"):
-        return replace(rule, **_stated(request, kind, experiment, calibration))
-    calibration = calibration or Calibration.read(experiment.calibration())
-    return _Calibrator(kind, rule, calibration, experiment, frame_shift).resolve(request)
+    return replace(rule, **found | {"options": {**rule.options, **found.get("options", {})}})
 
 
 def wanted_rate(request: Request) -> float | None:
@@ -162,12 +185,14 @@ class _Calibrator:
         calibration: Calibration,
         experiment: Experiment,
         frame_shift: float,
+        sample_units: int | None = None,
     ) -> None:
         self.kind = kind
         self.rule = rule
         self.calibration = calibration
         self.experiment = experiment
         self.frame_shift = frame_shift
+        self.sample_units = sample_units
         self.grids = calibration.grids
         if any(one.name not in self.grids for one in kind.thresholds):
             self._measure()
@@ -221,8 +246,8 @@ class _Calibrator:
             sources.append(source)
         refuse = SkippedUtterances(skip_bad=False)
         rows = chain.from_iterable(source.rows(refuse) for source in sources)
-        sample = next(iter_rows(rows, SAMPLE_UNITS))
-        if len(sample.values) < self.calibration.units:
+        sample = next(iter_rows(rows, self.sample_units or SAMPLE_UNITS))
+        if self.sample_units is None and len(sample.values) < self.calibration.units:
             print(f"calibrated on the first {len(sample.values):,} units of the calibration set")
         return sample
 
