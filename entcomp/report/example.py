@@ -83,7 +83,8 @@ def find_example(
         SAMPLE_RATE,
         entropy,
         find_row(groups, utt_id, experiment.segments(tag) / data_set.name),
-        *(_spans(grids, utt_id, tier) for tier in ("words", "phones")),
+        _spans(grids, utt_id, "words"),
+        _spans(grids, utt_id, "phones"),
         explored=None if shown is None else (shown, _initial(experiment, tag)),
     )
 
