@@ -81,8 +81,8 @@ def add_lm(experiment: Experiment, lm_units: LmUnits, direction: Direction) -> N
 def add_recogniser(experiment: Experiment, task: str, segments: str = TAG) -> None:
     """A tiny model with random weights, as ``EXP/asr/tiny`` or ``EXP/st/tiny``."""
     from entcomp.tasks.text.config import TextTaskConfig
+    from entcomp.tasks.text.info import TextInfo
     from entcomp.tasks.text.model import build_model
-    from entcomp.tasks.text.train import TaskInfo
     from entcomp.tasks.text.vocabulary import Vocabulary
 
     config = TextTaskConfig.model_validate(
@@ -96,7 +96,7 @@ def add_recogniser(experiment: Experiment, task: str, segments: str = TAG) -> No
         }
     )
     units = experiment.units_info()
-    info = TaskInfo(
+    info = TextInfo(
         task=task,
         target="text",
         segments=segments,
@@ -119,8 +119,8 @@ def add_recogniser(experiment: Experiment, task: str, segments: str = TAG) -> No
 def add_converter(experiment: Experiment, segmentation: str = TAG) -> None:
     """A tiny voice converter with random weights, ``EXP/vc/tiny``, that draws in two steps."""
     from entcomp.tasks.vc.config import VcConfig
+    from entcomp.tasks.vc.info import VcInfo
     from entcomp.tasks.vc.model import VoiceConverter
-    from entcomp.tasks.vc.train import VcInfo
 
     config = VcConfig.model_validate(
         {

@@ -9,11 +9,9 @@ import numpy as np
 
 from entcomp.artifacts.archive import Archive, Row, iter_rows
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.runs import run_lengths
 from entcomp.artifacts.units import LONGEST, Units
 from entcomp.errors import EntcompError
-from entcomp.files import read_json
 from entcomp.skipped import SkippedUtterances
 
 # Groups that need no segmentation: one a unit, and one a run of equal units.
@@ -132,8 +130,6 @@ def check_segmentation(experiment: Experiment, tag: str) -> None:
             f"{folder}: no such segmentation; there are: {there}; "
             f"give one of them as --segmentation, or run segment --tag {tag}"
         )
-    threshold = experiment.threshold(tag)
-    if threshold.exists() and experiment.units_json.exists():
-        found = read_json(threshold).get("codebook_sha256")
-        expected = experiment.units_info().codebook_sha256
-        check_same(expected, found, "codebook", threshold, "rerun segment, or use another EXP")
+    info = experiment.find_segmentation(tag)
+    if info and experiment.units_json.exists():
+        info.check_codebook(experiment.units_info().codebook_sha256)

@@ -20,7 +20,9 @@ def pack(
     ],
     model: Annotated[
         list[str],
-        typer.Option(metavar="asr/TAG|st/TAG|vc/TAG", help="To take along; may be repeated."),
+        typer.Option(
+            metavar="TASK/TAG", help="A model to take along, as in asr/raw; may be repeated."
+        ),
     ] = [],  # noqa: B006 - Typer's
     segmentation: Annotated[
         list[str], typer.Option(metavar="TAG", help="Thresholds likewise; those of models are.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.models import LMInfo, weights_path
 from entcomp.config import load_config
 from entcomp.lm.config import LMConfig
@@ -20,7 +19,6 @@ def read_lm(folder: Path, codebook_sha256: str | None = None) -> tuple[LMConfig,
     or if its weights are not those that lm.json tells of.
     """
     info = LMInfo.read(folder)
-    remedy = "rerun train-lm, or use another EXP"
-    check_same(codebook_sha256, info.codebook_sha256, "codebook", folder / "lm.json", remedy)
+    info.check_codebook(codebook_sha256, folder)
     weights_path(folder, info.lm_sha256)
     return load_config(LMConfig, folder / CONFIG), info

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-from entcomp.artifacts.experiment import check_same
+from entcomp.artifacts.hashes import check_same
 from entcomp.errors import EntcompError
 from entcomp.files import locked
 from entcomp.lm.checkpoint import LMInfo, read_lm

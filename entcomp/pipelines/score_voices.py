@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Experiment, check_same
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.stage import Stage, read_stage
 from entcomp.audio.mel import MelConfig
 from entcomp.audio.read import read_utterance, read_wav

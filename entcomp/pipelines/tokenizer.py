@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from entcomp.artifacts.experiment import Direction, Experiment, UnitsInfo
-from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.packing import open_model
 from entcomp.artifacts.runs import starts_of
 from entcomp.audio.read import as_float32, resample
 from entcomp.errors import EntcompError
-from entcomp.files import read_json
 from entcomp.lm.onnx_lm import OnnxLM
 from entcomp.lm.streaming import StreamingScorer
 from entcomp.segmentation import DEFAULT_CRITERION
@@ -25,7 +23,7 @@ from entcomp.segmentation.request import Request
 from entcomp.segmentation.rule import Rule, group_one
 from entcomp.segmentation.streaming import StreamingGroups
 from entcomp.units.codebook import Codebook
-from entcomp.units.dump import check_checkpoint, read_codebook
+from entcomp.units.dump import read_codebook
 from entcomp.units.extractor import Extractor
 from entcomp.units.extractors import load_extractor
 from entcomp.units.stream import Recording, iter_units
@@ -117,7 +115,7 @@ class Tokenizer:
         """The tokenizer of an experiment. Raises EntcompError where it has no codebook."""
         info, codebook = read_codebook(experiment)
         extractor = load_extractor(info.extractor, str(info.layer), checkpoint)
-        check_checkpoint(experiment, extractor)
+        experiment.check_checkpoint(extractor.checkpoint_sha256)
         return cls(experiment, info, codebook, extractor)
 
     def rule(self, target_rate: float = 15.0, criterion: str = DEFAULT_CRITERION) -> Rule:
@@ -150,13 +148,9 @@ class Tokenizer:
             there = sorted(one.parent.name for one in path.parents[1].glob("*/threshold.json"))
             known = ", ".join([*PLAIN_RULES, *there])
             raise EntcompError(f"{path}: no such segmentation; there are: {known}")
-        stored = read_json(path)
-        rule = Rule.from_json(stored)
-        for direction, key in zip(
-            rule.directions, ("lm_sha256", "lm_backward_sha256"), strict=False
-        ):
-            lm = self._lm(direction).lm
-            check_same(stored.get(key), lm.lm_sha256, "LM", path, "rerun segment")
+        stored = self.experiment.segmentation(segments)
+        rule = Rule.from_json(stored.rule)
+        stored.check_lms(*(self._lm(direction).lm.lm_sha256 for direction in rule.directions))
         return rule
 
     def encode(

@@ -17,7 +17,8 @@ from entcomp.pipelines.random_rates import RandomStreams, draw_groups, rate_rule
 from entcomp.pipelines.streams import first_embeddings, implied_by
 from entcomp.segmentation import DEFAULT_CRITERION
 from entcomp.skipped import SkippedUtterances
-from entcomp.tasks.text.config import TextTaskConfig, default_config
+from entcomp.tasks import TASKS
+from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.corpus import (
     Corpus,
     ReadAgain,
@@ -26,10 +27,11 @@ from entcomp.tasks.text.corpus import (
     read_rows,
     read_texts,
 )
-from entcomp.tasks.text.train import TaskInfo, train_text_model
-from entcomp.tasks.utterances import Place, stored
+from entcomp.tasks.text.info import TextInfo
+from entcomp.tasks.text.train import train_text_model
 from entcomp.training.loop import FitResult
 from entcomp.training.ranks import is_first_rank, meet
+from entcomp.training.utterances import Place, stored
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class TextTraining:
     def model_config(self) -> TextTaskConfig:
         """The YAML file, and over it what the stream and the command line say."""
         changes = implied_by(self.segmentation) | self.changes
-        return resolve_config(default_config(self.task), self.config, changes)
+        return resolve_config(TASKS[self.task].default_config(), self.config, changes)
 
 
 def train_text(
@@ -87,7 +89,7 @@ def train_text(
     config = options.model_config()
     meet(config.training)
     units = experiment.units_info()
-    info = TaskInfo(
+    info = TextInfo(
         task=options.task,
         target=options.target,
         segments=options.stream,

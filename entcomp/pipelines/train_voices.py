@@ -14,12 +14,13 @@ from entcomp.config import resolve_config
 from entcomp.evaluation.voices.speaker import write_embeddings
 from entcomp.kaldi.datadir import DataDir
 from entcomp.pipelines.streams import first_embeddings, implied_by
-from entcomp.tasks.utterances import stored
 from entcomp.tasks.vc.config import VcConfig
 from entcomp.tasks.vc.corpus import ReadAgain, read_rows
-from entcomp.tasks.vc.train import VcInfo, train_voice_converter
+from entcomp.tasks.vc.info import VcInfo
+from entcomp.tasks.vc.train import train_voice_converter
 from entcomp.training.loop import FitResult
 from entcomp.training.ranks import meet
+from entcomp.training.utterances import stored
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from entcomp.artifacts.experiment import Experiment, UnitsInfo
 from entcomp.artifacts.shard import Shard
 from entcomp.kaldi.datadir import DataDir
-from entcomp.units.dump import Dumper, check_checkpoint, read_codebook
+from entcomp.units.dump import Dumper, read_codebook
 from entcomp.units.extractor import Extractor
 from entcomp.units.extractors import load_extractor
 from entcomp.units.learn import Learning, learn_kmeans, take_kmeans
@@ -59,7 +59,7 @@ def dump_sets(
     """
     info, codebook = read_codebook(experiment)
     extractor = load_extractor(info.extractor, str(info.layer), checkpoint, device)
-    check_checkpoint(experiment, extractor)
+    experiment.check_checkpoint(extractor.checkpoint_sha256)
     dumper = Dumper(experiment, info, codebook, extractor, num_jobs, skip_bad, allow_pipes)
     for data_set in sets:
         begin = time.monotonic()

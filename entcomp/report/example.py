@@ -11,7 +11,6 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.groups import Groups
 from entcomp.audio.read import read_utterance
 from entcomp.errors import EntcompError
-from entcomp.files import read_json
 from entcomp.kaldi.datadir import DataDir, Utterance, find_sets
 from entcomp.kaldi.table import read_table
 from entcomp.report.figures import Span
@@ -39,11 +38,11 @@ def choose_set(data: Path, experiment: Experiment, wanted: str | None, scores: P
 def choose_tag(experiment: Experiment, set_name: str) -> str | None:
     """The segmentation nearest to `RATE`, of the paper's default criterion if there is one."""
     found = {}
-    for path in sorted(experiment.path.glob("segments/*/threshold.json")):
-        threshold = read_json(path)
-        if set_name in threshold.get("rates", {}):
-            distance = abs(threshold["rates"][set_name] - RATE)
-            found[path.parent.name] = (threshold["criterion"] != DEFAULT_CRITERION, distance)
+    for tag in experiment.segmentations():
+        info = experiment.find_segmentation(tag)
+        if info and set_name in info.rates:
+            distance = abs(info.rates[set_name] - RATE)
+            found[tag] = (info.criterion != DEFAULT_CRITERION, distance)
     return min(found, key=lambda tag: found[tag], default=None)
 
 

@@ -51,6 +51,10 @@ class Source:
         """Of the LMs whose entropies these are; none for units."""
         return list(self.entropies.archives) if self.entropies is not None else []
 
+    def ids(self) -> Iterator[str]:
+        """Ids in order, without a look into the archive."""
+        return self._archives[0].ids()
+
     def count(self) -> int:
         """Utterances."""
         return self._archives[0].count()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from entcomp.artifacts.calibration import Calibration
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.stage import Stage, read_stage
@@ -14,7 +15,7 @@ from entcomp.errors import EntcompError
 from entcomp.files import sha256_of, write_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.progress import track
-from entcomp.segmentation.calibration import Calibration, resolve, wanted_rate
+from entcomp.segmentation.calibration import resolve, wanted_rate
 from entcomp.segmentation.criterion import EntropyCriterion
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import BLOCK_UNITS, iter_rows

@@ -147,7 +147,7 @@ def read_for_asr(data: Path, exp: Path) -> None:
     )
     from entcomp.tasks.text.data import TextBatches
     from entcomp.tasks.text.vocabulary import Vocabulary
-    from entcomp.tasks.utterances import stored
+    from entcomp.training.utterances import stored
 
     config = TextTaskConfig()
     char = config.vocabulary.model_copy(update={"kind": "char"})
@@ -163,11 +163,11 @@ def read_for_asr(data: Path, exp: Path) -> None:
 def read_for_vc(data: Path, exp: Path) -> None:
     """What train-vc makes of its training set, up to a target and its prompts."""
     from entcomp.kaldi.datadir import find_sets
-    from entcomp.tasks.utterances import stored
     from entcomp.tasks.vc.config import VcConfig
     from entcomp.tasks.vc.content import Clock
     from entcomp.tasks.vc.corpus import ReadAgain, read_rows
     from entcomp.tasks.vc.dataset import VcBatches
+    from entcomp.training.utterances import stored
 
     experiment, config = Experiment(exp), VcConfig()
     (one,) = find_sets(data, "training")
@@ -226,7 +226,7 @@ def main() -> None:
     for criterion in ("global", "peak"):
         options = ["--criterion", criterion, "--target-rate", "10", "--sets", "long"]
         measure(f"segment, {criterion}, {long}", [entcomp, "segment", *options, *places])
-    libraries = "import entcomp.tasks.text.data, entcomp.tasks.vc.dataset, entcomp.tasks.utterances"
+    libraries = "import entcomp.tasks.text.data, entcomp.tasks.vc.dataset"
     measure("the libraries of a training alone", [sys.executable, "-c", libraries])
     for what, code in TRAINING.items():
         here = f"sys.path.append({str(Path(__file__).parent)!r})\n"

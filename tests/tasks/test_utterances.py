@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.kaldi.table import iter_table
-from entcomp.tasks.utterances import Place, Utterances, iter_places, stored
+from entcomp.training.utterances import Place, Utterances, iter_places, stored
 
 Item = tuple[str, str, np.ndarray, "np.ndarray | None"]
 TEXTS = ["plain", "two\nlines", "日本語 \u2028 मेरा", "", '{"archive": 0}']

@@ -43,7 +43,7 @@ STORED = """
 import sys
 from pathlib import Path
 from entcomp.config import make_config
-from entcomp.tasks.utterances import stored
+from entcomp.training.utterances import stored
 from entcomp.training.config import TrainingConfig
 from entcomp.training.ranks import is_first_rank, meet, wait_for_all
 

@@ -19,7 +19,7 @@ from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table, join
 from entcomp.skipped import SkippedUtterances
-from entcomp.tasks.utterances import Place, iter_places
+from entcomp.training.utterances import Place, iter_places
 
 # Id and entropies, forward and backward (or units and None): what groups are drawn from.
 Row = tuple[str, np.ndarray, np.ndarray | None]

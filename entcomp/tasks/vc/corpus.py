@@ -17,7 +17,7 @@ from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import iter_table, join
-from entcomp.tasks.utterances import iter_places
+from entcomp.training.utterances import iter_places
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import numpy as np
 import torch
 
 from entcomp.artifacts.experiment import UnitsInfo
-from entcomp.artifacts.models import ModelInfo, weights_path
+from entcomp.artifacts.models import weights_path
 from entcomp.config import load_config
 from entcomp.files import sha256_file
 from entcomp.tasks.vc.config import VcConfig
 from entcomp.tasks.vc.content import Clock
 from entcomp.tasks.vc.corpus import VcUtterance
 from entcomp.tasks.vc.dataset import VcBatches, mel_statistics
+from entcomp.tasks.vc.info import VcInfo
 from entcomp.tasks.vc.model import VoiceConverter
 from entcomp.training.description import describe
 from entcomp.training.evaluation import training_device
@@ -26,17 +27,6 @@ from entcomp.training.loop import FitResult, fit
 from entcomp.training.weights import load_weights
 
 MAX_DEV_BATCHES = 16
-
-
-@dataclass(frozen=True)
-class VcInfo(ModelInfo):
-    """``EXP/vc/<tag>/task.json``: what the model was trained on."""
-
-    segments: str  # raw, dedup or a tag
-    train_sets: list[str]
-    dev_sets: list[str]
-    num_clusters: int
-    codebook_sha256: str
 
 
 def train_voice_converter(

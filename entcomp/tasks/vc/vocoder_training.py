@@ -25,11 +25,11 @@ from entcomp.audio.read import check_pipe, read_utterance
 from entcomp.config import Config
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir, Utterance
-from entcomp.tasks.utterances import stored
 from entcomp.tasks.vc.vocoders.hifigan import VocoderConfig, build_generator
 from entcomp.training.config import TrainingConfig
 from entcomp.training.description import describe
 from entcomp.training.loop import FitResult, fit
+from entcomp.training.utterances import stored
 
 DEV_BATCHES = 8
 MEL_WEIGHT = 45.0

@@ -64,7 +64,7 @@ def write_groups(one: TextExperiment, tag: str, length: int = 3, codebook: str =
         with ArkWriter(folder / name, "groups") as ark:
             for utt_id, units, _ in read_streams(one.experiment, name, "raw"):
                 ark.write(utt_id, np.full(len(units) // length, length, np.int32))
-    write_json(folder / "threshold.json", {"codebook_sha256": codebook})
+    write_json(folder / "threshold.json", {"criterion": "fixed", "codebook_sha256": codebook})
 
 
 def test_files_of_a_model_and_of_its_decoding(toy: TextExperiment) -> None:

@@ -25,8 +25,8 @@ from entcomp.tasks.text.corpus import Corpus, ReadAgain, SegmentedStreams, Strea
 from entcomp.tasks.text.data import TextBatches, mask_spans
 from entcomp.tasks.text.model import TextBatch
 from entcomp.tasks.text.vocabulary import Vocabulary
-from entcomp.tasks.utterances import Utterances, iter_places, stored
 from entcomp.training.loop import Steps
+from entcomp.training.utterances import Utterances, iter_places, stored
 
 VOCABULARY = Vocabulary.train(
     ["abcdefghij"], TextTaskConfig().vocabulary.model_copy(update={"kind": "char"})
