@@ -28,7 +28,7 @@ TERM_SECONDS = 5  # for jobs to end by themselves before they are killed
 TERMINAL = {signal.SIGINT, signal.SIGHUP}  # what a terminal sends to all that was started from it
 YEAR = 365 * 24 * 60  # minutes
 # What run.py is told, and not sbatch.
-OWN_OPTIONS = {"cluster", "config", "retries", "max_jobs_run"}
+OWN_OPTIONS = {"cluster", "config", "grace", "retries", "max_jobs_run"}
 
 
 class RunError(Exception):
@@ -45,6 +45,8 @@ def integer(options: Mapping[str, str], name: str, default: int) -> int:
 
 class Machine:
     """This machine: a job starts when processors or, with --gpu, GPUs are free."""
+
+    grace = 0  # seconds until the result of a job that has ended can be read
 
     def __init__(self, options: Mapping[str, str], folder: Path) -> None:
         self.free = slots(options)
@@ -119,6 +121,7 @@ class Cluster:
 
     def __init__(self, options: Mapping[str, str], folder: Path) -> None:
         self.options = options
+        self.grace = integer(options, "grace", 60)  # shared disks may be slow
         flags = sbatch_flags(options)
         if not shutil.which("sbatch") or not shutil.which("srun"):
             raise RunError("--cluster slurm: no sbatch and srun here")

@@ -60,7 +60,8 @@ job_array() {
   fi
   run "${runner[@]}" "JOB=1:$count" "$log.JOB.log" sed -n JOBp "$log.list" \| bash -euxo pipefail
   # Lines with a plus are the commands themselves.
-  $dry_run || sed -nE '/^\+/d; /(groups a second| utterances to .*|: complete, skipped)$/p' "$log".*.log
+  local said='groups a second|out of reach.*| utterances to .*|: complete, skipped'
+  $dry_run || sed -nE "/^\\+/d; /($said)\$/p" "$log".*.log
 }
 
 # sharded KIND NAME OUTPUT STAGE OPTIONS...: a stage in $nj jobs whose outputs are joined, where a

@@ -8,7 +8,8 @@
     --max-jobs-run N                                        at most N jobs at a time
     --retries N                                             start failed jobs again, N times
     --cluster slurm                                         submit to SLURM, and there:
-    --config FILE   what sbatch is told (conf/slurm.conf), in the format of Kaldi's slurm.pl
+    --config FILE    what sbatch is told (conf/slurm.conf), in the format of Kaldi's slurm.pl
+    --grace SECONDS  until a job that left the queue without an exit code counts as lost (60)
 
 Every `JOB` in the log's name and in the command becomes the job's number. Words without white
 space reach bash as they are, so that `\\|` and `\\>` work as in Kaldi; others are quoted. Under
@@ -36,7 +37,7 @@ from typing import NoReturn
 
 from executors import TERM_SECONDS, TERMINAL, Cluster, Machine, RunError, integer
 from submitit import Job
-from submitit.core.utils import DelayedSubmission, UncompletedJobError
+from submitit.core.utils import DelayedSubmission, pickle_load
 
 DATE = "%a %b %d %H:%M:%S %Z %Y"
 TAIL_LINES, TAILS = 12, 8  # lines of a failed job's log, and of how many jobs they are shown
@@ -150,6 +151,7 @@ def run_once(
     """
     waiting, failed = list(commands), {}
     running: dict[int, Job[int]] = {}
+    lost: dict[int, float] = {}  # since when
     while waiting or running:
         if interrupted:
             backend.stop(list(running.values()))
@@ -159,6 +161,10 @@ def run_once(
         waiting = waiting[len(started) :]
         time.sleep(0.05)
         for number in [number for number, job in running.items() if job.done()]:
+            now = time.monotonic()
+            found = running[number].paths.result_pickle.exists()
+            if not found and now - lost.setdefault(number, now) < backend.grace:
+                continue
             backend.release(running[number])
             if reason := why_failed(running.pop(number)):
                 failed[number] = reason
@@ -170,13 +176,12 @@ def run_once(
 
 def why_failed(job: Job[int]) -> str:
     """Empty for a job that went well."""
-    try:
-        code = job.result()
-    except UncompletedJobError:
-        path = job.paths.stdout
-        said = path.read_text(errors="replace").splitlines() if path.exists() else []
-        return ": ".join(["it ended without an exit code", *said[-1:]])
-    return f"exit code {code}" if code else ""
+    path, output = job.paths.result_pickle, job.paths.stdout
+    kind, code = pickle_load(path) if path.exists() else ("lost", None)
+    if kind == "success":
+        return f"exit code {code}" if code else ""
+    said = output.read_text(errors="replace").splitlines() if output.exists() else []
+    return ": ".join(["it ended without an exit code", *said[-1:]])
 
 
 def run(arguments: list[str], interrupted: list[int]) -> int:

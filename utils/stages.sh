@@ -6,7 +6,7 @@
 #   directions="..."         of the entropy LM: forward, or forward backward
 #   criteria=("NAME ...")    of segment, with their options; each is asked for every rate
 #   windows="N ..."          fixed ones, in frames; with frame_shift (s) also those next to the rates
-#   watched=SET              whose rates segment prints; it is used to learn which rates are in reach
+#   watched=SET              whose rates segment prints
 #   vc_config vc_steps vc_share convert_options                 see vc
 
 # learn_kmeans SETS OPTIONS...
@@ -39,27 +39,24 @@ score_entropy() {
   done
 }
 
-# segment: groups by every criterion at every rate, and the baselines. Where a runner does the jobs,
-# each is one, once the set `watched` has told that its rate is in reach.
+# segment: groups by every criterion at every rate, and the baselines. A rate that a criterion cannot
+# reach is said, and ends nothing.
 segment() {
   local options lines
-  if ((${#cpu_cmd[@]} == 0)); then
-    while read -ra options; do
-      try_segment "${options[@]}" || true
-    done < <(segmentations)
-  else
+  if ((${#cpu_cmd[@]} > 0)); then
     lines=$(segment_lines)
     job_array cpu segment <<< "$lines"
+    return
   fi
+  while read -ra options; do segment_here "${options[@]}"; done < <(segmentations)
 }
 
 segment_lines() {
-  local options
+  local options number=0
   while read -ra options; do
-    if $dry_run || try_segment "${options[@]}" --sets "$watched" >&2; then
-      line segment "${options[@]}" ${all_sets:+--sets "$all_sets"}
-      echo
-    fi
+    line segment "${options[@]}" ${all_sets:+--sets "$all_sets"}
+    # In brackets, as bash writes the line itself to the log as well.
+    printf '|| grep -q "[o]ut of reach" %q\n' "$exp/log/segment.$((++number)).log"
   done < <(segmentations)
 }
 
@@ -77,24 +74,18 @@ segmentations() {
   done
 }
 
-# try_segment OPTIONS...: segment, and say what came of it. False if the rate is out of reach.
-try_segment() {
-  local words said errors=$exp/log/segment.err
+# segment_here OPTIONS...: segment, and print the threshold and the rate of the set `watched`.
+segment_here() {
+  local words errors=$exp/log/segment.err
   entcomp_words segment "$@"
   if $dry_run; then
     run "${words[@]}"
     return
   fi
   mkdir -p "$exp/log"
-  if said=$("${words[@]}" 2> "$errors"); then
-    sed -n -e 1p -e "s/^$watched:/  &/p" <<< "$said"
-  elif grep -q 'out of reach' "$errors"; then
-    echo "segment $*: $(sed -n 's/.*error: //p' "$errors")"
-    return 1
-  else
-    cat "$errors" >&2
-    exit 1
-  fi
+  if "${words[@]}" 2> "$errors" | sed -n -e 1p -e "s/^$watched:/  &/p"; then return; fi
+  grep -q 'out of reach' "$errors" || { cat "$errors" >&2; return 1; }
+  echo "segment $*: $(sed -n 's/.*error: //p' "$errors")"
 }
 
 # unpack_alignments ARCHIVE: TextGrids that come with a recipe.

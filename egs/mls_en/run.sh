@@ -75,7 +75,6 @@ directions=forward
 criteria=(uniform random global relative combined peak)
 windows="2 4"
 if $backward; then directions="forward backward" criteria+=(bidirectional); fi
-watched=dev_clean
 convert_options=(--sets test_clean --reference "$exp/vc/references"
   ${checkpoint:+--checkpoint "$checkpoint"})
 corpora=() # for translation

@@ -41,8 +41,8 @@ def entcomp_calls(output: str) -> Iterator[list[str]]:
         words = shlex.split(line, comments=False)
         while "entcomp" in words:
             words = words[words.index("entcomp") + 1 :]
-            end = words.index("&&") if "&&" in words else len(words)
-            yield words[:end]
+            ends = (number for number, word in enumerate(words) if word in ("&&", "||"))
+            yield words[: next(ends, len(words))]
 
 
 def titles(output: str) -> list[str]:

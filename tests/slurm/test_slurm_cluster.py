@@ -27,7 +27,7 @@ def folder(tmp_path: Path, repository: Path) -> Path:
 
 def call(folder: Path, environment: Environment, runner: str, *words: str) -> subprocess.Popen[str]:
     program = Path(__file__).resolve().parents[2] / "utils/run.py"
-    extra = ["--cluster", runner]
+    extra = ["--cluster", runner, "--grace", "3"]
     return subprocess.Popen(
         [sys.executable, str(program), *extra, *words],
         cwd=folder,

@@ -162,6 +162,23 @@ def test_interrupt_ends_jobs_and_their_children(tmp_path: Path, number: signal.S
     assert not (tmp_path / "child.3").exists(), "a waiting job was started after the interrupt"
 
 
+def test_under_nohup_jobs_outlive_their_terminal(tmp_path: Path) -> None:
+    script = "echo $$ > started; until [ -e go ]; do sleep 0.1; done; echo done"
+    process = subprocess.Popen(
+        ["nohup", sys.executable, str(UTILS / "run.py"), "log", "bash", "-c", script],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    started = tmp_path / "started"
+    _until(lambda: started.exists() and started.read_text(), 60)
+    os.killpg(process.pid, signal.SIGHUP)
+    (tmp_path / "go").touch()
+    assert process.wait(timeout=60) == 0
+    assert body(tmp_path / "log") == "done"
+
+
 def _runs(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"

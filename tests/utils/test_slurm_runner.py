@@ -25,21 +25,21 @@ option gpu=* --gres=gpu:$0
 default gpu=0
 """
 
-# Keeps the script, and runs its jobs one after the other. Those that are named in `lost` never run.
+# Keeps the script, and runs its jobs one after the other, each of which stands in `queue` until its
+# end. Those that are named in `lost` never run.
 SBATCH = """#!/bin/bash
 id=$((16 + $(ls script.* 2>/dev/null | wc -l) + 1))
 cp "$1" "script.$id"
 array=$(sed -n 's/^#SBATCH --array=.*0-\\([0-9]*\\)%.*/\\1/p' "$1")
 for number in $(seq 0 "${array:-0}"); do
-    if [[ -n $array ]]; then
-        name=${id}_$number
-        export SLURM_ARRAY_JOB_ID=$id SLURM_ARRAY_TASK_ID=$number
-    else
-        name=$id
-    fi
-    grep -qx "$name" lost 2>/dev/null && continue
+    echo "$number $id${array:+_$number}"
+done | grep -vwFf <(cat lost 2>/dev/null) > "jobs.$id"
+cut -d ' ' -f 2 "jobs.$id" >> queue
+while read -r number name; do
+    [[ -z $array ]] || export SLURM_ARRAY_JOB_ID=$id SLURM_ARRAY_TASK_ID=$number
     SLURM_JOB_ID=$((id + number)) bash "script.$id"
-done > said 2>&1 &
+    sed -i "/^$name\\$/d" queue
+done < "jobs.$id" > said 2>&1 &
 echo "Submitted batch job $id"
 """
 SQUEUE = "#!/bin/bash\necho >> looked\ncat queue 2>/dev/null || true\n"
@@ -65,7 +65,7 @@ def command(folder: Path, name: str, script: str) -> None:
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(UTILS / "run.py"), "--cluster", "slurm", *words],
+        [sys.executable, str(UTILS / "run.py"), "--cluster", "slurm", "--grace", "1", *words],
         cwd=folder,
         env=os.environ | {"PATH": f"{folder}/bin:{os.environ['PATH']}"},
         stderr=subprocess.PIPE,
@@ -169,9 +169,9 @@ def test_a_queued_job_is_waited_for_even_if_the_queue_is_silent(cluster: Path) -
     (cluster / "lost").write_text("17\n")
     (cluster / "queue").write_text("17\n")
     process = start(cluster, "log", "true")
-    looked(cluster, 2, process)
+    looked(cluster, 1, process)
     command(cluster, "squeue", "#!/bin/bash\necho >> looked; echo timed out >&2; exit 1\n")
-    looked(cluster, 4, process)
+    looked(cluster, 2, process)
     (cluster / "queue").unlink()
     command(cluster, "squeue", SQUEUE)
     assert process.wait(timeout=120) == 1
