@@ -12,14 +12,7 @@ from entcomp.artifacts.models import LMInfo
 from entcomp.files import read_json
 from entcomp.report.boundary_scores import by_rate, describe_matching, score_table, tiers
 from entcomp.report.tables import Table
-from entcomp.tasks import read_task_info
-
-# What the hub calls the tasks; speech translation has no name of its own there.
-HUB_TASKS = {
-    "asr": "automatic-speech-recognition",
-    "st": "automatic-speech-recognition",
-    "vc": "audio-to-audio",
-}
+from entcomp.tasks import read_task_info, task_of
 
 
 def model_card(
@@ -43,7 +36,7 @@ def hub_card(
 
     What an own header of ``card`` says stays, ``license_id`` apart.
     """
-    kinds = {HUB_TASKS[one.partition("/")[0]] for one in tasks}
+    kinds = {kind for one in tasks if (kind := task_of(one).hub_task)}
     extractor = experiment.units_info().extractor
     header: dict[str, Any] = {
         "library_name": "entcomp",

@@ -36,7 +36,8 @@ class Task:
 
     ``info`` reads its ``task.json``; ``files`` are what a trained model needs beside
     ``config.yaml``, ``task.json`` and ``model.safetensors``. ``metric`` (a name of `METRICS`)
-    scores its texts; None where it writes none. ``default_config`` makes its config.
+    scores its texts; None where it writes none. ``default_config`` makes its config. ``hub_task``
+    is what the Hugging Face hub calls the task, if it has a name there.
     """
 
     help: str
@@ -44,6 +45,7 @@ class Task:
     default_config: Callable[[], Any]
     files: tuple[str, ...] = ()
     metric: str | None = None
+    hub_task: str | None = None
 
 
 TASKS: Registry[Task] = Registry("task", "entcomp.tasks", "entcomp.tasks")

@@ -19,5 +19,6 @@ TASKS.register("asr")(
         default_config=_default_config,
         files=("text.model",),
         metric="wer",
+        hub_task="automatic-speech-recognition",
     )
 )

@@ -26,5 +26,6 @@ TASKS.register("st")(
         default_config=_default_config,
         files=("text.model",),
         metric="bleu",
+        hub_task="automatic-speech-recognition",  # the hub has no name for its translation
     )
 )

@@ -17,5 +17,6 @@ TASKS.register("vc")(
         help="voice conversion, units to speech in another voice",
         info=VcInfo,
         default_config=_default_config,
+        hub_task="audio-to-audio",
     )
 )
