@@ -25,7 +25,7 @@ from entcomp.segmentation.stage import segment_sets
 from entcomp.training.weights import write_weights
 from entcomp.units.dump import Dumper, read_codebook
 from entcomp.units.extractors import load_extractor
-from entcomp.units.learn import Learning, learn_kmeans
+from entcomp.units.learn import KmeansOptions, learn_kmeans
 
 RATE = 16000
 K = 20
@@ -59,7 +59,7 @@ def make_pipeline(
     (data / "wav.scp").write_text("".join(rows))
     (train,) = find_sets(data)
     extractor = load_extractor("mfcc")
-    learn_kmeans([train], experiment, extractor, Learning(K, 10_000, 0, False), num_jobs=1)
+    learn_kmeans([train], experiment, extractor, KmeansOptions(K, 10_000, 0, False), num_jobs=1)
     Dumper(experiment, *read_codebook(experiment), extractor, num_jobs=1).dump(train, Shard())
     for direction in ("forward", "backward"):
         add_lm(experiment, lm_units, direction)

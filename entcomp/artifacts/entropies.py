@@ -103,7 +103,7 @@ class Entropies:
         return ((utt_id, entropies[0]) for utt_id, entropies in self.rows())
 
     @property
-    def name_their_units(self) -> bool:
+    def match_units(self) -> bool:
         """True where each manifest names these very units, which its stage then read with them."""
         expected = self.units and self.units.outputs.get("sha256")
         found = [one.inputs.get("units_sha256") for one in self.archives.values()]

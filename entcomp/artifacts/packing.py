@@ -138,8 +138,8 @@ def _sources(
 ) -> Iterator[Path]:
     """All files that are taken over as they are."""
     yield from (experiment.codebook, experiment.units_json)
-    if (mark := experiment.codebook.with_name("stage.json")).exists():
-        yield mark  # it names the extractor's checkpoint
+    if (manifest := experiment.codebook.with_name("stage.json")).exists():
+        yield manifest  # it names the extractor's checkpoint
     for direction in DIRECTIONS:
         if (folder := experiment.lm(direction)).is_dir():
             yield from (folder / name for name in LM_FILES)
@@ -158,8 +158,8 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _sample_entropies(experiment: Experiment, root: Experiment, direction: Direction) -> None:
-    """The first entropies of each calibration set, with the mark that names their LM."""
-    name, mark = entropy_name(direction), entropy_name(direction, "stage")
+    """The first entropies of each calibration set, with the manifest that names their LM."""
+    name, manifest = entropy_name(direction), entropy_name(direction, "stage")
     sets = Calibration.read(experiment.calibration(direction)).sets
     for set_name in sets:
         folder = root.entropy(set_name)
@@ -171,8 +171,8 @@ def _sample_entropies(experiment: Experiment, root: Experiment, direction: Direc
         # Without the folder, which is another one at every run and at every place.
         entries = read_table(ark.scp).items()
         write_table(ark.scp, ((utt_id, Path(entry).name) for utt_id, entry in entries))
-        inputs = read_stage(experiment.entropy(set_name), mark)["inputs"]
-        Stage(folder, inputs, mark).finish(ark.summary)
+        inputs = read_stage(experiment.entropy(set_name), manifest)["inputs"]
+        Stage(folder, inputs, manifest).finish(ark.summary)
 
 
 def _check_hashes(root: Experiment) -> None:

@@ -39,7 +39,7 @@ def bench_latency(
     turns, so that what else the machine does slows all of them.
     Writes EXP/latency.json and EXP/latency.md: median and 95th percentile in milliseconds.
     """
-    bench = latency.Bench(utterances, warm_up, repeats, beam, cpu_time)
+    bench = latency.LatencyBenchmark(utterances, warm_up, repeats, beam, cpu_time)
     names = [name.strip() for name in models.split(",")]
     page = bench.measure(Experiment(exp), find_sets(data, sets), names, checkpoint, allow_pipes)
     print(page, end="")

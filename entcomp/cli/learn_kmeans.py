@@ -11,9 +11,9 @@ import typer
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli import options
 from entcomp.kaldi.datadir import find_sets
-from entcomp.pipelines.units import learn_codebook, take_codebook
+from entcomp.pipelines.units import import_codebook, learn_codebook
 from entcomp.units.extractors import describe_extractors, load_extractor
-from entcomp.units.learn import Learning
+from entcomp.units.learn import KmeansOptions
 
 
 def learn_kmeans(
@@ -49,10 +49,10 @@ def learn_kmeans(
     num_jobs: options.NumJobs = os.cpu_count() or 1,
 ) -> None:
     """Learn the codebook of units from recordings: EXP/units/kmeans.npz and units.json."""
-    learning = Learning(num_clusters, max_frames, seed, skip_bad, whiten)
+    learning = KmeansOptions(num_clusters, max_frames, seed, skip_bad, whiten)
     chosen = [] if published else find_sets(data, sets)
     model = load_extractor(extractor, layer, checkpoint, device)
     if published:
-        print(take_codebook(Experiment(exp), published, model))
+        print(import_codebook(Experiment(exp), published, model))
         return
     print(learn_codebook(Experiment(exp), chosen, model, learning, num_jobs, allow_pipes))

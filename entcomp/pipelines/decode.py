@@ -8,7 +8,7 @@ from pathlib import Path
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.stage import Stage
-from entcomp.artifacts.streams import check_segments, group_rate, read_streams, stream_sha256
+from entcomp.artifacts.streams import check_stream, group_rate, read_streams, stream_sha256
 from entcomp.encoder.packed import group_tokens
 from entcomp.errors import EntcompError
 from entcomp.evaluation.text.metric import TextOptions
@@ -67,7 +67,7 @@ class Decoding:
         are missing, or of another codebook.
         """
         folder = self.trained.folder / f"decode_{data_set.name}{self.suffix}"
-        check_segments(self.experiment, self.segmentation)
+        check_stream(self.experiment, self.segmentation)
         reference = data_set.path / self.trained.info.target
         inputs = {
             "weights_sha256": sha256_file(self.trained.folder / "model.safetensors"),

@@ -21,7 +21,7 @@ from entcomp.tasks import TASKS
 from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.corpus import (
     Corpus,
-    ReadAgain,
+    RowDecoder,
     SegmentedStreams,
     StreamSource,
     read_rows,
@@ -30,8 +30,8 @@ from entcomp.tasks.text.corpus import (
 from entcomp.tasks.text.info import TextInfo
 from entcomp.tasks.text.train import train_text_model
 from entcomp.training.loop import FitResult
-from entcomp.training.ranks import is_first_rank, meet
-from entcomp.training.utterances import Place, stored
+from entcomp.training.ranks import is_first_rank, join_ranks
+from entcomp.training.utterances import ArchiveOffset, stored_datasets
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def train_text(
     Prints what is read, and writes EXP/TASK/NAME. Raises EntcompError for what is missing.
     """
     config = options.model_config()
-    meet(config.training)
+    join_ranks(config.training)
     units = experiment.units_info()
     info = TextInfo(
         task=options.task,
@@ -109,7 +109,7 @@ def train_text(
         source, draw = SegmentedStreams(experiment, options.stream), None
     rows = (_rows(one, source, options, config, skipped) for one in sets)
     embeddings = first_embeddings(experiment, config.local)
-    with stored(folder, *rows, make=ReadAgain(source)) as utterances:
+    with stored_datasets(folder, *rows, make=RowDecoder(source)) as utterances:
         for part, found in zip(sets, utterances, strict=True):
             if not found:
                 where = part[0].path / options.target
@@ -127,7 +127,7 @@ def _rows(
     options: TextTraining,
     config: TextTaskConfig,
     skipped: SkippedUtterances,
-) -> Iterator[tuple[str | Place, ...]]:
+) -> Iterator[tuple[str | ArchiveOffset, ...]]:
     """Streams and texts of the sets; prints how many."""
 
     text = config.vocabulary

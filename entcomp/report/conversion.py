@@ -36,7 +36,7 @@ SECONDS = (2.0, 5.0)  # of utterances that are easy to compare
 
 @dataclass(frozen=True)
 class ConversionScores:
-    """``models`` that judged, by column, and a summary of each of ``systems``: see `Judges`."""
+    """``models`` that judged, by column, and a summary of each of ``systems``: see `Evaluator`."""
 
     models: Mapping[str, str]
     systems: Mapping[str, Mapping[str, Any]]

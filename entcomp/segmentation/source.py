@@ -78,6 +78,6 @@ class Source:
             for utt_id, units in self.units.rows(skipped, shard):
                 yield utt_id, units, None
         if self.entropies is not None:
-            compare = not self.entropies.name_their_units
+            compare = not self.entropies.match_units
             for utt_id, entropies in self.entropies.rows(skipped, shard, compare_units=compare):
                 yield utt_id, entropies[0], entropies[1] if len(entropies) > 1 else None

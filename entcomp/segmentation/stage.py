@@ -164,10 +164,10 @@ def _write_threshold(folder: Path, rule: Rule, facts: dict[str, Any]) -> None:
 
 def _complete_sets(folder: Path, rule: Rule) -> Iterator[tuple[str, int, int]]:
     """Name, groups and units of every set that was segmented by this rule, now or earlier."""
-    for mark in sorted(folder.glob("*/stage.json")):
-        stage = read_stage(mark.parent)
+    for manifest in sorted(folder.glob("*/stage.json")):
+        stage = read_stage(manifest.parent)
         if sha256_of(stage["inputs"].get("rule")) == sha256_of(rule.as_json()):
-            yield mark.parent.name, stage["outputs"]["groups"], stage["outputs"]["frames"]
+            yield manifest.parent.name, stage["outputs"]["groups"], stage["outputs"]["frames"]
 
 
 def _tracked(source: Source, skipped: SkippedUtterances, shard: Shard) -> Iterator[Row]:

@@ -22,10 +22,10 @@ import sys, time
 from pathlib import Path
 from entcomp.config import make_config
 from entcomp.training.config import TrainingConfig
-from entcomp.training.ranks import first_rank_first, is_first_rank, meet
+from entcomp.training.ranks import first_rank_first, is_first_rank, join_ranks
 
 made = Path(sys.argv[1])
-meet(make_config(TrainingConfig, {"devices": 2}, "test"))
+join_ranks(make_config(TrainingConfig, {"devices": 2}, "test"))
 here = made.with_name("here")
 if not is_first_rank():
     here.write_text("")
@@ -43,17 +43,17 @@ STORED = """
 import sys
 from pathlib import Path
 from entcomp.config import make_config
-from entcomp.training.utterances import stored
+from entcomp.training.utterances import stored_datasets
 from entcomp.training.config import TrainingConfig
-from entcomp.training.ranks import is_first_rank, meet, wait_for_all
+from entcomp.training.ranks import is_first_rank, join_ranks, wait_for_all
 
 def rows():
     assert is_first_rank()
     for number in range(100):
         yield [number]
 
-meet(make_config(TrainingConfig, {"devices": 2}, "test"))
-with stored(Path(sys.argv[1]), rows(), rows(), make=int) as both:
+join_ranks(make_config(TrainingConfig, {"devices": 2}, "test"))
+with stored_datasets(Path(sys.argv[1]), rows(), rows(), make=int) as both:
     assert all(list(one) == list(range(100)) for one in both)
     wait_for_all()
 """

@@ -71,7 +71,7 @@ class TextSearch:
         for step in range(max(limits)):
             self._extend(beams, may_end=exactly is None)
             done = [
-                beams.take_ended(row, ended[one], last=step == limits[one] - 1)
+                beams.pop_ended(row, ended[one], last=step == limits[one] - 1)
                 or end_detect(ended[one], step)
                 for row, one in enumerate(running)
             ]
@@ -149,7 +149,7 @@ class _Beams:
         if self.prefixes is not None:
             self.prefixes = self.ctc.index_select_state(self.prefixes, best_BW)
 
-    def take_ended(self, row: int, ended: list[dict[str, Any]], last: bool) -> bool:
+    def pop_ended(self, row: int, ended: list[dict[str, Any]], last: bool) -> bool:
         """Move what has ended, or all if this piece was the last; true if none is left."""
         pieces_WL, scores_W = self.pieces_BWL[row].tolist(), self.scores_BW[row].tolist()
         for one, (pieces, score) in enumerate(zip(pieces_WL, scores_W, strict=True)):

@@ -18,7 +18,7 @@ from entcomp.tasks.text.data import TextBatches
 from entcomp.tasks.text.info import TextInfo
 from entcomp.tasks.text.model import TextModel, build_model
 from entcomp.tasks.text.vocabulary import Vocabulary
-from entcomp.training.description import describe
+from entcomp.training.description import write_description
 from entcomp.training.evaluation import training_device
 from entcomp.training.loop import FitResult, fit
 from entcomp.training.ranks import is_first_rank
@@ -61,7 +61,7 @@ def train_text_model(
     result = fit(model, batches, dev_batches.in_order(), config.training, folder, inputs)
     if is_first_rank():
         vocabulary.save(folder / "text.model")
-    describe(folder, config, info)
+    write_description(folder, config, info)
     return result
 
 

@@ -16,12 +16,12 @@ from entcomp.artifacts.models import weights_path
 from entcomp.config import load_config
 from entcomp.files import sha256_file
 from entcomp.tasks.vc.config import VcConfig
-from entcomp.tasks.vc.content import Clock
+from entcomp.tasks.vc.content import FrameMap
 from entcomp.tasks.vc.corpus import VcUtterance
 from entcomp.tasks.vc.dataset import VcBatches, mel_statistics
 from entcomp.tasks.vc.info import VcInfo
 from entcomp.tasks.vc.model import VoiceConverter
-from entcomp.training.description import describe
+from entcomp.training.description import write_description
 from entcomp.training.evaluation import training_device
 from entcomp.training.loop import FitResult, fit
 from entcomp.training.weights import load_weights
@@ -49,8 +49,8 @@ def train_voice_converter(
     from them. Raises EntcompError if no speaker has two utterances, if ``start`` is of another
     codebook or another size, and for what `fit` does.
     """
-    clock = Clock.between(units, config.mel)
-    batches, dev_batches = (VcBatches(one, clock, config, allow_pipes) for one in (train, dev))
+    frame_map = FrameMap.between(units, config.mel)
+    batches, dev_batches = (VcBatches(one, frame_map, config, allow_pipes) for one in (train, dev))
     count = min(MAX_DEV_BATCHES, -(-len(dev_batches.targets) // config.batch.size))
     torch.manual_seed(config.training.seed)
     model = VoiceConverter(config, info.num_clusters)
@@ -72,7 +72,7 @@ def train_voice_converter(
         inputs["embeddings_sha256"] = hashlib.sha256(centroids_KF.tobytes()).hexdigest()
     fixed = [dev_batches.batch(step) for step in range(count)]
     result = fit(model, batches, fixed, config.training, folder, inputs)
-    describe(folder, config, info)
+    write_description(folder, config, info)
     return result
 
 
