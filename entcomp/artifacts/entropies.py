@@ -82,7 +82,7 @@ class Entropies:
         return [one.sha256 for one in self.archives.values()]
 
     def lm_sha256(self, direction: Direction) -> str | None:
-        """The LM behind a direction's entropies; None for another toolkit's files."""
+        """The LM that made a direction's entropies; None for another toolkit's files."""
         return self.archives[direction].inputs.get("lm_sha256")
 
     def check_lm(self, direction: Direction, expected: str | None) -> None:
@@ -142,9 +142,9 @@ class Entropies:
         if len(entropy) == 0:
             return "no entropies"
         if entropy.dtype.kind != "f":
-            return f"{entropy.dtype} values are no entropies"
+            return f"{entropy.dtype} values are not entropies"
         if len(entropy) > LONGEST:
-            return f"{len(entropy)} entropies are no utterance"
+            return f"{len(entropy)} entropies are too many for one utterance"
         if np.isnan(entropy[0]):
             return "no entropy for unit 0 (NaN); rerun score-entropy"
         # Beyond NaN, and at a quarter of nanmin's cost.

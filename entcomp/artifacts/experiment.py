@@ -56,7 +56,7 @@ class UnitsInfo:
         info = read_record(cls, path, "rerun learn-kmeans")
         for name in ("num_clusters", "sample_rate", "frame_shift_samples"):
             if getattr(info, name) < 1:
-                raise EntcompError(f"{path}: {name} has to be positive; rerun learn-kmeans")
+                raise EntcompError(f"{path}: {name} must be positive; rerun learn-kmeans")
         return info
 
 
@@ -71,7 +71,7 @@ class Experiment:
         return self.path / "units" / "kmeans.npz"
 
     def checked_codebook(self) -> Path:
-        """Raises EntcompError if the codebook is missing, or not that which units.json tells of."""
+        """Raises EntcompError if the codebook is missing, or not that which units.json names."""
         expected = self.units_info().codebook_sha256
         if not self.codebook.exists():
             raise EntcompError(f"{self.codebook}: no such file; run learn-kmeans first")

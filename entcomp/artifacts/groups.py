@@ -104,12 +104,16 @@ class Groups:
         if not len(lengths):
             return "no groups"
         if lengths.dtype.kind != "i":
-            return f"{lengths.dtype} values are no groups"
+            return f"{lengths.dtype} values are not groups"
         if lengths.min() < 1:
             return f"a group of {lengths.min()} frames; rerun segment"
         frames = int(lengths.sum(dtype=np.int64))
         if self.units is None:
-            return f"groups of {frames} frames are no utterance" if frames > LONGEST else None
+            return (
+                f"groups of {frames} frames are too long for one utterance"
+                if frames > LONGEST
+                else None
+            )
         if frames != len(vectors[1]):
             return (
                 f"groups do not fit the units ({frames} frames, {len(vectors[1])} units); rerun "
@@ -129,7 +133,7 @@ def check_segmentation(experiment: Experiment, tag: str) -> None:
     if not folder.is_dir():
         there = ", ".join(dict.fromkeys([*PLAIN_STREAMS, *experiment.segmentations()]))
         raise EntcompError(
-            f"{folder}: no such segmentation; there are: {there}; "
+            f"{folder}: no such segmentation; available: {there}; "
             f"give one of them as --segmentation, or run segment --tag {tag}"
         )
     info = experiment.find_segmentation(tag)

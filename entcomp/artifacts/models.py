@@ -41,7 +41,7 @@ class ModelInfo:
         if not path.exists():
             there = sorted(one.parent.name for one in folder.parent.glob(f"*/{cls.FILE}"))
             if there:
-                raise EntcompError(f"{folder}: no such model; there are: {', '.join(there)}")
+                raise EntcompError(f"{folder}: no such model; available: {', '.join(there)}")
             raise EntcompError(f"{path}: no such file; run {cls.STAGE} first")
         return read_record(cls, path, f"rerun {cls.STAGE}")
 

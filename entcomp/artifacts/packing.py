@@ -66,7 +66,7 @@ def open_model(source: str | Path | None = None) -> Model:
     ``source`` is an experiment, a pack, the name of a folder in ``entcomp/pretrained``, or any of
     them with ``/TASK/TAG`` at its end, as in ``/asr/raw``; None is the model that comes with
     entcomp. Where a pack holds one task's model, that is its ``task``. Raises EntcompError for
-    anything else, and for a pack whose files are not those that its manifest tells of.
+    anything else, and for a pack whose files are not those that its manifest lists.
     """
     path = Path(source or DEFAULT_MODEL)
     experiment = _open_root(path)
@@ -99,7 +99,7 @@ def check_task(experiment: Experiment, task: str) -> str:
     there = trained_tasks(experiment)
     if task not in there:
         known = ", ".join(there) or "none; train one first, as by train-asr"
-        raise EntcompError(f"{experiment.path / task}: no such model; there are: {known}")
+        raise EntcompError(f"{experiment.path / task}: no such model; available: {known}")
     return task
 
 

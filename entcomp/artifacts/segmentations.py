@@ -15,7 +15,7 @@ REMEDY = "rerun segment"
 
 @dataclass(frozen=True)
 class SegmentationInfo:
-    """A segmentation: its rule, the request behind it, hashes, and rates by set.
+    """A segmentation: its rule, what was asked for, hashes, and rates by set.
 
     ``given`` are the options that said how much to compress; ``target_rate`` and ``rates`` are in
     groups a second, ``frame_shift`` is in seconds. ``rule`` are the values of the criterion's rule,

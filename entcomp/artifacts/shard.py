@@ -63,7 +63,7 @@ def merge_scps(folder: Path, name: str, count: int, expected: Iterable[str]) -> 
                     due = next(wanted, None)
                     if utt_id != due:
                         raise EntcompError(
-                            f"{shard}: {utt_id} where {due or 'the end'} was due: an utterance was "
+                            f"{shard}: {utt_id} instead of {due or 'the end'}: an utterance was "
                             f"lost or written twice; rerun this shard"
                         )
                     stream.write(f"{utt_id} {entry}\n")

@@ -53,7 +53,7 @@ def read_stage(folder: Path, name: str = "stage") -> dict[str, dict[str, Any]]:
     parts = {part: stored.get(part, {}) for part in ("inputs", "outputs")}
     for part, values in parts.items():
         if not isinstance(values, dict):
-            raise EntcompError(f"{path}: {part} is no object; delete it and rerun its stage")
+            raise EntcompError(f"{path}: {part} is not an object; delete it and rerun its stage")
     return {part: _Facts(path, values) for part, values in parts.items()}
 
 

@@ -30,7 +30,7 @@ def read_streams(experiment: Experiment, set_name: str, segmentation: str) -> It
 
 
 def stream_scps(experiment: Experiment, set_name: str, segmentation: str) -> list[Path]:
-    """The tables behind `read_streams`: of units and, unless the stream is plain, of groups."""
+    """The tables that `read_streams` reads: of units and, unless the stream is plain, of groups."""
     groups = Groups.open(experiment, set_name, segmentation)
     return [one.scp for one in (groups.units, groups.archive) if one is not None]
 

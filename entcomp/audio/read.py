@@ -19,7 +19,7 @@ def read_utterance(utterance: Utterance, sample_rate: int, allow_pipes: bool = F
     """Samples of an utterance, float32 of shape (samples,), mono, at ``sample_rate`` Hz.
 
     Raises EntcompError for a missing, empty or unreadable recording, for one with NaN or infinite
-    samples, for a segment that starts behind its end, and for a command without ``allow_pipes``.
+    samples, for a segment that starts after its end, and for a command without ``allow_pipes``.
     """
     return read_wav(
         _open(utterance.wav, allow_pipes),
@@ -87,7 +87,7 @@ def as_float32(waveform: np.ndarray, name: str) -> np.ndarray:
     if samples.dtype.kind == "i":
         return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
     if samples.dtype.kind != "f" or not np.isfinite(samples).all():
-        raise EntcompError(f"{name}: NaN, infinite or {samples.dtype} samples are no waveform")
+        raise EntcompError(f"{name}: NaN, infinite or {samples.dtype} samples are not a waveform")
     return samples.astype(np.float32)
 
 

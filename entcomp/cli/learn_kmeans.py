@@ -39,9 +39,13 @@ def learn_kmeans(
     num_clusters: Annotated[int, typer.Option(min=1, help="K, the number of units.")] = 500,
     whiten: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Make variances alike first: 0 not at all, 1 wholly."),
+        typer.Option(
+            min=0, max=1, help="Whiten the features first: from 0, not at all, to 1, fully."
+        ),
     ] = 0.0,
-    max_frames: Annotated[int, typer.Option(min=1, help="Frames drawn to learn from.")] = 128_000,
+    max_frames: Annotated[
+        int, typer.Option(min=1, help="Number of random frames to learn from.")
+    ] = 128_000,
     seed: options.Seed = 0,
     skip_bad: options.SkipBad = False,
     allow_pipes: options.AllowPipes = False,

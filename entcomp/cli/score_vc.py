@@ -25,7 +25,7 @@ def score_vc(
         typer.Option(metavar="moonshine|asr/TAG|none", help="May be repeated."),
     ] = ["moonshine"],  # noqa: B006 - Typer's
     vocoder: Annotated[
-        Path | None, typer.Option(help="The one that convert was given, to resynthesise.")
+        Path | None, typer.Option(help="The one that convert used; it resynthesises the source.")
     ] = None,
     moonshine: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where its files are.")

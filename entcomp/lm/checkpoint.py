@@ -1,4 +1,4 @@
-"""``EXP/lm``: the kept weights, the config they belong to, and the codebook behind them."""
+"""``EXP/lm``: the kept weights, the config they belong to, and their codebook."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read_lm(folder: Path, codebook_sha256: str | None = None) -> tuple[LMConfig,
     """What the LM in ``EXP/lm`` is, its weights checked but not loaded.
 
     Raises EntcompError if there is none, if it was trained on another codebook than the one given,
-    or if its weights are not those that lm.json tells of.
+    or if its weights are not those that lm.json names.
     """
     info = LMInfo.read(folder)
     info.check_codebook(codebook_sha256, folder)

@@ -58,7 +58,7 @@ class Tokenized:
         """Start and end of each group in seconds: float64 (groups, 2).
 
         A group ends where the next one starts. Unit ``i`` begins at ``receptive_offset + i *
-        frame_shift``, so the first group starts a few milliseconds behind the recording's start.
+        frame_shift``, so the first group starts a few milliseconds after the recording's start.
         """
         frames = np.stack([self.starts, self.starts + self.groups], axis=1)
         return self.info.receptive_offset + frames * self.info.frame_shift
@@ -150,7 +150,7 @@ class Tokenizer:
         if not path.exists():
             there = sorted(one.parent.name for one in path.parents[1].glob("*/threshold.json"))
             known = ", ".join([*PLAIN_RULES, *there])
-            raise EntcompError(f"{path}: no such segmentation; there are: {known}")
+            raise EntcompError(f"{path}: no such segmentation; available: {known}")
         stored = self.experiment.segmentation(segments)
         rule = Rule.from_json(stored.rule)
         stored.check_lms(*(self._lm(direction).lm.lm_sha256 for direction in rule.directions))
@@ -229,7 +229,7 @@ class StreamingTokenizer:
 
     All of this is causal; the units are not. A frame's convolutions see 56 ms (Moonshine) or 25 ms
     (HuBERT, WavLM, MFCC), and MFCC's differences 40 ms more on either side. But the Transformers of
-    Moonshine, HuBERT and WavLM attend to all of their chunk, up to 20 seconds and 2 more behind its
+    Moonshine, HuBERT and WavLM attend to all of their chunk, up to 20 seconds and 2 more after its
     end. Units of live audio therefore come a chunk at a time; see `entcomp.units.extractor`.
     """
 

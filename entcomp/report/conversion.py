@@ -66,7 +66,7 @@ class ConversionScores:
         return Table(["system", "Hz", *map(label, self.metrics)], rows)
 
     def describe(self) -> list[str]:
-        """How many utterances there are, and which model stands behind each column."""
+        """How many utterances there are, and which model made each column."""
         count = self.systems[BASELINES[0]]["utterances"]
         models = (f"{key}: {name}" for key, name in self.models.items())
         return [f"{count} utterances; brackets: 95% bootstrap intervals", *models]

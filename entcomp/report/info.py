@@ -27,7 +27,7 @@ def experiment_info(experiment: Experiment) -> Facts:
     experiment.
     """
     if not experiment.units_json.exists():
-        raise EntcompError(f"{experiment.path}: no experiment, as it has no units/units.json")
+        raise EntcompError(f"{experiment.path}: not an experiment: it has no units/units.json")
     return {
         "experiment": str(experiment.path),
         "units": _units(experiment),
@@ -66,7 +66,7 @@ def _units(experiment: Experiment) -> Facts:
 
 
 def _archive(folder: Path, name: str, hashes: Facts, manifest: str = "stage") -> Facts:
-    """Counts of an archive from its manifest or, of somebody else's files, from its table.
+    """Counts of an archive from its manifest or, of another toolkit's files, from its table.
 
     ``made_with_another`` lists what of ``hashes`` its manifest has other ones of.
     """
@@ -79,7 +79,7 @@ def _archive(folder: Path, name: str, hashes: Facts, manifest: str = "stage") ->
     kept: Facts = {
         key: outputs[key] for key in ("utterances", "frames", "skipped") if key in outputs
     }
-    # Files without a manifest are somebody else's, unless shards wait to be merged.
+    # Files without a manifest are another toolkit's, unless shards wait to be merged.
     complete = scp.exists() and (bool(stage["outputs"]) or not is_shard)
     made_with = {key: stage["inputs"].get(f"{key}_sha256") for key in hashes}
     others = [key for key, one in made_with.items() if one and hashes[key] not in (None, one)]

@@ -112,7 +112,7 @@ def example(report: Report) -> str | None:
 
 
 def boundaries(report: Report) -> str | None:
-    """Rate against F1 and R-value, and the tables behind it."""
+    """Rate against F1 and R-value, and their tables."""
     results = read_scores(report.scores, report.set_name)
     if not results:
         return None
@@ -188,7 +188,7 @@ def segmentations(report: Report) -> str | None:
 
 
 def recognition(report: Report) -> str | None:
-    """Rate against WER and CER, and the table behind it."""
+    """Rate against WER and CER, and their table."""
     results = report.text_results("asr")
     if not results:
         return None
@@ -203,7 +203,7 @@ def recognition(report: Report) -> str | None:
 
 
 def translation(report: Report) -> str | None:
-    """Rate against BLEU of each language, and the tables behind it."""
+    """Rate against BLEU of each language, and their tables."""
     results = report.text_results("st")
     if not results:
         return None
@@ -234,7 +234,7 @@ IN_FIGURE = ("wer_", "similarity_", "distillmos")  # of conversion; the table ha
 
 
 def conversion(report: Report) -> str | None:
-    """Rate against what converted speech came to, the table behind it, and samples of it."""
+    """Rate against what converted speech came to, its table, and samples of it."""
     found = read_conversions(report.experiment, report.set_name)
     if found is None:
         return None

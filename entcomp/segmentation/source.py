@@ -64,7 +64,7 @@ class Source:
         return [one.sha256 for one in self._archives]
 
     def lm_sha256(self, direction: Direction) -> str | None:
-        """The LM behind the entropies; None for units, and for another toolkit's files."""
+        """The LM that made the entropies; None for units, and for another toolkit's files."""
         return self.entropies.lm_sha256(direction) if self.entropies is not None else None
 
     def check_lm(self, direction: Direction, expected: str | None) -> None:

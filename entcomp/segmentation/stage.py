@@ -26,7 +26,7 @@ from entcomp.skipped import SkippedUtterances
 
 @dataclass(frozen=True)
 class Counts:
-    """What one set came to; ``fresh`` is False where it was whole before."""
+    """What one set came to; ``fresh`` is False where it was complete before."""
 
     units: int
     groups: int
@@ -59,7 +59,7 @@ def segment_sets(
     """Segment sets as requested; yield a line on the thresholds and one on each set.
 
     ``frame_shift`` (seconds) is taken from ``units.json`` by default. ``threshold.json`` lists the
-    rates of sets that are whole; among shards the first one writes it. Raises EntcompError for
+    rates of sets that are complete; among shards the first one writes it. Raises EntcompError for
     what `resolve` and `Source` do.
     """
     tag = tag or request.tag
@@ -120,7 +120,7 @@ def segment_set(
 def _frame_shift(experiment: Experiment, given: float | None) -> float:
     if given is not None:
         if not given > 0:
-            raise EntcompError(f"--frame-shift {given:g}: has to be positive")
+            raise EntcompError(f"--frame-shift {given:g}: must be positive")
         return given
     if not experiment.units_json.exists():
         raise EntcompError(

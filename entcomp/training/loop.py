@@ -81,7 +81,7 @@ def fit(
     folder: Path,
     inputs: dict[str, Any],
 ) -> FitResult:
-    """Train ``model``, or go on where a killed run stopped; it then holds the kept weights.
+    """Train ``model``, or continue where a killed run stopped; it then holds the kept weights.
 
     ``inputs`` are JSON-able facts that the result depends on beside ``config``: hashes of the
     data, the model's own config. A complete run is not repeated; one with more ``max_steps`` goes

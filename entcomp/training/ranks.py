@@ -119,7 +119,7 @@ def naming_lost_ranks() -> Iterator[None]:
     except RuntimeError as error:
         lost = isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
         if world_size() > 1 and lost:
-            raise EntcompError("another rank of this training failed; it says why") from error
+            raise EntcompError("another rank of this training failed; see its message") from error
         raise
 
 
@@ -160,7 +160,9 @@ def _start_others(size: int) -> TCPStore:
     atexit.register(_end, others)
     while store.add("started", 0) < size - 1:
         if any(one.poll() is not None for one in others):
-            raise EntcompError("another rank of this training ended before it began; it says why")
+            raise EntcompError(
+                "another rank of this training ended before it began; see its message"
+            )
         time.sleep(0.05)
     return store
 

@@ -80,7 +80,9 @@ class UtteranceDataset(Sequence[Item]):
         name, size, time = self._archives[place["archive"]]
         if key not in self._readers:
             if [size, time] != _state(Path(name)):
-                raise EntcompError(f"{name}: changed while a training reads it; start that again")
+                raise EntcompError(
+                    f"{name}: changed while a training reads it; start the training again"
+                )
             self._readers[key] = ArkReader(Path(name))
         return self._readers[key].load("of a training", f"{name}:{place['byte']}")
 

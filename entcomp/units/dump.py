@@ -85,7 +85,7 @@ class Dumper:
 def read_codebook(exp: Experiment) -> tuple[UnitsInfo, Codebook]:
     """The codebook of EXP and the facts about it.
 
-    Raises EntcompError if there is none, or not the one that units.json tells of.
+    Raises EntcompError if there is none, or not the one that units.json names.
     """
     return exp.units_info(), Codebook.read(exp.checked_codebook())
 

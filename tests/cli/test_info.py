@@ -99,4 +99,4 @@ def test_files_of_another_lm_or_codebook_are_named(tmp_path: Path) -> None:
 def test_what_is_no_experiment(tmp_path: Path) -> None:
     code, _, err = run("info", tmp_path)
     assert code == 1
-    assert err == (f"entcomp: error: {tmp_path}: no experiment, as it has no units/units.json\n")
+    assert err == (f"entcomp: error: {tmp_path}: not an experiment: it has no units/units.json\n")

@@ -238,8 +238,8 @@ def test_score_command(tmp_path: Path) -> None:
         (["--normalizer", "all"], "--normalizer all: one of basic, none"),
         (["--hyp", "nowhere"], "nowhere: no such file"),
         (["--nlsyms_txt", "nowhere"], "nowhere: no such file of non-linguistic symbols"),
-        (["--metric", "bleu", "--lang", "cn"], "'cn' is no known language; .* did you mean zh?"),
-        (["--lang", "english"], "'english' is no known language; codes are those of ISO 639"),
+        (["--metric", "bleu", "--lang", "cn"], "'cn' is not a known language; .* did you mean zh?"),
+        (["--lang", "english"], "'english' is not a known language; codes are those of ISO 639"),
     ],
 )
 def test_score_command_errors(tmp_path: Path, options: list[str], message: str) -> None:

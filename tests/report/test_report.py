@@ -158,7 +158,7 @@ def test_without_recordings_or_textgrids(fake: Fake) -> None:
     ("options", "message"),
     [
         (["--utterance", "nobody"], "test: no utterance nobody; name one of its own"),
-        (["--set", "nope"], "no set 'nope'; there are: test"),
+        (["--set", "nope"], "no set 'nope'; available: test"),
         (["--segmentation", "nope"], "segments/nope: no such segmentation"),
     ],
 )

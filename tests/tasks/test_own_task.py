@@ -1,4 +1,4 @@
-"""A task and a metric from somebody else's package, as entcomp/tasks/README.md shows them."""
+"""A task and a metric from another package, as entcomp/tasks/README.md shows them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_our_tasks_and_metrics() -> None:
 
 
 def test_models_of_unknown_tasks(tmp_path: Path) -> None:
-    with pytest.raises(EntcompError, match="task emotion: unknown; there are: asr, st, vc"):
+    with pytest.raises(EntcompError, match="task emotion: unknown; available: asr, st, vc"):
         read_task_info(tmp_path / "emotion" / "tiny")
 
 

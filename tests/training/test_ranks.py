@@ -133,7 +133,7 @@ def test_other_ranks_do_not_wait_for_one_that_failed(tmp_path: Path) -> None:
     """They ended in a traceback about their connection."""
     said = run_two_ranks(STORED.replace("in range(100)", "in [1 // 0]"), tmp_path / "made")
     assert said[0].endswith("ZeroDivisionError: integer division or modulo by zero")
-    assert said[1].endswith("EntcompError: another rank of this training failed; it says why")
+    assert said[1].endswith("EntcompError: another rank of this training failed; see its message")
     assert not list((tmp_path / "made").iterdir())
 
 
@@ -151,7 +151,7 @@ def run_toy(folder: Path, disturb: str, *settings: str) -> tuple[int, str]:
 def test_a_rank_that_is_lost_ends_the_training(tmp_path: Path, disturb: str) -> None:
     code, said = run_toy(tmp_path, disturb)
     assert code == 1
-    assert said.endswith("EntcompError: another rank of this training failed; it says why\n")
+    assert said.endswith("EntcompError: another rank of this training failed; see its message\n")
     assert ("the second rank says why" in said) == (disturb == "fail")
     assert not (tmp_path / "model.safetensors").exists()
 

@@ -43,7 +43,7 @@ class Evaluator:
     voices: SpeakerEncoder
 
     def names(self) -> dict[str, str]:
-        """Which model stands behind each column."""
+        """Which model made each column."""
         recognisers = {one.key: one.name for one in self.recognisers}
         predictors = {one.key: one.name for one in self.predictors}
         return {**recognisers, **predictors, "similarity": self.voices.name}

@@ -7,7 +7,7 @@ from entcomp.tasks.text.info import TextInfo
 
 
 def _default_config() -> object:
-    """A translation keeps case and punctuation, and does without CTC: it is not monotonic."""
+    """A translation keeps case and punctuation, and is trained without CTC: it is not monotonic."""
     from entcomp.tasks.text.config import TextTaskConfig
 
     config = TextTaskConfig()

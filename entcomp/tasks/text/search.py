@@ -137,7 +137,7 @@ class _Beams:
         return scores_NV
 
     def extend(self, scores_NV: Tensor) -> None:
-        """Go on with the best W of each utterance's W * V, given the scores of their last piece."""
+        """Keep the best W of each utterance's W * V, given the scores of their last piece."""
         B, W, L = self.pieces_BWL.shape
         total_BWV = self.scores_BW[..., None] + scores_NV.view(B, W, -1)
         self.scores_BW, best_BW = total_BWV.flatten(1).topk(W)
@@ -161,7 +161,7 @@ class _Beams:
         return bool(self.scores_BW[row].isneginf().all())
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with some utterances only."""
+        """Keep some utterances only."""
         count = self.scores_BW.shape[1]
         rows_N = (rows[:, None] * count + torch.arange(count, device=rows.device)).flatten()
         self.lengths_B = self.lengths_B[rows]

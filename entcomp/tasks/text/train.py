@@ -33,7 +33,7 @@ def train_text_model(
     dev: Corpus,
     centroids_KF: np.ndarray | None = None,
 ) -> FitResult:
-    """Train in ``folder``, or go on where a killed run stopped; prints what it found.
+    """Train in ``folder``, or continue where a killed run stopped; prints what it found.
 
     ``centroids_KF`` are the codebook's, where the embeddings are to begin from them.
     Raises EntcompError if no stream is long enough for CTC, and for what `fit` does.
@@ -103,5 +103,5 @@ def _check_ctc(corpus: Corpus, vocabulary: Vocabulary) -> None:
         where = "" if one_rate else " at the lowest rate"
         print(
             f"{short} of {len(corpus)} streams are shorter than their text{where} and do "
-            f"without CTC ({first} is the first); if they are many, {remedy}"
+are " ({first} is the first); if they are many, {remedy}"
         )

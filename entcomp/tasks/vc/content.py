@@ -52,7 +52,7 @@ def regulate_lengths(
 
     ``groups`` are lengths in units. ``zero_insert`` puts group ``g`` (row ``g + 1``) on the mel
     frame in which it begins, as in the paper's appendix B; ``repeat`` on all frames until the next
-    group begins. Raises EntcompError if a group begins behind the last frame, or two in the same.
+    group begins. Raises EntcompError if a group begins after the last frame, or two in the same.
     """
     starts = frame_map.mel_frames(starts_of(groups))
     if starts[-1] >= num_frames:

@@ -42,7 +42,7 @@ def train_voice_converter(
     report: Callable[[str], None],
     allow_pipes: bool = False,
 ) -> FitResult:
-    """Train in ``folder``, or go on there; ``report`` receives lines for the user.
+    """Train in ``folder``, or continue there; ``report`` receives lines for the user.
 
     ``data_sha256`` names all that the utterances were read from; ``start`` is the folder of a
     converter to begin with; ``centroids_KF`` are the codebook's, where the embeddings are to begin

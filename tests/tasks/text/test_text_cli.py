@@ -196,7 +196,7 @@ def fails(message: str, *arguments: object) -> None:
     [
         (
             ["--segmentation", "rate15"],
-            "segments/rate15: no such segmentation; there are: raw, dedup;",
+            "segments/rate15: no such segmentation; available: raw, dedup;",
         ),
         ([], "give either --segmentation raw.dedup.TAG or --random-rates"),
         (["--segmentation", "raw", "--random-rates", "7-24"], "give either --segmentation"),
@@ -205,7 +205,7 @@ def fails(message: str, *arguments: object) -> None:
         (["--segmentation", "raw", "--pooling", "median"], "key 'local.pooling': Input should be"),
         (
             ["--segmentation", "raw", "--sets", "trian"],
-            "no set 'trian'; there are: dev, test, train",
+            "no set 'trian'; available: dev, test, train",
         ),
         (["--segmentation", "raw", "--config", "no.yaml"], "no.yaml: no such config"),
     ],
@@ -287,7 +287,7 @@ def test_model_that_is_not_there(toy: TextExperiment) -> None:
         "asr/rwa",
     )
     train(toy, "--segmentation", "raw")
-    fails("there are: raw", "decode", *toy.arguments, "--model", "asr/rwa")
+    fails("available: raw", "decode", *toy.arguments, "--model", "asr/rwa")
     decode = ("decode", *toy.arguments, "--model", "asr/raw", "--segmentation", "rate7")
     fails("rate7: no such segmentation", *decode)
 
