@@ -32,7 +32,7 @@ def test_a_manifest_there_and_back(tmp_path: Path) -> None:
         ("[1]", "not a JSON object"),
         ("[" * 100_000, "not JSON"),
         ('{"outputs": 1' + "0" * 5000 + "}", "not JSON"),
-        ('{"outputs": [1]}', "outputs is no object"),
+        ('{"outputs": [1]}', "outputs is not an object"),
         ('{"outputs": {"groups": 3}}', "no 'frames'"),
         ('{"inputs": {}}', "no 'frames'"),
     ],

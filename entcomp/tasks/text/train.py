@@ -102,6 +102,6 @@ def _check_ctc(corpus: Corpus, vocabulary: Vocabulary) -> None:
     if short:
         where = "" if one_rate else " at the lowest rate"
         print(
-            f"{short} of {len(corpus)} streams are shorter than their text{where} and do "
-are " ({first} is the first); if they are many, {remedy}"
+            f"{short} of {len(corpus)} streams are shorter than their text{where} and are trained "
+            f"without CTC ({first} is the first); if they are many, {remedy}"
         )

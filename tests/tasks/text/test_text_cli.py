@@ -245,7 +245,7 @@ def test_some_streams_shorter_than_their_text_are_counted(toy: TextExperiment) -
     lines = [f"toy-{index} {'a' if index else 'abcde abcde abcde abcde'}\n" for index in range(6)]
     (toy.data / "train" / "text").write_text("".join(lines))
     output = train(toy, "--segmentation", "dedup")
-    assert "1 of 6 streams are shorter than their text and do without CTC (toy-0" in output
+    assert "1 of 6 streams are shorter than their text and are trained without CTC (toy-0" in output
 
 
 def test_model_of_another_codebook(toy: TextExperiment) -> None:
