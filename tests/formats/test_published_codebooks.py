@@ -180,7 +180,7 @@ def test_what_is_no_codebook(tmp_path: Path) -> None:
         read_centroids(path)
     for stored in ({"means": 1}, {"cluster_centers_": np.zeros(3)}, [1, 2], "text"):
         joblib.dump(stored, path)
-        with pytest.raises(EntcompError, match=r"no (k-means model|codebook)"):
+        with pytest.raises(EntcompError, match=r"not a (k-means model|codebook)"):
             read_centroids(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a", "b")
