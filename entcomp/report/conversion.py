@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.stage import read_stage
 from entcomp.audio.decode import audio_seconds
 from entcomp.audio.read import read_utterance, read_wav
 from entcomp.files import read_json
@@ -127,7 +128,7 @@ def read_samples(experiment: Experiment, data_set: DataDir, allow_pipes: bool) -
     if scores is None:
         return []
     folder = _scores_folder(experiment, data_set.name)
-    judged = {name: read_json(folder / f"{name}.json")["outputs"] for name in scores.names}
+    judged = {name: read_stage(folder, name)["outputs"] for name in scores.names}
     audio = read_json(folder / "scores.json")["audio"]
     wavs = {name: read_table(Path(audio[name]) / "wav.scp") for name in scores.names[1:]}
     voices = read_table(Path(audio[scores.names[-1]]) / "utt2ref")
