@@ -6,18 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_experiment import make_fake, write_vectors
+from fake_experiment import make_fake
 
-from entcomp.artifacts.entropies import Entropies
 from entcomp.artifacts.segmentations import SegmentationInfo
-from entcomp.artifacts.stage import read_stage
 from entcomp.errors import EntcompError
 from entcomp.files import read_json, write_json
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rule import Rule
-from entcomp.segmentation.source import Source
 from entcomp.segmentation.stage import segment_sets
-from entcomp.skipped import SkippedUtterances
 
 
 @pytest.mark.parametrize("criterion", ["global", "bidirectional", "dedup"])
@@ -59,20 +55,3 @@ def test_thresholds_of_another_lm(tmp_path: Path) -> None:
     for lms in (("two",), ("one", "one")):
         with pytest.raises(EntcompError, match="made with another LM; rerun segment"):
             info.check_lms(*lms)
-
-
-def test_units_are_read_again_only_where_no_manifest_names_them(tmp_path: Path) -> None:
-    fake = make_fake(tmp_path, {"dev": 3})
-    scp = fake.experiment.units("dev") / "units.scp"
-    vectors = {utt_id: units[:-1] for utt_id, units in fake.units["dev"].items()}
-    entropies = Entropies.open(fake.experiment, "dev")
-    assert entropies.match_units
-    inputs = read_stage(fake.experiment.entropy("dev"))["inputs"]
-    write_json(
-        fake.experiment.entropy("dev") / "stage.json",
-        {"inputs": {**inputs, "units_sha256": None}, "outputs": {}},
-    )
-    write_vectors(scp.parent, "units", vectors, "c0de")
-    assert not Entropies.open(fake.experiment, "dev").match_units
-    with pytest.raises(EntcompError, match=r"\d+ entropies for \d+ units; rerun score-entropy"):
-        list(Source.of(fake.experiment, "dev", "global").rows(SkippedUtterances(False)))
