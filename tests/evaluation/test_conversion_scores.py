@@ -156,7 +156,7 @@ def test_utmos_is_a_torchscript_file(tmp_path: Path) -> None:
     torch.jit.script(Toy()).save(tmp_path / "utmos.pt")
     assert Utmos(tmp_path / "utmos.pt").predict(np.full(10, 0.001)) == pytest.approx(3.2)
     (tmp_path / "broken.pt").write_bytes(b"x")
-    with pytest.raises(EntcompError, match="no TorchScript model"):
+    with pytest.raises(EntcompError, match="not a TorchScript model"):
         Utmos(tmp_path / "broken.pt")
 
 
