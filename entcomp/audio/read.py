@@ -94,7 +94,7 @@ def as_float32(waveform: np.ndarray, name: str) -> np.ndarray:
     if samples.dtype.kind == "i":
         return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
     if samples.dtype.kind != "f" or not np.isfinite(samples).all():
-        raise EntcompError(f"{name}: NaN, infinite or {samples.dtype} samples are no waveform")
+        raise EntcompError(f"{name}: NaN, infinite or {samples.dtype} samples are not a waveform")
     return samples.astype(np.float32)
 
 

@@ -91,7 +91,7 @@ class DataDir:
 
 
 def audio_bytes(utterances: Iterable[Utterance]) -> int:
-    """Sum of the file sizes behind utterances: tells cheaply that a recording was replaced."""
+    """Sum of the file sizes of utterances: tells cheaply that a recording was replaced."""
     paths = ((split_entry(one.wav) or (Path(one.wav), 0))[0] for one in utterances)
     return sum(path.stat().st_size for path in paths if path.is_file())
 
@@ -119,7 +119,7 @@ def find_sets(data: Path, patterns: str | None = None, channel: int | None = Non
         names = {one.name for one in found if fnmatchcase(one.name, pattern.strip())}
         if not names:
             there = ", ".join(one.name for one in found)
-            raise EntcompError(f"{data}: no set '{pattern}'; there are: {there}")
+            raise EntcompError(f"{data}: no set '{pattern}'; available: {there}")
         chosen |= names
     return [one for one in found if one.name in chosen]
 

@@ -30,7 +30,7 @@ def check_output(output: Path | None, folder: bool = False) -> None:
         found, wanted = ("file", "folder") if folder else ("folder", "file")
         raise EntcompError(f"--output {output}: is a {found}; name a {wanted}")
     if output.is_relative_to("/dev") or not (output.is_dir() or output.is_file()):
-        raise EntcompError(f"--output {output}: no place for a file; leave it out, and redirect")
+        raise EntcompError(f"--output {output}: cannot be written to; leave it out, and redirect")
 
 
 @contextmanager

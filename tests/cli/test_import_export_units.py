@@ -159,7 +159,7 @@ def test_units_of_one_experiment_are_of_one_kind(
     [
         (["--num-clusters", "50", "--frame-shift", "0.02"], "labels.txt:2: unit 99 is not one of"),
         (["--num-clusters", "100", "--frame-shift", "0.00001"], "not a whole number of samples"),
-        (["--num-clusters", "100", "--frame-shift", "0"], "--frame-shift 0: has to be positive"),
+        (["--num-clusters", "100", "--frame-shift", "0"], "--frame-shift 0: must be positive"),
     ],
 )
 def test_mistakes(

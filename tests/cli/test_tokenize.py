@@ -207,7 +207,7 @@ def test_textgrid_and_ctm(experiment: Experiment, two: list[Path], tmp_path: Pat
 def test_a_folder_is_needed(experiment: Experiment, two: list[Path], kind: str) -> None:
     code, _, err = run("tokenize", *two, "--format", kind, "--model", experiment.path)
     assert code == 1
-    assert f"--format {kind}: give a folder to write, by -o OUT" in err
+    assert f"--format {kind}: give an output folder: -o OUT" in err
 
 
 @pytest.mark.parametrize("command", ["tokenize", "plot", "transcribe"])
@@ -229,7 +229,7 @@ def test_an_output_of_the_wrong_kind_is_told_before_any_work(
     os.mkfifo(tmp_path / "pipe")  # as /dev/null, whose place a file would take
     code, _, err = run(command, two[0], *model, "-o", tmp_path / "pipe")
     assert code == 1
-    assert "pipe: no place for a file; leave it out, and redirect" in err
+    assert "pipe: cannot be written to; leave it out, and redirect" in err
     if command == "tokenize":
         code, _, err = run(command, two[0], *model, "--format", "kaldi", "-o", two[1])
         assert code == 1
@@ -276,10 +276,13 @@ def test_groups_are_those_of_segment(experiment: Experiment, options: tuple[str,
         (("--criterion", "fixed"), "--criterion fixed needs --window, got none"),
         (("--criterion", "dedup", "--target-rate", "9"), "--criterion dedup needs no threshold"),
         (("--window", "2", "--target-rate", "9"), "fixed needs --window, got --target-rate"),
-        (("--segmentation", TAG, "--target-rate", "9"), "says all; leave out rate and criterion"),
+        (
+            ("--segmentation", TAG, "--target-rate", "9"),
+            "leave out rate and criterion: it has its own",
+        ),
         (("--criterion", "best"), "--criterion best: one of global"),
         (("--target-rate", "80"), "a rate of 80 Hz is out of reach"),
-        (("--target-rate", "0"), "--target-rate 0: has to be positive"),
+        (("--target-rate", "0"), "--target-rate 0: must be positive"),
     ],
 )
 def test_options_that_make_no_groups(
@@ -379,7 +382,7 @@ def test_other_groups_than_in_training(experiment: Experiment, two: list[Path]) 
     )
     assert plain[1] == same[1]
     assert other[0] == 1
-    assert "no such segmentation; there are: raw, dedup" in other[2]
+    assert "no such segmentation; available: raw, dedup" in other[2]
 
 
 def test_plot(experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

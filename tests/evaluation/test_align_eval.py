@@ -291,14 +291,14 @@ def test_missing_textgrids_are_counted_and_said(fake: Fake) -> None:
     [
         (
             ["--tiers", "words,syllables"],
-            ".TextGrid: no tier 'syllables'; there are: words, phones",
+            ".TextGrid: no tier 'syllables'; available: words, phones",
         ),
         (
             ["--segmentation", "nope"],
-            "segments/nope: no such segmentation; there are: raw, dedup, phones",
+            "segments/nope: no such segmentation; available: raw, dedup, phones",
         ),
         (["--alignments", "nowhere"], "no set has groups and TextGrids; run segment and align"),
-        (["--sets", "nope"], "no set 'nope'; there are: test"),
+        (["--sets", "nope"], "no set 'nope'; available: test"),
     ],
 )
 def test_mistakes(fake: Fake, options: list[str], message: str) -> None:

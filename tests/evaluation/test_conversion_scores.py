@@ -10,7 +10,7 @@ import pytest
 from entcomp.audio.read import read_wav
 from entcomp.errors import EntcompError
 from entcomp.evaluation.text.recognition import error_rates
-from entcomp.evaluation.voices.judges import Judges, mean_interval
+from entcomp.evaluation.voices.evaluator import Evaluator, mean_interval
 from entcomp.evaluation.voices.moonshine_asr import (
     END,
     START,
@@ -162,7 +162,7 @@ def test_utmos_is_a_torchscript_file(tmp_path: Path) -> None:
     torch.jit.script(Toy()).save(tmp_path / "utmos.pt")
     assert Utmos(tmp_path / "utmos.pt").predict(np.full(10, 0.001)) == pytest.approx(3.2)
     (tmp_path / "broken.pt").write_bytes(b"x")
-    with pytest.raises(EntcompError, match="no TorchScript model"):
+    with pytest.raises(EntcompError, match="not a TorchScript model"):
         Utmos(tmp_path / "broken.pt")
 
 
@@ -187,20 +187,20 @@ def test_a_summary_counts_what_was_judged() -> None:
         def embed(self, waveform: np.ndarray) -> np.ndarray:
             return np.eye(256, dtype=np.float32)[int(waveform[0])]
 
-    judges = Judges([Parrot()], [Meter()], Ears())  # type: ignore[arg-type]
+    evaluator = Evaluator([Parrot()], [Meter()], Ears())  # type: ignore[arg-type]
     reference, source = np.eye(256)[1], np.eye(256)[2]
-    scores = {f"utt{n}": judges.judge(np.array([n]), reference, source) for n in (1, 2)}
-    summary = judges.summarise(scores, {"utt1": "ONE, TWO!", "utt2": "one two"})
+    scores = {f"utt{n}": evaluator.evaluate(np.array([n]), reference, source) for n in (1, 2)}
+    summary = evaluator.summarise(scores, {"utt1": "ONE, TWO!", "utt2": "one two"})
     assert summary["wer_parrot"]["percent"] == 25.0
     assert summary["meter"]["mean"] == 1.5
     assert summary["similarity_reference"]["mean"] == 0.5
     assert summary["closer_to_reference"]["percent"] == 50.0
-    assert judges.names() == {
+    assert evaluator.names() == {
         "parrot": "says the first sample",
         "meter": "loudness",
         "similarity": "ears",
     }
-    assert "wer_parrot" not in judges.summarise(scores, {})
+    assert "wer_parrot" not in evaluator.summarise(scores, {})
 
 
 def test_the_interval_holds_the_mean_in_19_of_20_cases() -> None:

@@ -31,7 +31,7 @@ def test_one_data_dir_or_a_folder_of_them(tmp_path):
 
 def test_refuses_a_pattern_that_fits_none_and_a_folder_without_sets(tmp_path):
     make_set(tmp_path / "data" / "dev", wav_scp="a x.wav\n")
-    with pytest.raises(EntcompError, match="no set 'test'; there are: dev"):
+    with pytest.raises(EntcompError, match="no set 'test'; available: dev"):
         find_sets(tmp_path / "data", "dev,test")
     (tmp_path / "empty").mkdir()
     with pytest.raises(EntcompError, match="no data dir"):

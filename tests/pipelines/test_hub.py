@@ -199,7 +199,7 @@ def test_a_folder_of_that_name_comes_first(machine: Machine, made: Experiment) -
         ("anna/none", "no such folder, and no such model on the hub; if it is private"),
         ("anna/gated", "its owner wants to be asked for access"),
         ("anna/other", "on the hub, but no model of entcomp, as it has no manifest.json"),
-        ("anna/tiny/asr/none", "no such model; there are: asr/tiny"),
+        ("anna/tiny/asr/none", "no such model; available: asr/tiny"),
         ("anna/gone.tar", "neither an experiment, nor a pack"),
         ("../anna/tiny", "neither an experiment, nor a pack"),
     ],

@@ -252,7 +252,7 @@ def test_voices_take_turns(tmp_path: Path) -> None:
 def test_stream_that_is_not_there(recipe: Path) -> None:
     done = run(*options(recipe), "--stage", "9", "--streams", "rate9_global")
     assert done.returncode == 1
-    assert "rate9_global: no such segmentation; there are: raw, dedup" in done.stderr
+    assert "rate9_global: no such segmentation; available: raw, dedup" in done.stderr
     assert "stage 10" not in done.stdout
 
 
