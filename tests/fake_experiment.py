@@ -123,9 +123,12 @@ def _units(generator: np.random.Generator, length: int) -> np.ndarray:
 def _entropy(
     generator: np.random.Generator, units: np.ndarray, dedup: bool, direction: Direction
 ) -> np.ndarray:
-    """Low inside runs and high where they end, with a long tail, below ln K."""
+    """Low inside runs and high where they end, with a long tail, below ln K.
+
+    An LM over runs leaves its entropy at the first unit of a run, in both directions.
+    """
     changes = np.append(True, units[1:] != units[:-1])
-    if direction == "backward":
+    if direction == "backward" and not dedup:
         changes = np.append(units[1:] != units[:-1], True)
     entropy = generator.beta(2, 4, len(units)) * 4 + generator.random(len(units)) * changes * 2
     if dedup:

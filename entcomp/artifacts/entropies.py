@@ -102,12 +102,26 @@ class Entropies:
         """
         return ((utt_id, entropies[0]) for utt_id, entropies in self.rows())
 
+    @property
+    def name_their_units(self) -> bool:
+        """True where each manifest names these very units, which its stage then read with them."""
+        expected = self.units and self.units.outputs.get("sha256")
+        found = [one.inputs.get("units_sha256") for one in self.archives.values()]
+        return expected is not None and all(one == expected for one in found)
+
     def rows(
-        self, skipped: SkippedUtterances | None = None, shard: Shard = Shard()
+        self,
+        skipped: SkippedUtterances | None = None,
+        shard: Shard = Shard(),
+        compare_units: bool = True,
     ) -> Iterator[Row]:
-        """Yield ``(utt_id, entropies)``, a vector a direction; bad ones go to ``skipped``."""
+        """Yield ``(utt_id, entropies)``, a vector a direction; bad ones go to ``skipped``.
+
+        ``compare_units=False`` leaves the units unread, which halves the time, and with them the
+        checks of lengths and of where values are missing.
+        """
         archives = list(self.archives.values())
-        others = [] if self.units is None else [self.units]
+        others = [self.units] if self.units is not None and compare_units else []
         for utt_id, vectors in iter_rows([*archives, *others], self._fault, skipped, shard):
             yield utt_id, vectors[: len(archives)]
 
@@ -119,7 +133,7 @@ class Entropies:
                 return reason
         if len(entropies) == 2 and (reason := _pair_fault(*entropies.values())):
             return reason
-        if self.units is None:
+        if self.units is None or len(vectors) == len(entropies):
             return None
         units = vectors[-1]
         return self.units.fault(units) or _units_fault(vectors[0], units)
@@ -133,7 +147,8 @@ class Entropies:
             return f"{len(entropy)} entropies are no utterance"
         if np.isnan(entropy[0]):
             return "no entropy for unit 0 (NaN); rerun score-entropy"
-        low, high = np.nanmin(entropy), np.nanmax(entropy)
+        # Beyond NaN, and at a quarter of nanmin's cost.
+        low, high = np.fmin.reduce(entropy), np.fmax.reduce(entropy)
         if np.isinf(low) or np.isinf(high):
             return "an infinite entropy; rerun score-entropy"
         if low < -ROUNDING:

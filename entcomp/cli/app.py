@@ -21,14 +21,14 @@ class EntcompCommands(Commands):
     panels = {  # noqa: RUF012
         "Prepare: recordings to units, entropies and groups": (
             *("learn-kmeans", "dump-units", "score-entropy", "segment", "align"),
-            *("import-units", "export-units", "merge-shards"),
+            *("import-data", "export-data", "import-units", "export-units", "merge-shards"),
         ),
         "Train": ("train-lm", "train-asr", "train-st", "train-vc", "train-vocoder"),
         "Evaluate": (
             *("info", "decode", "score", "align-eval", "score-vc", "bench-latency", "report"),
         ),
         "Use: on any recording": (
-            *("tokenize", "plot", "transcribe", "translate", "convert", "pack"),
+            *("tokenize", "plot", "transcribe", "translate", "convert", "pack", "push"),
         ),
     }
 

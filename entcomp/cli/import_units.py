@@ -9,6 +9,7 @@ import typer
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, Format, SkipBad
+from entcomp.formats.layers import Layers
 from entcomp.units import exchange
 from entcomp.units.extractor import HUBERT_GRID
 
@@ -32,14 +33,24 @@ def import_units(
         str | None,
         typer.Option(metavar="NAME", help="Keeps units of different codebooks apart."),
     ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N[,N...]",
+            help="Of tokens of several codebooks, as in 17-305 or lists of layers: which one to "
+            "take, from 0 on; several make one unit, if K^N is below 65536 (K is each one's).",
+        ),
+    ] = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Take units from elsewhere into an experiment, as the set that DATA names."""
+    chosen = None if layers is None else Layers.parse(layers, num_clusters)
     info = exchange.imported_info(
-        num_clusters, frame_shift, receptive_offset, sample_rate, codebook_name
+        num_clusters, frame_shift, receptive_offset, sample_rate, codebook_name, chosen
     )
-    kind = unit_format
-    counts = exchange.import_units(files, tsv or [], kind, data, Experiment(exp), info, skip_bad)
+    counts = exchange.import_units(
+        files, tsv or [], unit_format, data, Experiment(exp), info, skip_bad, chosen
+    )
     name = data.resolve().name
     if counts is None:
         print(f"{name}: complete, skipped")

@@ -50,7 +50,26 @@ Device = Annotated[
     str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the extractor runs.")
 ]
 
-
+PackedModels = Annotated[
+    list[str],
+    typer.Option(
+        "--model", metavar="asr/TAG|st/TAG|vc/TAG", help="To take along; may be repeated."
+    ),
+]
+PackedSegmentations = Annotated[
+    list[str],
+    typer.Option("--segmentation", metavar="TAG", help="Thresholds likewise; those of models are."),
+]
+Notes = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Data, licence, commands: opens the model card."),
+]
+DataFormat = Annotated[
+    Literal["lhotse", "audiofolder"],
+    typer.Option(
+        "--format", help="lhotse's manifests, or Hugging Face's folder with metadata.csv."
+    ),
+]
 Format = Annotated[
     Literal["km", "text", "jsonl"],
     typer.Option("--format", help="fairseq's .km, ESPnet's 'utt_id 1 2 3', S3Tokenizer's jsonl."),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import Exp
+from entcomp.cli.options import Exp, Notes, PackedModels, PackedSegmentations
 from entcomp.pipelines import pack as pipeline
 
 
@@ -18,17 +18,9 @@ def pack(
         Path,
         typer.Argument(metavar="OUT", help="OUT.tar, or a folder as those in entcomp/pretrained."),
     ],
-    model: Annotated[
-        list[str],
-        typer.Option(metavar="asr/TAG|st/TAG|vc/TAG", help="To take along; may be repeated."),
-    ] = [],  # noqa: B006 - Typer's
-    segmentation: Annotated[
-        list[str], typer.Option(metavar="TAG", help="Thresholds likewise; those of models are.")
-    ] = [],  # noqa: B006
-    notes: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Data, licence, commands: opens the model card."),
-    ] = None,
+    model: PackedModels = [],  # noqa: B006 - Typer's
+    segmentation: PackedSegmentations = [],  # noqa: B006
+    notes: Notes = None,
 ) -> None:
     """Pack a trained pipeline into one file that runs on another machine, by --model OUT.tar.
 

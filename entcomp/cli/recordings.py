@@ -16,7 +16,9 @@ Files = Annotated[
 Model = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME|EXP|TAR", help="By default the one that comes with entcomp; see also pack."
+        metavar="NAME|EXP|TAR|USER/NAME",
+        help="By default the one that comes with entcomp; USER/NAME[@REVISION] is on the Hugging "
+        "Face hub. See also pack and push.",
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="OUT")]

@@ -4,6 +4,10 @@
   ``path<TAB>samples`` rows).
 - ``text``: ESPnet's pseudo labels, ``utt_id 1 2 3``.
 - ``jsonl``: S3Tokenizer's ``part_I_of_N``, ``{"key": "utt_id", "code": [1, 2, 3]}``.
+
+Tokens of several codebooks are ``17-305`` in the first two, as fairseq's vq-wav2vec writes them
+(``17_305`` and ``17,305`` do as well), and in ``jsonl`` a list for each codebook, of shape (layers,
+frames), as SpeechTokenizer and other codecs return them.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import numpy as np
 
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
+from entcomp.formats.layers import SEPARATOR, Layers
 from entcomp.kaldi.datadir import Utterance
 from entcomp.kaldi.table import check_id
 from entcomp.skipped import SkippedUtterances
@@ -44,23 +49,30 @@ def read_units(
     num_clusters: int,
     skipped: SkippedUtterances,
     ids: Mapping[Path, Sequence[str]] | None = None,
+    layers: Layers | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield ``(utt_id, units)``, int32 (frames,), sorted by id, with only the ids in memory.
 
-    ``ids`` names the lines of each ``km`` file, see `tsv_ids`. An utterance that stands twice with
-    equal units counts once, as S3Tokenizer repeats some to fill its last batches. Raises
+    ``ids`` names the lines of each ``km`` file, see `tsv_ids`; ``layers`` tells how tokens of
+    several codebooks become units, and ``num_clusters`` counts the units. An utterance that stands
+    twice with equal units counts once, as S3Tokenizer repeats some to fill its last batches. Raises
     EntcompError naming file and line for what is no line of units, and for unequal duplicates;
     a unit outside 0..K-1 or an utterance without units is a bad utterance.
     """
-    entries = sorted(entry for path in files for entry in _entries(path, kind, ids))
+    several = layers is not None
+    entries = sorted(entry for path in files for entry in _entries(path, kind, ids, several))
     previous: tuple[str, list[Any]] | None = None
+    depth: int | None = None
     with ExitStack() as stack:
         streams = {path: stack.enter_context(open(path, "rb")) for path in files}
         for entry in entries:
             streams[entry.path].seek(entry.offset)
             line = streams[entry.path].readline().decode()
             where = f"{entry.path}:{entry.number}"
-            values = _parse(line, kind, where)[1]
+            values = _parse(line, kind, where, several)[1]
+            if several and values:
+                depth = depth or len(values[0])
+                _check_depth(values, depth, kind, where)
             if previous is not None and previous[0] == entry.utt_id:
                 if previous[1] != values:
                     raise EntcompError(f"{where}: {entry.utt_id} again, with other units")
@@ -68,7 +80,7 @@ def read_units(
             previous = entry.utt_id, values
             units = None
             with skipped.guard(entry.utt_id):
-                units = _checked(values, num_clusters, where)
+                units = _checked(values, num_clusters, where, layers)
             if units is not None:
                 yield entry.utt_id, units
 
@@ -144,12 +156,14 @@ def write_tsv(path: Path, recordings: Iterable[tuple[str, int]]) -> None:
             stream.write(f"{os.path.abspath(wav)[1:]}\t{samples}\n")
 
 
-def _entries(path: Path, kind: str, ids: Mapping[Path, Sequence[str]] | None) -> Iterator[Entry]:
+def _entries(
+    path: Path, kind: str, ids: Mapping[Path, Sequence[str]] | None, several: bool
+) -> Iterator[Entry]:
     names = None if ids is None else ids[path]
     number = 0
     for number, (offset, line) in enumerate(_lines(path), start=1):
         if names is None:
-            yield Entry(_parse(line, kind, f"{path}:{number}")[0], path, number, offset)
+            yield Entry(_parse(line, kind, f"{path}:{number}", several)[0], path, number, offset)
         elif number <= len(names):
             yield Entry(names[number - 1], path, number, offset)
     if names is not None and number != len(names):
@@ -171,29 +185,52 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         raise EntcompError(f"{path}: not UTF-8 text") from None
 
 
-def _parse(line: str, kind: str, where: str) -> tuple[str, list[Any]]:
-    """Id (empty for ``km``) and units of a line."""
+def _parse(line: str, kind: str, where: str, several: bool) -> tuple[str, list[Any]]:
+    """Id (empty for ``km``) and units of a line: an int, or a tuple if ``several``, a frame."""
     try:
         if kind == "jsonl":
             record = json.loads(line)
             key, values = str(record["key"]), list(record["code"])
+            if several:
+                values = list(zip(*values, strict=True))
         else:
-            key, *values = ["", *line.split()] if kind == "km" else line.split()
-            values = [int(value) for value in values]
+            key, *words = ["", *line.split()] if kind == "km" else line.split()
+            values = [_numbers(word) if several else int(word) for word in words]
     except (ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise EntcompError(f"{where}: not a line of --format {kind} ({reason})") from None
+        hint = "" if several else "; for several codebooks pass --layers"
+        raise EntcompError(f"{where}: not a line of --format {kind} ({reason}){hint}") from None
     if kind != "km":
         check_id(key, where)
     return key, values
 
 
-def _checked(values: list[Any], num_clusters: int, where: str) -> np.ndarray:
+def _numbers(word: str) -> tuple[int, ...]:
+    return tuple(int(one) for one in SEPARATOR.split(word))
+
+
+def _check_depth(values: list[Any], depth: int, kind: str, where: str) -> None:
+    """All frames of all utterances have a number for each codebook."""
+    found = next((len(frame) for frame in values if len(frame) != depth), None)
+    if found is not None:
+        shape = "; a list for each layer is expected, not for each frame" if kind == "jsonl" else ""
+        raise EntcompError(f"{where}: {found} numbers a frame, and {depth} before{shape}")
+
+
+def _checked(values: list[Any], num_clusters: int, where: str, layers: Layers | None) -> np.ndarray:
     if not values:
         raise EntcompError(f"{where}: no units")
+    if layers is not None:
+        try:
+            return np.array([layers.unit(frame) for frame in values], np.int32)
+        except EntcompError as error:
+            raise EntcompError(f"{where}: {error}") from None
     for value in values:
         if type(value) is not int or not 0 <= value < num_clusters:
-            raise EntcompError(f"{where}: unit {value!r} is not one of 0..{num_clusters - 1}")
+            hint = "; for several codebooks pass --layers" if isinstance(value, list) else ""
+            raise EntcompError(
+                f"{where}: unit {value!r:.40} is not one of 0..{num_clusters - 1}{hint}"
+            )
     return np.array(values, np.int32)
 
 

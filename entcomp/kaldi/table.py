@@ -23,6 +23,13 @@ def check_id(utt_id: str, where: object) -> None:
         )
 
 
+def safe_id(name: str) -> str:
+    """The name with ``_`` for what no id can hold. Raises EntcompError for an empty one."""
+    if not name.strip():
+        raise EntcompError(f"{name!r} cannot be an id: it is empty")
+    return re.sub(r"[\s\x00-\x20\x7f]+", "_", name.strip())
+
+
 def iter_table(path: Path, empty_values: bool = False) -> Iterator[tuple[str, str]]:
     """Yield ``(key, value)`` line by line, in constant memory.
 

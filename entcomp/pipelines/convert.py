@@ -11,7 +11,6 @@ import numpy as np
 import soundfile
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.packing import open_model
 from entcomp.artifacts.stage import Stage
 from entcomp.artifacts.streams import read_streams, stream_rate, stream_sha256
 from entcomp.audio.decode import audio_info
@@ -21,6 +20,7 @@ from entcomp.evaluation.voices import speaker
 from entcomp.files import atomic_path, sha256_file
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table, read_table, write_table
+from entcomp.pipelines.hub import open_model
 from entcomp.pipelines.tokenizer import Tokenizer
 from entcomp.progress import track
 from entcomp.skipped import SkippedUtterances
@@ -88,17 +88,18 @@ class VoiceConverter:
         vocoder: str | Path | None = None,
         checkpoint: Path | None = None,
         seed: int = 0,
+        local_files_only: bool = False,
         **sampler: float | None,
     ) -> VoiceConverter:
-        """The converter of an experiment or a pack, as in ``exp/vc/TAG``, ``exp`` or ``pack.tar``.
+        """The converter of ``exp/vc/TAG``, ``exp``, ``pack.tar`` or, on the hub, ``user/name``.
 
-        The tag may be left out where there is only one. ``vocoder`` is one's name or checkpoint, by
-        default as in `load_vocoder`. ``checkpoint`` are the extractor's weights on disk. ``seed``
-        is of the noise that a mel is drawn from; ``sampler`` are ``steps``, ``guidance``,
-        ``voice_guidance`` and ``temperature``, by default as in the model's config. Raises
-        EntcompError where there is no such model.
+        See `hub.open_model`. The tag may be left out where there is only one. ``vocoder`` is one's
+        name or checkpoint, by default as in `load_vocoder`. ``checkpoint`` are the extractor's
+        weights on disk. ``seed`` is of the noise that a mel is drawn from; ``sampler`` are
+        ``steps``, ``guidance``, ``voice_guidance`` and ``temperature``, by default as in the
+        model's config. Raises EntcompError where there is no such model.
         """
-        found = open_model(model)
+        found = open_model(model, local_files_only)
         return cls(
             found.experiment,
             found.of_task("vc").removeprefix("vc/"),

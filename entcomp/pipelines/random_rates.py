@@ -39,11 +39,6 @@ def random_streams(
     """Yield the streams of a set, each with what `draw_groups` draws from."""
     rows = Source.of(experiment, set_name, lowest.criterion).rows(skipped)
     for row, plain in join(rows, read_streams(experiment, set_name, "raw")):
-        if plain is None or len(plain[1]) != len(row[1]):
-            raise EntcompError(
-                f"{experiment.entropy(set_name)}: {row[0]}: not as many as its units; "
-                f"rerun score-entropy for {set_name}"
-            )
         yield Stream(row[0], plain[1], group_one(row[0], row[1], row[2], lowest), row)
 
 

@@ -13,11 +13,11 @@ from typing import ClassVar, TypeVar
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.packing import open_model
 from entcomp.audio.read import as_float32, resample
 from entcomp.audio.silence import split_at_silences
 from entcomp.encoder.packed import group_tokens
 from entcomp.files import sha256_file
+from entcomp.pipelines.hub import open_model
 from entcomp.pipelines.tokenizer import Tokenized, Tokenizer
 from entcomp.segmentation.rule import Rule
 from entcomp.tasks.text.search import TextSearch
@@ -63,14 +63,19 @@ class SpeechToText:
         log.info("%s: reads %s", trained.folder, trained.info.segments)
 
     @classmethod
-    def from_pretrained(cls: type[Own], model: str | Path, checkpoint: Path | None = None) -> Own:
-        """The model of an experiment or a pack, as in ``exp/asr/TAG``, ``exp`` or ``pack.tar``.
+    def from_pretrained(
+        cls: type[Own],
+        model: str | Path,
+        checkpoint: Path | None = None,
+        local_files_only: bool = False,
+    ) -> Own:
+        """The model of ``exp/asr/TAG``, ``exp``, ``pack.tar`` or, on the hub, ``user/name``.
 
-        The tag may be left out where there is only one. ``checkpoint`` are the extractor's weights
-        on disk; Moonshine's are fetched when they are first needed. Raises EntcompError for a
-        model of another task, and where it is not said which.
+        See `hub.open_model`. The tag may be left out where there is only one. ``checkpoint`` are
+        the extractor's weights on disk; Moonshine's are fetched when they are first needed. Raises
+        EntcompError for a model of another task, and where it is not said which.
         """
-        found = open_model(model)
+        found = open_model(model, local_files_only)
         return cls(found.experiment, found.of_task(cls.task), checkpoint)
 
     @cached_property

@@ -10,13 +10,13 @@ import numpy as np
 
 from entcomp.artifacts.experiment import Direction, Experiment, UnitsInfo
 from entcomp.artifacts.hashes import check_same
-from entcomp.artifacts.packing import open_model
 from entcomp.artifacts.runs import starts_of
 from entcomp.audio.read import as_float32, resample
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.lm.onnx_lm import OnnxLM
 from entcomp.lm.streaming import StreamingScorer
+from entcomp.pipelines.hub import open_model
 from entcomp.segmentation import DEFAULT_CRITERION
 from entcomp.segmentation.calibration import resolve
 from entcomp.segmentation.criteria.dedup import RUNS
@@ -102,15 +102,18 @@ class Tokenizer:
 
     @classmethod
     def from_pretrained(
-        cls, name_or_exp: str | Path | None = None, checkpoint: Path | None = None
+        cls,
+        name_or_exp: str | Path | None = None,
+        checkpoint: Path | None = None,
+        local_files_only: bool = False,
     ) -> Tokenizer:
-        """The tokenizer of a model's name, an experiment or a pack; see `packing.open_model`.
+        """The tokenizer of a model's name, an experiment, a pack, or of the hub's ``user/name``.
 
-        None is the model that comes with entcomp. ``checkpoint`` are the extractor's weights on
-        disk; Moonshine's are fetched when they are first needed. Raises EntcompError where there
-        is no such model.
+        See `hub.open_model`; None is the model that comes with entcomp. ``checkpoint`` are the
+        extractor's weights on disk; Moonshine's are fetched when they are first needed. Raises
+        EntcompError where there is no such model.
         """
-        return cls.open(open_model(name_or_exp).experiment, checkpoint)
+        return cls.open(open_model(name_or_exp, local_files_only).experiment, checkpoint)
 
     @classmethod
     def open(cls, experiment: Experiment, checkpoint: Path | None = None) -> Tokenizer:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.files import read_json
 from entcomp.report.boundary_scores import by_rate, describe_matching, score_table, tiers
 from entcomp.report.tables import Table
+
+# What the hub calls the tasks; speech translation has no name of its own there.
+HUB_TASKS = {
+    "asr": "automatic-speech-recognition",
+    "st": "automatic-speech-recognition",
+    "vc": "audio-to-audio",
+}
 
 
 def model_card(
@@ -22,6 +32,29 @@ def model_card(
     sections += [*_rates(experiment, tags), *_boundaries(experiment, tags)]
     sections += [section for task in tasks for section in _task(experiment, task)]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def hub_card(
+    card: str, experiment: Experiment, tasks: Sequence[str], license_id: str | None = None
+) -> str:
+    """A model card with the YAML header that the Hugging Face hub reads, before its text.
+
+    What an own header of ``card`` says stays, ``license_id`` apart.
+    """
+    kinds = {HUB_TASKS[one.partition("/")[0]] for one in tasks}
+    extractor = experiment.units_info().extractor
+    header: dict[str, Any] = {
+        "library_name": "entcomp",
+        "tags": ["audio", "speech", "speech-units", extractor, *sorted(kinds)],
+    }
+    if len(kinds) == 1:
+        header["pipeline_tag"] = kinds.pop()
+    if card.startswith("---\n"):
+        own, _, card = card.removeprefix("---\n").partition("\n---\n")
+        header |= yaml.safe_load(own) or {}
+    if license_id:
+        header["license"] = license_id
+    return f"---\n{yaml.safe_dump(header, sort_keys=False)}---\n\n{card.lstrip()}"
 
 
 def _units(experiment: Experiment) -> Iterator[str]:

@@ -11,6 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
+from entcomp.artifacts.runs import lengths_of, starts_of
+
 # Enough to hide numpy's cost per call, and a few hundred MB at most.
 BLOCK_UNITS = 2_000_000
 
@@ -86,7 +88,7 @@ class Rows:
     @cached_property
     def first(self) -> np.ndarray:
         """Where each utterance begins (U,)."""
-        return np.cumsum(self.lengths) - self.lengths
+        return starts_of(self.lengths)
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -107,9 +109,9 @@ class Rows:
 
     def split(self, starts: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Yield ``(utt_id, group lengths in frames, int32)``; ``starts`` (N,) marks first units."""
-        where = np.flatnonzero(starts)
-        groups = np.diff(where, append=len(starts)).astype(np.int32)
-        bounds = np.append(np.searchsorted(where, self.first), len(groups)).tolist()
+        groups = lengths_of(starts)
+        before = np.searchsorted(np.flatnonzero(starts), self.first)
+        bounds = [*before.tolist(), len(groups)]
         for utt_id, begin, end in zip(self.utt_ids, bounds, bounds[1:], strict=False):
             yield utt_id, groups[begin:end]
 

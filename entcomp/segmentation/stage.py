@@ -145,9 +145,6 @@ def _checked_hashes(experiment: Experiment, sources: list[Source]) -> dict[str, 
         for source in sources:
             source.check_lm(direction, hashes.get(key))
             hashes[key] = hashes.get(key) or source.lm_sha256(direction)
-    for source in sources:
-        source.check_codebook(hashes["codebook_sha256"])
-        source.check_units(experiment.units(source.folder.name))
     return hashes
 
 
@@ -173,6 +170,6 @@ def _complete_sets(folder: Path, rule: Rule) -> Iterator[tuple[str, int, int]]:
 
 
 def _tracked(source: Source, skipped: SkippedUtterances, shard: Shard) -> Iterator[Row]:
-    begin, end = shard.bounds(source.utterances)
-    name = source.folder.name + shard.suffix
-    yield from track(source.rows(skipped, begin, end), f"segment {name}", total=end - begin)
+    begin, end = shard.bounds(source.count())
+    name = source.set_name + shard.suffix
+    yield from track(source.rows(skipped, shard), f"segment {name}", total=end - begin)

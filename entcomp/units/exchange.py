@@ -13,6 +13,7 @@ from entcomp.artifacts.units import Units
 from entcomp.audio.decode import count_samples
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_files, sha256_of
+from entcomp.formats.layers import Layers
 from entcomp.formats.units import read_units, tsv_ids, write_tsv, write_units
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.kaldi.datadir import MARKERS, DataDir
@@ -27,11 +28,12 @@ def imported_info(
     receptive_offset: float,
     sample_rate: int,
     codebook_name: str | None,
+    layers: Layers | None = None,
 ) -> UnitsInfo:
     """What is known of units from elsewhere; times in seconds.
 
-    ``codebook_name`` stands for the codebook that is not there: units of different names do not
-    mix. Raises EntcompError if a time is no whole number of samples.
+    ``codebook_name`` stands for the codebook that is not there: units of different names, or of
+    different ``layers``, do not mix. Raises EntcompError if a time is no whole number of samples.
     """
     samples = []
     for option, seconds in (
@@ -47,7 +49,12 @@ def imported_info(
     if samples[0] <= 0:
         raise EntcompError(f"--frame-shift {frame_shift:g}: has to be positive")
     codebook = sha256_of([codebook_name, num_clusters]) if codebook_name else ""
-    return UnitsInfo("imported", 0, num_clusters, sample_rate, samples[0], samples[1], codebook)
+    layer = 0
+    if layers is not None:
+        codebook = sha256_of([codebook_name, num_clusters, layers.chosen])
+        num_clusters = layers.num_units
+        layer = layers.chosen[0] if len(layers.chosen) == 1 else 0
+    return UnitsInfo("imported", layer, num_clusters, sample_rate, samples[0], samples[1], codebook)
 
 
 def import_units(
@@ -58,6 +65,7 @@ def import_units(
     experiment: Experiment,
     info: UnitsInfo,
     skip_bad: bool = False,
+    layers: Layers | None = None,
 ) -> dict[str, Any] | None:
     """Write ``EXP/units/<set>/units.{ark,scp}``; its counts, or None if it was complete.
 
@@ -84,7 +92,7 @@ def import_units(
     skipped = SkippedUtterances(skip_bad)
     utt_ids = []
     with ArkWriter(folder, "units") as ark:
-        found = read_units(files, kind, info.num_clusters, skipped, ids)
+        found = read_units(files, kind, info.num_clusters, skipped, ids, layers)
         for utt_id, units in track(found, f"{folder.name}: units"):
             ark.write(utt_id, units)
             utt_ids.append(utt_id)

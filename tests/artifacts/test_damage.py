@@ -184,3 +184,16 @@ def test_an_utterance_that_the_units_lack(tmp_path: Path) -> None:
     write_vectors(experiment.units("dev"), "units", {"a": UNITS["a"]}, "c0de")
     with pytest.raises(EntcompError, match=r"units/dev/units\.scp: b is not there"):
         list(Groups.open(experiment, "dev", "by"))
+
+
+def test_units_are_compared_unless_the_manifest_names_them(tmp_path: Path) -> None:
+    experiment = make_experiment(tmp_path)
+    assert not Entropies.open(experiment, "dev").name_their_units
+    named = {"units_sha256": str(Units.open(experiment, "dev").sha256)}
+    short = {"a": ENTROPY["a"][:4], "b": ENTROPY["b"]}
+    write_vectors(experiment.entropy("dev"), "entropy", short, "c0de", **named)
+    entropies = Entropies.open(experiment, "dev")
+    assert entropies.name_their_units
+    with pytest.raises(EntcompError, match="4 entropies for 5 units"):
+        list(entropies.rows())
+    assert [row[0] for row in entropies.rows(compare_units=False)] == ["a", "b"]

@@ -248,3 +248,85 @@ def test_names_with_spaces_became_their_first_word(
     code, _, err = run(capsys, *call, tmp_path / "data", tmp_path / "exp")
     assert code == 1 and "a.tsv:2: /corpus/good morning.wav: 'good morning' cannot be" in err
     assert not (tmp_path / "data").exists() and not list((tmp_path / "exp").rglob("units.*"))
+
+
+def imported(exp: Path, name: str) -> dict[str, list[int]]:
+    rows = iter_vectors(Experiment(exp).units(name) / "units.scp")
+    return {key: units.tolist() for key, units in rows}
+
+
+def test_groups_of_vq_wav2vec_one_by_one_and_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As fairseq's vq-wav2vec_featurize.py writes <split>.src, in the order of its .tsv."""
+    labels, manifest = tmp_path / "train.src", tmp_path / "train.tsv"
+    labels.write_text("17-305 17-305 0-319\n4-1\n")
+    manifest.write_text("/corpus\nb.wav\t3200\na.wav\t800\n")
+    times = ["--frame-shift", "0.01", "--tsv", manifest]
+    call = ["import-units", "--format", "km", *times, labels, tmp_path / "train"]
+    size = ["--num-clusters", "320"]
+    assert run(capsys, *call, tmp_path / "first", *size, "--layers", "0")[0] == 0
+    assert imported(tmp_path / "first", "train") == {"b": [17, 17, 0], "a": [4]}
+    assert run(capsys, *call, tmp_path / "second", *size, "--layers", "1")[0] == 0
+    assert imported(tmp_path / "second", "train") == {"b": [305, 305, 319], "a": [1]}
+    code, _, err = run(capsys, *call, tmp_path / "both", *size, "--layers", "0,1")
+    assert code == 1 and "102400 units, and fewer than 65536 are possible; name one" in err
+    assert not (tmp_path / "both").exists()
+    code, _, err = run(capsys, *call, tmp_path / "none", *size)
+    assert code == 1 and "train.src:2: not a line of --format km" in err
+    assert "for several codebooks pass --layers" in err
+    code, _, err = run(capsys, *call, tmp_path / "first", *size, "--layers", "1")
+    assert code == 1 and "made with another codebook; use another EXP" in err
+
+
+def test_layers_of_speechtokenizer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A list of frames for each layer, as `SpeechTokenizer.encode` returns them."""
+    path = tmp_path / "codes.jsonl"
+    codes = {"utt1": [[7, 7, 3], [2, 0, 1], [9, 9, 9]], "utt2": [[1], [0], [5]]}
+    lines = [json.dumps({"key": key, "code": code}) + "\n" for key, code in codes.items()]
+    path.write_text("".join(lines))
+    call = ["import-units", "--format", "jsonl", "--frame-shift", "0.02", "--num-clusters", "10"]
+    call += [path, tmp_path / "train"]
+    assert run(capsys, *call, tmp_path / "one", "--layers", "0")[0] == 0
+    assert imported(tmp_path / "one", "train") == {"utt1": [7, 7, 3], "utt2": [1]}
+    assert run(capsys, *call, tmp_path / "two", "--layers", "0,1")[0] == 0
+    assert imported(tmp_path / "two", "train") == {"utt1": [72, 70, 31], "utt2": [10]}
+    assert Experiment(tmp_path / "two").units_info().num_clusters == 100
+    code, _, err = run(capsys, *call, tmp_path / "three", "--layers", "3")
+    assert code == 1 and "codes.jsonl:1: 3 numbers a frame, and none of layer 3" in err
+    code, _, err = run(capsys, *call, tmp_path / "none")
+    assert code == 1 and "for several codebooks pass --layers" in err
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        ("text", "a 1_2 3_40\n", ":1: layer 1: 40 is not one of 0..9"),
+        ("text", "a 1,2 3\n", ":1: 1 numbers a frame, and 2 before"),
+        ("text", "a 1_2\nb 1_2_3\n", ":2: 3 numbers a frame, and 2 before"),
+        ("text", "a 1_x\n", ":1: not a line of --format text"),
+        ("jsonl", '{"key": "a", "code": [[1, 2], [3]]}\n', ":1: not a line of --format jsonl"),
+        (
+            "jsonl",
+            '{"key": "a", "code": [[1, 2], [3, 4]]}\n{"key": "b", "code": [[1, 2]]}\n',
+            ":2: 1 numbers a frame, and 2 before; a list for each layer is expected",
+        ),
+    ],
+)
+def test_broken_tokens_of_several_codebooks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, text: str, message: str
+) -> None:
+    (tmp_path / "units").write_text(text)
+    call = ["import-units", "--format", kind, "--layers", "0,1", "--num-clusters", "10"]
+    call += ["--frame-shift", "0.02"]
+    code, _, err = run(capsys, *call, tmp_path / "units", tmp_path / "set", tmp_path / "exp")
+    assert code == 1 and f"units{message}" in err
+
+
+@pytest.mark.parametrize("layers", ["", "x", "0,0", "-1", "0,"])
+def test_layers_that_are_none(
+    tmp_path: Path, labels: Path, capsys: pytest.CaptureFixture[str], layers: str
+) -> None:
+    call = ["import-units", "--format", "text", *OPTIONS, f"--layers={layers}"]
+    code, _, err = run(capsys, *call, labels, tmp_path / "set", tmp_path / "exp")
+    assert code == 1 and "expected numbers from 0 on, as in 0 or 0,1" in err

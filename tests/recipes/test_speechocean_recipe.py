@@ -27,7 +27,7 @@ def corpus(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"RIFF")
     write_table(folder / "wav.scp", [(utt_id, f"WAVE/{utt_id}.WAV") for utt_id in ids])
-    texts = {"0": "WE CALL IT BEAR", "1": "NLSYM IS GOING TO SEE ELEPHANT"}
+    texts = {"0": "WE CALL IT BEAR", "1": "MARK IS GOING TO SEE ELEPHANT"}
     write_table(folder / "text", [(utt_id, texts[utt_id[-1]]) for utt_id in ids])
     write_table(folder / "utt2spk", [(utt_id, utt_id[1:5]) for utt_id in ids])
     ages = [f"{speaker:04d} {9 if speaker % 2 else 30}\n" for speaker in reversed(range(30))]

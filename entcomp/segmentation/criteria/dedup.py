@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from entcomp.artifacts.runs import run_mask
 from entcomp.segmentation.criteria import CRITERIA
 from entcomp.segmentation.criterion import Criterion, Style
 from entcomp.segmentation.rows import Rows
@@ -21,7 +22,7 @@ class Dedup(Criterion):
     strengths = ((),)
 
     def starts(self, rows: Rows, rule: Rule) -> np.ndarray:
-        return np.append(True, rows.values[1:] != rows.values[:-1])
+        return run_mask(rows.values)
 
     def bits_per_group(self, num_clusters: int) -> float:
         return math.log2(num_clusters)
