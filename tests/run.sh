@@ -27,6 +27,7 @@ esac
 
 tools/install.sh
 tools/install_moonshine.sh
+tools/install_chromium.sh
 egs/asterisk/local/download.sh egs/asterisk/downloads/prompts
 export PATH="$PWD/tools/venv/bin:$PATH"
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.experiment import Direction
-from entcomp.artifacts.record import as_record
+from entcomp.artifacts.record import parse_record
 from entcomp.errors import EntcompError
 from entcomp.segmentation.criteria import find_criterion
 from entcomp.segmentation.criterion import Criterion
@@ -52,7 +52,7 @@ class Rule:
         criterion cannot work by.
         """
         values = {one.name: stored[one.name] for one in fields(cls) if one.name in stored}
-        rule = as_record(cls, values, path, REMEDY)
+        rule = parse_record(cls, values, path, REMEDY)
         if fault := rule._fault():
             raise EntcompError(f"{path}: {fault}; {REMEDY}")
         return rule

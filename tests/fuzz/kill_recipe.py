@@ -57,7 +57,7 @@ SETTINGS = {
     "vc-steps": 2,
 }
 # What is not the same at two undisturbed runs: logs and times.
-NOT_COMPARED = ("log", "tensorboard", "latency.json", "__pycache__", ".lock")
+NOT_COMPARED = ("log", "tensorboard", "latency.json", "latency.md", "__pycache__", ".lock")
 
 
 @dataclass

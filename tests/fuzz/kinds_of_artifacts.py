@@ -13,9 +13,11 @@ from fake_experiment import make_fake, write_vectors
 from judge import Kind, none_lost
 from kinds_of_tables import lines
 
+from entcomp.artifacts.calibration import Calibration
 from entcomp.artifacts.entropies import Entropies
 from entcomp.artifacts.experiment import Experiment, UnitsInfo
 from entcomp.artifacts.groups import Groups
+from entcomp.artifacts.segmentations import SegmentationInfo
 from entcomp.artifacts.stage import Stage
 from entcomp.artifacts.units import LONGEST, Units
 from entcomp.formats.kmeans import read_centroids
@@ -23,13 +25,13 @@ from entcomp.kaldi.ark import iter_vectors
 from entcomp.lm.calibrate import calibrate, is_scored
 from entcomp.lm.checkpoint import LMInfo
 from entcomp.report.info import experiment_info
-from entcomp.segmentation.calibration import Calibration, resolve
+from entcomp.segmentation.calibration import resolve
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rule import Rule, group_one
 from entcomp.segmentation.stage import segment_sets
 from entcomp.skipped import SkippedUtterances
-from entcomp.tasks.utterances import Place, Utterances, stored
 from entcomp.tasks.vc.content import Clock
+from entcomp.training.utterances import ArchiveOffset, UtteranceDataset, stored_datasets
 from entcomp.units.codebook import Codebook
 
 DIM = 8
@@ -162,17 +164,14 @@ def read_calibration(path: Path) -> None:
 
 
 def read_threshold(path: Path) -> None:
-    from entcomp.files import read_json
-
     experiment = experiment_of(path)
-    rule = Rule.from_json(read_json(path), path)
+    rule = Rule.from_json(SegmentationInfo.read(path).rule, path)
     values = np.linspace(0, 3, 40, dtype=np.float32)
     if not rule.directions:
         values = np.arange(40, dtype=np.int32)
     backward = values[::-1] if len(rule.directions) > 1 else None
     groups = group_one("anna", values, backward, rule)
     assert groups.sum() == 40
-    experiment.criterion("by")
     experiment_info(experiment)
     Groups.open(experiment, "dev", "by")
 
@@ -218,8 +217,8 @@ def read_published(path: Path) -> None:
 def make_utterances(folder: Path) -> Path:
     vectors = {f"dev-{i}": np.arange(5 + i, dtype=np.int32) for i in range(4)}
     write_vectors(folder, "units", vectors, "c0de")
-    rows = [[one, "words", Place(folder / "units.ark", 6)] for one in vectors]
-    with stored(folder / "model", rows, rows, make=list_of):
+    rows = [[one, "words", ArchiveOffset(folder / "units.ark", 6)] for one in vectors]
+    with stored_datasets(folder / "model", rows, rows, make=list_of):
         content = (folder / "model" / ".train.jsonl").read_bytes()
     path = folder / "table.jsonl"
     path.write_bytes(content)
@@ -231,7 +230,7 @@ def list_of(*values: object) -> list[object]:
 
 
 def read_utterances(path: Path) -> None:
-    utterances = Utterances(path, list_of)
+    utterances = UtteranceDataset(path, list_of)
     assert len([utterances[one] for one in range(len(utterances))]) == len(utterances)
 
 

@@ -32,7 +32,7 @@ from entcomp.lm.model import UnitLM
 from entcomp.lm.onnx_lm import OnnxLM
 from entcomp.pipelines.tokenizer import Tokenizer
 from entcomp.report.info import experiment_info
-from entcomp.tasks.text.train import TaskInfo, TrainedTextModel
+from entcomp.tasks.text.train import TrainedTextModel
 from entcomp.tasks.text.vocabulary import Vocabulary
 from entcomp.tasks.vc.train import load_converter
 from entcomp.training.checkpoints import Checkpoints
@@ -74,8 +74,7 @@ def make_text_model(folder: Path, name: str) -> Path:
 
 
 def read_text_model(path: Path) -> None:
-    loaded = TrainedTextModel.load(path.parent)
-    assert isinstance(loaded.info, TaskInfo)
+    TrainedTextModel.load(path.parent)
     experiment_info(Experiment(path.parents[2]))
 
 

@@ -25,13 +25,13 @@ from kinds_of_models import (
     read_weights,
 )
 
+from entcomp.artifacts.calibration import Calibration
 from entcomp.artifacts.packing import open_model
 from entcomp.config import Config, load_config
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.formats.units import read_units, tsv_ids
 from entcomp.kaldi.datadir import DataDir
-from entcomp.segmentation.calibration import Calibration
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rule import Rule
 from entcomp.segmentation.stage import segment_sets

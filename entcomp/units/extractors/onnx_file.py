@@ -103,7 +103,9 @@ class OnnxFile:
         model = read_model(path, "give another --checkpoint")
         try:
             if output not in model.tensors():
-                raise EntcompError(f"{path}: no tensor {output}; there are, last: {_last(model)}")
+                raise EntcompError(
+                    f"{path}: no tensor {output}; available, the last ones: {_last(model)}"
+                )
             run = _checked(runner(model, output), path, output)
         except EntcompError:
             raise

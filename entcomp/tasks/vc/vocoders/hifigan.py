@@ -117,7 +117,7 @@ def _filled(
         raise EntcompError(f"{path}: {error}") from None
     except (*MISFITS, AttributeError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise EntcompError(f"{path}: no HiFi-GAN generator of its config ({reason})") from None
+        raise EntcompError(f"{path}: not a HiFi-GAN generator of its config ({reason})") from None
 
 
 def _load_own(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
