@@ -74,6 +74,7 @@ def find_example(
     text = read_table(path, empty_values=True).get(utt_id, "") if path.exists() else ""
     waveform = read_utterance(utterance, SAMPLE_RATE, allow_pipes)
     entropy = find_row(entropies, utt_id, experiment.entropy(data_set.name))
+    words, phones = (_spans(grids, utt_id, tier) for tier in ("words", "phones"))
     shown = _shown(experiment, data_set.name, utt_id, text, waveform, entropy, grids)
     return Example(
         utt_id,
@@ -83,8 +84,9 @@ def find_example(
         SAMPLE_RATE,
         entropy,
         find_row(groups, utt_id, experiment.segments(tag) / data_set.name),
-        *(_spans(grids, utt_id, tier) for tier in ("words", "phones")),
-        explored=None if shown is None else (shown, _initial(experiment, tag)),
+        words,
+        phones,
+        None if shown is None else (shown, _initial(experiment, tag)),
     )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.files import atomic_path
 from entcomp.report import figures
 from entcomp.report.explorer.data import Initial, ShownUtterance, page_data
@@ -32,10 +32,17 @@ def write_explorer(
     The page needs no other file, and its Content-Security-Policy lets it ask for none.
     """
     info = experiment.units_info()
-    directions = ("forward", "backward") if utterances[0].backward is not None else ("forward",)
+    directions: tuple[Direction, ...] = ("forward",)
+    if utterances[0].backward is not None:
+        directions = ("forward", "backward")
     criteria = describe_criteria(experiment, info.frame_shift, directions)
     data = page_data(experiment.path.name, info, criteria, initial, utterances)
-    scripts = [HERE / "groups.js", *sorted(SCRIPTS.glob("*.js")), HERE / "page.js"]
+    scripts = [
+        HERE / "groups.js",
+        *sorted(SCRIPTS.glob("*.js")),
+        HERE / "plot.js",
+        HERE / "page.js",
+    ]
     colors = "".join(f"  --{name}: {color};\n" for name, color in COLORS.items())
     parts = {
         "STYLE": f":root {{\n{colors}}}\n" + _read(HERE / "page.css"),
