@@ -58,7 +58,7 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_files(paths: Iterable[Path]) -> str:
-    """SHA-256 of the bytes of files, one behind the other."""
+    """SHA-256 of the bytes of files, one after the other."""
     digest = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as stream:

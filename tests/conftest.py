@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,15 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Real speech, units and TextGrids that stand beside the checkout but are no part of it."""
-    path = REPOSITORY.parent / "shared" / "data"
-    if not path.is_dir():
-        pytest.skip("no shared/data beside the checkout")
-    return path
+def prompt_data(repository: Path) -> Path:
+    """A Kaldi data dir of sixty real recordings, with their units; see its README."""
+    return repository / "tests" / "fixtures" / "prompts"
+
+
+@pytest.fixture(scope="session")
+def prompt_grids(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of TextGrids by MFA, of each recording in ``prompt_data`` and many more."""
+    folder = tmp_path_factory.mktemp("textgrids")
+    with tarfile.open(repository / "egs" / "asterisk" / "mfa" / "textgrids.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder

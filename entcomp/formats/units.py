@@ -75,7 +75,7 @@ def read_units(
                 _check_depth(values, depth, kind, where)
             if previous is not None and previous[0] == entry.utt_id:
                 if previous[1] != values:
-                    raise EntcompError(f"{where}: {entry.utt_id} again, with other units")
+                    raise EntcompError(f"{where}: {entry.utt_id} twice, with different units")
                 continue
             previous = entry.utt_id, values
             units = None

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-from entcomp.artifacts.experiment import check_same
+from entcomp.artifacts.hashes import check_same
 from entcomp.errors import EntcompError
 from entcomp.files import locked
 from entcomp.lm.checkpoint import LMInfo, read_lm
@@ -79,7 +79,7 @@ class OnnxLM:
         (found,) = self._session.run(["entropies"], feeds | self.empty_cache)
         return found
 
-    def go_on(self, tokens_T: np.ndarray, cache: Cache) -> tuple[float, Cache]:
+    def step(self, tokens_T: np.ndarray, cache: Cache) -> tuple[float, Cache]:
         """Read on after what a cache holds: the entropy of what comes next, and the cache then."""
         feeds = {"tokens": tokens_T, "first": np.array([len(tokens_T) - 1])}
         (entropy,), *held = self._session.run(None, feeds | cache)

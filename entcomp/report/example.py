@@ -14,7 +14,6 @@ from entcomp.artifacts.groups import Groups
 from entcomp.artifacts.units import Units
 from entcomp.audio.read import read_utterance
 from entcomp.errors import EntcompError
-from entcomp.files import read_json
 from entcomp.kaldi.datadir import DataDir, Utterance, find_sets
 from entcomp.kaldi.table import read_table
 from entcomp.report.explorer.data import Initial, ShownUtterance, known_tiers
@@ -43,11 +42,11 @@ def choose_set(data: Path, experiment: Experiment, wanted: str | None, scores: P
 def choose_tag(experiment: Experiment, set_name: str) -> str | None:
     """The segmentation nearest to `RATE`, of the paper's default criterion if there is one."""
     found = {}
-    for path in sorted(experiment.path.glob("segments/*/threshold.json")):
-        threshold = read_json(path)
-        if set_name in threshold.get("rates", {}):
-            distance = abs(threshold["rates"][set_name] - RATE)
-            found[path.parent.name] = (threshold["criterion"] != DEFAULT_CRITERION, distance)
+    for tag in experiment.segmentations():
+        info = experiment.find_segmentation(tag)
+        if info and set_name in info.rates:
+            distance = abs(info.rates[set_name] - RATE)
+            found[tag] = (info.criterion != DEFAULT_CRITERION, distance)
     return min(found, key=lambda tag: found[tag], default=None)
 
 
@@ -74,7 +73,6 @@ def find_example(
     text = read_table(path, empty_values=True).get(utt_id, "") if path.exists() else ""
     waveform = read_utterance(utterance, SAMPLE_RATE, allow_pipes)
     entropy = find_row(entropies, utt_id, experiment.entropy(data_set.name))
-    words, phones = (_spans(grids, utt_id, tier) for tier in ("words", "phones"))
     shown = _shown(experiment, data_set.name, utt_id, text, waveform, entropy, grids)
     return Example(
         utt_id,
@@ -84,9 +82,9 @@ def find_example(
         SAMPLE_RATE,
         entropy,
         find_row(groups, utt_id, experiment.segments(tag) / data_set.name),
-        words,
-        phones,
-        None if shown is None else (shown, _initial(experiment, tag)),
+        _spans(grids, utt_id, "words"),
+        _spans(grids, utt_id, "phones"),
+        explored=None if shown is None else (shown, _initial(experiment, tag)),
     )
 
 
@@ -122,10 +120,11 @@ def _shown(
 
 def _initial(experiment: Experiment, tag: str) -> Initial:
     """The sliders where a segmentation has them."""
-    stored = read_json(experiment.threshold(tag))
-    rate = stored.get("target_rate") or next(iter(stored["rates"].values()))
-    own = {"window": stored["window"]} if stored.get("window") else {}
-    return Initial(stored["criterion"], rate, bool(stored.get("peaks")), **own)
+    info = experiment.segmentation(tag)
+    rate = info.target_rate or next(iter(info.rates.values()))
+    window = info.rule.get("window")
+    own = {"window": window} if window else {}
+    return Initial(info.criterion, rate, bool(info.rule.get("peaks")), **own)
 
 
 def _choose_utterance(groups: Groups, frame_shift: float, grids: Alignments) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
-from entcomp.artifacts.hashes import check_same
+from entcomp.artifacts.calibration import Calibration
+from entcomp.artifacts.experiment import Experiment
 from entcomp.errors import EntcompError
-from entcomp.files import read_json
 from entcomp.segmentation.criterion import THETA_G, THETA_R, EntropyCriterion, spell
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import Rows, iter_rows
@@ -27,68 +25,6 @@ from entcomp.skipped import SkippedUtterances
 SAMPLE_UNITS = 20_000_000
 CURVE_UNITS = 500_000  # the same, where many levels are counted
 LEVELS = 4097
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """``EXP/entropy/calibration.json``.
-
-    ``entropy_quantiles`` and ``rise_quantiles`` (Q,) are in nats at evenly spaced levels, over the
-    predicted positions but for the first of each utterance; ``mean`` and ``std`` likewise.
-    """
-
-    path: Path
-    sets: list[str]
-    utterances: int
-    units: int
-    predictions: int
-    frame_shift: float
-    num_clusters: int
-    mean: float
-    std: float
-    entropy_quantiles: list[float]
-    rise_quantiles: list[float]
-    lm_sha256: str | None = None
-    codebook_sha256: str | None = None
-
-    @classmethod
-    def read(cls, path: Path) -> Calibration:
-        """Raises EntcompError for a missing or incomplete file."""
-        if not path.exists():
-            is_backward = path.stem == entropy_name("backward", "calibration")
-            raise EntcompError(
-                f"{path}: no such file; run score-entropy{' --direction backward' * is_backward} "
-                "first, or give thresholds with --theta-unit nats"
-            )
-        values = read_json(path)
-        known = {field.name for field in fields(cls)} & values.keys()
-        try:
-            return cls(path=path, **{name: values[name] for name in known})
-        except TypeError as error:
-            raise EntcompError(f"{path}: {error}; rerun score-entropy") from None
-
-    @classmethod
-    def find(cls, experiment: Experiment, direction: Direction = "forward") -> Calibration | None:
-        """The experiment's calibration, or None where there is none."""
-        path = experiment.calibration(direction)
-        return cls.read(path) if path.exists() else None
-
-    def check_codebook(self, codebook_sha256: str | None) -> None:
-        """Raises EntcompError if it was made with another codebook."""
-        remedy = "rerun score-entropy, or use another EXP"
-        check_same(codebook_sha256, self.codebook_sha256, "codebook", self.path, remedy)
-
-    @property
-    def moments(self) -> tuple[float, float]:
-        return self.mean, self.std
-
-    @property
-    def grids(self) -> dict[str, np.ndarray]:
-        """Quantiles (Q,) at evenly spaced levels, by name of the threshold compared with them."""
-        return {
-            THETA_G.name: np.array(self.entropy_quantiles),
-            THETA_R.name: np.array(self.rise_quantiles),
-        }
 
 
 def resolve(request: Request, experiment: Experiment, frame_shift: float) -> Rule:
@@ -149,6 +85,14 @@ def wanted_rate(request: Request) -> float | None:
     return None
 
 
+def _grids(calibration: Calibration) -> dict[str, np.ndarray]:
+    """Quantiles (Q,) at evenly spaced levels, by name of the threshold compared with them."""
+    return {
+        THETA_G.name: np.array(calibration.entropy_quantiles),
+        THETA_R.name: np.array(calibration.rise_quantiles),
+    }
+
+
 def _stated(
     request: Request,
     kind: EntropyCriterion,
@@ -161,7 +105,7 @@ def _stated(
         num_clusters = calibration.num_clusters
     elif experiment.units_json.exists():
         num_clusters = experiment.units_info().num_clusters
-    grids = calibration.grids if calibration is not None else {}
+    grids = _grids(calibration) if calibration is not None else {}
     thresholds: dict[str, Any] = {}
     for one in kind.thresholds:
         option, theta = spell((one.option,)), getattr(request, one.option)
@@ -193,7 +137,7 @@ class _Calibrator:
         self.experiment = experiment
         self.frame_shift = frame_shift
         self.sample_units = sample_units
-        self.grids = calibration.grids
+        self.grids = _grids(calibration)
         if any(one.name not in self.grids for one in kind.thresholds):
             self._measure()
 

@@ -16,7 +16,7 @@ from fake_alignment import make_aligned, run
 from fake_experiment import Fake
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.files import write_json
+from entcomp.artifacts.models import LMInfo
 from entcomp.report import figures
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -55,7 +55,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Fake:
     code, _, err = run("align-eval", *fake.arguments)
     assert code == 0, err
     nats = {"lm": 3.25, "unigram": 6.5, "bigram": 5.125}
-    write_json(fake.experiment.lm() / "lm.json", {"nats_per_unit": nats})
+    info = LMInfo("1m", "c0de", "forward", "raw", 500, nats)
+    info.write(fake.experiment.lm())
     return fake
 
 
@@ -158,7 +159,7 @@ def test_without_recordings_or_textgrids(fake: Fake) -> None:
     ("options", "message"),
     [
         (["--utterance", "nobody"], "test: no utterance nobody; name one of its own"),
-        (["--set", "nope"], "no set 'nope'; there are: test"),
+        (["--set", "nope"], "no set 'nope'; available: test"),
         (["--segmentation", "nope"], "segments/nope: no such segmentation"),
     ],
 )

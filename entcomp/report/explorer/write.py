@@ -32,9 +32,8 @@ def write_explorer(
     The page needs no other file, and its Content-Security-Policy lets it ask for none.
     """
     info = experiment.units_info()
-    directions: tuple[Direction, ...] = ("forward",)
-    if utterances[0].backward is not None:
-        directions = ("forward", "backward")
+    both = utterances[0].backward is not None
+    directions: tuple[Direction, ...] = ("forward", "backward") if both else ("forward",)
     criteria = describe_criteria(experiment, info.frame_shift, directions)
     data = page_data(experiment.path.name, info, criteria, initial, utterances)
     scripts = [

@@ -100,7 +100,9 @@ class OnnxFile:
             raise EntcompError(f"--extractor onnx: {', '.join(given)}: unknown; give {USAGE}")
         model = read_model(path, "give another --checkpoint")
         if output not in model.tensors():
-            raise EntcompError(f"{path}: no tensor {output}; there are, last: {_last(model)}")
+            raise EntcompError(
+                f"{path}: no tensor {output}; available, the last ones: {_last(model)}"
+            )
         run = _checked(runner(model, output), path, output)
         grid = FrameGrid(shift, _field(run, shift, rate, path))
         return OnnxExtractor(f"onnx:{self.text}", 0, path, run, rate, grid)

@@ -107,7 +107,7 @@ def _filled(
         generator.load_state_dict(fold_weight_norm(weights))
     except (RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise EntcompError(f"{path}: no HiFi-GAN generator of its config ({reason})") from None
+        raise EntcompError(f"{path}: not a HiFi-GAN generator of its config ({reason})") from None
     return generator
 
 

@@ -1,0 +1,66 @@
+"""``EXP/entropy/calibration.json``: how entropies are distributed on the calibration sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
+from entcomp.artifacts.hashes import check_same
+from entcomp.artifacts.record import parse_record
+from entcomp.errors import EntcompError
+from entcomp.files import read_json
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The distribution of entropies and of their rises, of the LM of one direction.
+
+    ``entropy_quantiles`` and ``rise_quantiles`` (Q,) are in nats at evenly spaced levels, over the
+    predicted positions but for the first of each utterance; ``mean`` and ``std`` likewise.
+    """
+
+    path: str
+    sets: list[str]
+    utterances: int
+    units: int
+    predictions: int
+    frame_shift: float
+    num_clusters: int
+    mean: float
+    std: float
+    entropy_quantiles: list[float]
+    rise_quantiles: list[float]
+    lm_sha256: str | None = None
+    codebook_sha256: str | None = None
+    entropy_sha256: dict[str, Any] | None = None  # by set
+
+    @classmethod
+    def read(cls, path: Path) -> Calibration:
+        """Raises EntcompError for a missing or damaged file."""
+        if not path.exists():
+            is_backward = path.stem == entropy_name("backward", "calibration")
+            raise EntcompError(
+                f"{path}: no such file; run score-entropy{' --direction backward' * is_backward} "
+                "first, or give thresholds with --theta-unit nats"
+            )
+        return parse_record(
+            cls, {**read_json(path), "path": str(path)}, path, "rerun score-entropy"
+        )
+
+    @classmethod
+    def find(cls, experiment: Experiment, direction: Direction = "forward") -> Calibration | None:
+        """The experiment's calibration, or None where there is none."""
+        path = experiment.calibration(direction)
+        return cls.read(path) if path.exists() else None
+
+    def check_codebook(self, codebook_sha256: str | None) -> None:
+        """Raises EntcompError if it was made with another codebook."""
+        remedy = "rerun score-entropy, or use another EXP"
+        check_same(codebook_sha256, self.codebook_sha256, "codebook", Path(self.path), remedy)
+
+    @property
+    def moments(self) -> tuple[float, float]:
+        """Mean and standard deviation of the entropies, nats."""
+        return self.mean, self.std
