@@ -298,7 +298,7 @@ def _find_stream(source: Source) -> tuple[Any, Any] | None:
     try:
         if not isinstance(source, Path):
             source.seek(0)
-        container = av.open(source)
+        container = av.open(source, metadata_errors="replace")
     except (av.FFmpegError, OSError):
         return None
     if container.streams.audio:

@@ -36,7 +36,12 @@ def write_explorer(
     directions: tuple[Direction, ...] = ("forward", "backward") if both else ("forward",)
     criteria = describe_criteria(experiment, info.frame_shift, directions)
     data = page_data(experiment.path.name, info, criteria, initial, utterances)
-    scripts = [HERE / "groups.js", *sorted(SCRIPTS.glob("*.js")), HERE / "page.js"]
+    scripts = [
+        HERE / "groups.js",
+        *sorted(SCRIPTS.glob("*.js")),
+        HERE / "plot.js",
+        HERE / "page.js",
+    ]
     colors = "".join(f"  --{name}: {color};\n" for name, color in COLORS.items())
     parts = {
         "STYLE": f":root {{\n{colors}}}\n" + _read(HERE / "page.css"),
