@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+LONGEST_MESSAGE = 1000  # characters; the middle of what is longer goes
+
 
 class EntcompError(Exception):
     """A mistake in the input or the call.
@@ -12,6 +14,21 @@ class EntcompError(Exception):
     The message is one line that names the file, the utterance where there is one, and the remedy.
     The command line prints it and exits with 1; ``--debug`` shows the traceback as well.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """One line that a terminal can show, whatever of a damaged file it quotes.
+
+    >>> print(printable("a" + chr(10) + "b"))
+    a\\nb
+    """
+    if len(text) > LONGEST_MESSAGE:
+        half = LONGEST_MESSAGE // 2
+        text = f"{text[:half]} ... {text[-half:]}"
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 @contextmanager

@@ -19,11 +19,12 @@ def dump_units(
     shard: options.ShardOption = "1/1",
     skip_bad: options.SkipBad = False,
     allow_pipes: options.AllowPipes = False,
+    channel: options.Channel = None,
     device: options.Device = "auto",
     num_jobs: options.NumJobs = os.cpu_count() or 1,
 ) -> None:
     """Write the units of every recording: EXP/units/<set>/units.{ark,scp}."""
-    part, chosen = Shard.parse(shard), find_sets(data, sets)
+    part, chosen = Shard.parse(shard), find_sets(data, sets, channel)
     for line in dump_sets(
         Experiment(exp), chosen, part, num_jobs, checkpoint, device, skip_bad, allow_pipes
     ):

@@ -30,7 +30,7 @@ def check_output(output: Path | None, folder: bool = False) -> None:
         found, wanted = ("file", "folder") if folder else ("folder", "file")
         raise EntcompError(f"--output {output}: is a {found}; name a {wanted}")
     if output.is_relative_to("/dev") or not (output.is_dir() or output.is_file()):
-        raise EntcompError(f"--output {output}: no place for a file; leave it out, and redirect")
+        raise EntcompError(f"--output {output}: cannot be written to; leave it out, and redirect")
 
 
 @contextmanager
@@ -47,9 +47,13 @@ def open_lines(output: Path | None) -> Iterator[TextIO]:
 class Recordings:
     """Files by distinct ids; what is wrong with a broken one is said, and the others go on."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self.paths = _by_id(files)
-        self.errors: dict[str, EntcompError] = {}
+    def __init__(self, files: Sequence[Path], channel: int | None = None) -> None:
+        self.channel = channel
+        self.files = len(files)
+        named = {path: _unnameable(path) for path in files}
+        self.paths = _by_id([path for path in files if named[path] is None])
+        # By id or, of files that have none, by their printable names.
+        self.errors = {_printable(path): one for path, one in named.items() if one is not None}
 
     def fail(self, utt_id: str, error: EntcompError) -> None:
         self.errors[utt_id] = error
@@ -64,7 +68,7 @@ class Recordings:
         with progress_bar(description, total) as advance:
 
             def read(utt_id: str) -> Iterator[np.ndarray]:
-                for block in iter_wav(self.paths[utt_id], sample_rate):
+                for block in iter_wav(self.paths[utt_id], sample_rate, channel=self.channel):
                     yield block
                     advance(len(block) / sample_rate)
 
@@ -74,12 +78,27 @@ class Recordings:
     def _report(self) -> None:
         if not self.errors:
             return
-        if len(self.paths) == 1:
+        if self.files == 1:
             raise next(iter(self.errors.values()))
         for error in self.errors.values():
             print(error, file=sys.stderr)
-        names = ", ".join(str(self.paths[utt_id]) for utt_id in self.errors)
-        raise EntcompError(f"{len(self.errors)} of {len(self.paths)} recordings failed: {names}")
+        names = ", ".join(str(self.paths.get(utt_id, utt_id)) for utt_id in self.errors)
+        raise EntcompError(f"{len(self.errors)} of {self.files} recordings failed: {names}")
+
+
+def _unnameable(path: Path) -> EntcompError | None:
+    """Names that tables and messages, which are UTF-8 and have a line each, cannot hold."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return EntcompError(f"{_printable(path)}: a name that is not UTF-8; rename the file")
+    if "".join(str(path).splitlines()) != str(path):
+        return EntcompError(f"{_printable(path)}: a name with a line break; rename the file")
+    return None
+
+
+def _printable(path: Path) -> str:
+    return "".join(str(path).encode("utf-8", "backslashreplace").decode().splitlines())
 
 
 def _by_id(files: Sequence[Path]) -> dict[str, Path]:

@@ -35,12 +35,13 @@ def tokenize_files(
     kind: TokenFormat,
     output: Path | None,
     num_jobs: int,
+    channel: int | None = None,
 ) -> None:
     """Write the tokens of each recording that is not broken, by `open_writer`.
 
     Raises EntcompError at the end if any was broken, naming it.
     """
-    recordings = Recordings(files)
+    recordings = Recordings(files, channel)
     paths = recordings.paths
     ids = sorted(paths) if kind == "kaldi" else list(paths)
     with (
@@ -67,7 +68,7 @@ def open_writer(kind: TokenFormat, output: Path | None) -> Iterator[Write]:
             yield partial(_write_lines, stream, _json if kind == "json" else _ctm)
         return
     if output is None:
-        raise EntcompError(f"--format {kind}: give a folder to write, by -o OUT")
+        raise EntcompError(f"--format {kind}: give an output folder: -o OUT")
     check_output(output, folder=True)
     output.mkdir(parents=True, exist_ok=True)
     if kind == "textgrid":

@@ -89,7 +89,7 @@ def test_with_what_was_read_before_in_a_cache(folder: Path, cuts: list[int]) -> 
     lm, tokens = OnnxLM.open(folder), tokens_of(64)
     expected, cache, done = lm.entropies(tokens), lm.empty_cache, 0
     for count in cuts:
-        entropy, cache = lm.go_on(tokens[done : done + count], cache)
+        entropy, cache = lm.step(tokens[done : done + count], cache)
         done += count
         assert entropy == pytest.approx(expected[done - 1], abs=TOLERANCE)
     assert {one.shape for one in cache.values()} == {(2, 64, 16)}
@@ -150,7 +150,9 @@ def test_what_is_no_export_is_refused(copy: Path, content: bytes) -> None:
 def test_weights_of_another_lm_are_refused(copy: Path, tmp_path: Path) -> None:
     write_lm(tmp_path / "other", small_config(), K, seed=1)
     shutil.copy(tmp_path / "other" / "model.safetensors", copy / "model.safetensors")
-    with pytest.raises(EntcompError, match=r"model\.safetensors: not the weights that were trained"):
+    with pytest.raises(
+        EntcompError, match=r"model\.safetensors: not the weights that were trained"
+    ):
         OnnxLM.open(copy)
     (copy / "model.safetensors").unlink()
     with pytest.raises(EntcompError, match=r"model\.safetensors: no such file"):
