@@ -13,6 +13,16 @@ class EntcompError(Exception):
     The command line prints it and exits with 1; ``--debug`` shows the traceback as well.
     """
 
+    def __str__(self) -> str:
+        """Names of files may hold line breaks, escape codes, no UTF-8: these as ``\\x1b``."""
+        return "".join(one if one.isprintable() else _escaped(one) for one in super().__str__())
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # how Python holds a byte that is not UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
+
 
 @contextmanager
 def naming_missing_packages(what: str) -> Iterator[None]:

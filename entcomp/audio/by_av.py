@@ -32,9 +32,10 @@ class AvSound:
         self._files.close()
 
     def blocks(self, strict: bool = False) -> Iterator[np.ndarray]:
-        """float32 (samples, channels) from the beginning; ``strict`` fails at a wrong checksum, as FLAC always.
+        """float32 (samples, channels) from the beginning.
 
-        Raises EntcompError, without a name, for what FFmpeg cannot decode.
+        ``strict`` fails at a wrong checksum, as FLAC always. Raises EntcompError, without a name,
+        for what FFmpeg cannot decode.
         """
         import av
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from os import fsencode
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,14 +17,15 @@ from entcomp.audio.notes import without_notes
 UNKNOWN_LENGTH = 1 << 62  # libsndfile's for a FLAC that was written to a pipe
 BLOCK_SECONDS = 10
 BLOCK_VALUES = 1 << 23  # of all channels together: a header may say a thousand channels
-MPEG_LENGTHS = (b"Xing", b"Info", b"VBRI")  # without one of these, MP3s' lengths are guesses
+MPEG_LENGTHS = (b"Xing", b"Info", b"VBRI")  # without one of these, an MP3's length is a guess
 
 
 @dataclass
 class SndfileSound:
     """An open file; ``frames`` is the samples that it has, None where its header knows no length.
 
-    ``promised`` is what they would be if the file were not cut off.
+    ``promised`` is what they would be if the file were not cut off. Not ``usable`` are files in
+    which libsndfile finds no samples, or cannot tell how many.
     """
 
     rate: int
@@ -31,6 +33,7 @@ class SndfileSound:
     frames: int | None
     promised: int | None
     seekable: bool
+    usable: bool
     _stream: Any
 
     def close(self) -> None:
@@ -68,20 +71,23 @@ def open_sndfile(source: Path | BinaryIO) -> SndfileSound:
         if not isinstance(source, Path):
             source.seek(0)
         with without_notes():
-            stream = soundfile.SoundFile(source)
+            # Bytes, as a name may be no UTF-8.
+            stream = soundfile.SoundFile(fsencode(source) if isinstance(source, Path) else source)
     except soundfile.SoundFileError as error:
         raise OSError(getattr(error, "error_string", error)) from None
     except TypeError:  # as soundfile goes by the ending
         raise OSError(".raw has no header") from None
-    frames = stream.frames if 0 < stream.frames < UNKNOWN_LENGTH else None
-    if stream.format == "MP3" and not _knows_length(source):
-        frames = None
+    usable = 0 < stream.frames < UNKNOWN_LENGTH
+    if stream.format == "MP3":  # of which it reads only as much as it guesses
+        usable = usable and _knows_length(source)
+    frames = stream.frames if usable else None
     return SndfileSound(
         int(stream.samplerate),
         int(stream.channels),
         frames,
         _promised(source, frames),
         bool(stream.seekable()),
+        usable,
         stream,
     )
 

@@ -24,19 +24,18 @@ def parse_channel(text: str) -> int:
 
 
 def to_mono(
-    blocks: Iterable[np.ndarray], channels: int, channel: str | None, name: str
+    blocks: Iterable[np.ndarray], channels: int, channel: int | None, name: str
 ) -> Iterator[np.ndarray]:
-    """(samples,) of blocks of (samples, channels): their mean, or one channel.
+    """(samples,) of blocks of (samples, channels): their mean, or one ``channel``, 1 for the first.
 
     At the end, a warning names a recording that is silent after the mix though not before: it is
     no error, as a batch may hold few such files and the units of silence are still its units.
     Raises EntcompError for a channel that the recording has not.
     """
     if channel is not None:
-        number = parse_channel(channel)
-        if number > channels:
-            raise EntcompError(f"{name}: has {channels} channel(s): --channel {channel} is none")
-        yield from (block[:, number - 1] for block in blocks)
+        if channel > channels:
+            raise EntcompError(f"{name}: has no channel {channel}, only {channels}; see --channel")
+        yield from (block[:, channel - 1] for block in blocks)
         return
     before = after = 0.0
     for block in blocks:

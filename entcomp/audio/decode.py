@@ -30,7 +30,7 @@ Sound = SndfileSound | AvSound
 
 
 def open_audio(
-    source: Source, start: float | None, end: float | None, name: str, channel: str | None = None
+    source: Source, start: float | None, end: float | None, name: str, channel: int | None = None
 ) -> tuple[int, Blocks]:
     """Sample rate in Hz, and float32 (samples,) blocks from ``start`` to ``end`` (seconds).
 
@@ -97,11 +97,11 @@ def _open(source: Source, name: str) -> Sound:
         sound = open_sndfile(source)
     except OSError as error:
         reason = _reason(source, error)
-    if sound is None or (sound.frames is None and sound.seekable):
+    if sound is None or not sound.usable:
         other = open_av(source)
         if other is not None and sound is not None:
             sound.close()
-        sound = other or sound
+        sound = other or (sound if find_spec("av") else None)
     if sound is None:
         raise _unreadable(name, reason)
     try:

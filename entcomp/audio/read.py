@@ -18,15 +18,17 @@ from entcomp.kaldi.recordings import open_recording, split_entry
 def read_utterance(utterance: Utterance, sample_rate: int, allow_pipes: bool = False) -> np.ndarray:
     """Samples of an utterance, float32 of shape (samples,), mono, at ``sample_rate`` Hz.
 
-    Raises EntcompError for a missing, empty or unreadable recording, for one with NaN or infinite
-    samples, for a segment that starts behind its end, and for a command without ``allow_pipes``.
+    Raises EntcompError for a missing, empty, incomplete or unreadable recording, for one with NaN
+    or infinite samples, for a segment that ends more than 0.1 s after it, for a channel that it has
+    not, and for a command without ``allow_pipes``.
     """
     return read_wav(
         _open(utterance.wav, allow_pipes),
         sample_rate,
         utterance.start,
         utterance.end,
-        name=utterance.wav,
+        utterance.wav,
+        utterance.channel,
     )
 
 
@@ -36,9 +38,10 @@ def read_wav(
     start: float | None = None,
     end: float | None = None,
     name: str | None = None,
+    channel: int | None = None,
 ) -> np.ndarray:
     """Samples of a recording between two times in seconds; see `read_utterance`."""
-    return np.concatenate(list(iter_wav(source, sample_rate, start, end, name)))
+    return np.concatenate(list(iter_wav(source, sample_rate, start, end, name, channel)))
 
 
 def iter_wav(
@@ -47,12 +50,13 @@ def iter_wav(
     start: float | None = None,
     end: float | None = None,
     name: str | None = None,
+    channel: int | None = None,
 ) -> Iterator[np.ndarray]:
     """The samples of `read_wav` in blocks of some seconds, however long the recording is."""
     name = name or str(source)
     if isinstance(source, Path) and not source.exists():
         raise EntcompError(f"{name}: no such file")
-    rate, decoded = open_audio(source, start, end, name)
+    rate, decoded = open_audio(source, start, end, name, channel)
     empty = True
     for block in iter_resampled(_finite(decoded, name), rate, sample_rate):
         empty = False

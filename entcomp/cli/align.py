@@ -11,6 +11,7 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.shard import Shard
 from entcomp.cli.options import (
     AllowPipes,
+    Channel,
     Data,
     Exp,
     NlsymsTxt,
@@ -37,6 +38,7 @@ def align(
     sets: Sets = None,
     shard: ShardOption = "1/1",
     skip_bad: SkipBad = False,
+    channel: Channel = None,
     allow_pipes: AllowPipes = False,
     num_jobs: NumJobs = os.cpu_count() or 1,
 ) -> None:
@@ -44,7 +46,7 @@ def align(
 
     What cannot be aligned is counted and listed in unaligned.txt beside them.
     """
-    part, chosen = Shard.parse(shard), find_sets(data, sets)
+    part, chosen = Shard.parse(shard), find_sets(data, sets, channel)
     settings = choose_aligner(aligner, num_jobs, mfa_dictionary, mfa_acoustic)
     nlsyms = read_nlsyms(nlsyms_txt) if nlsyms_txt else None
     done = align_sets(Experiment(exp), chosen, settings, part, skip_bad, allow_pipes, nlsyms)

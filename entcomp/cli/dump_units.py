@@ -18,12 +18,13 @@ def dump_units(
     checkpoint: options.Checkpoint = None,
     shard: options.ShardOption = "1/1",
     skip_bad: options.SkipBad = False,
+    channel: options.Channel = None,
     allow_pipes: options.AllowPipes = False,
     device: options.Device = "auto",
     num_jobs: options.NumJobs = os.cpu_count() or 1,
 ) -> None:
     """Write the units of every recording: EXP/units/<set>/units.{ark,scp}."""
-    part, chosen = Shard.parse(shard), find_sets(data, sets)
+    part, chosen = Shard.parse(shard), find_sets(data, sets, channel)
     for line in dump_sets(
         Experiment(exp), chosen, part, num_jobs, checkpoint, device, skip_bad, allow_pipes
     ):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from entcomp.cli.options import AllowPipes, Data, DataFormat, Sets
+from entcomp.cli.options import AllowPipes, Channel, Data, DataFormat, Sets
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines import data as pipeline
 
@@ -20,9 +20,10 @@ def export_data(
         int, typer.Option(min=1, metavar="HZ", help="Of segments in an audiofolder.")
     ] = 16000,
     sets: Sets = None,
+    channel: Channel = None,
     allow_pipes: AllowPipes = False,
 ) -> None:
     """Write data dirs as lhotse's manifests, or as Hugging Face audiofolders."""
-    for data_set in find_sets(data, sets):
+    for data_set in find_sets(data, sets, channel):
         said = pipeline.export_data(data_set, kind, output, sample_rate, allow_pipes)
         print(f"{data_set.name}: {said}")

@@ -44,13 +44,14 @@ def learn_kmeans(
     max_frames: Annotated[int, typer.Option(min=1, help="Frames drawn to learn from.")] = 128_000,
     seed: options.Seed = 0,
     skip_bad: options.SkipBad = False,
+    channel: options.Channel = None,
     allow_pipes: options.AllowPipes = False,
     device: options.Device = "auto",
     num_jobs: options.NumJobs = os.cpu_count() or 1,
 ) -> None:
     """Learn the codebook of units from recordings: EXP/units/kmeans.npz and units.json."""
     learning = Learning(num_clusters, max_frames, seed, skip_bad, whiten)
-    chosen = [] if published else find_sets(data, sets)
+    chosen = [] if published else find_sets(data, sets, channel)
     model = load_extractor(extractor, layer, checkpoint, device)
     if published:
         print(take_codebook(Experiment(exp), published, model))

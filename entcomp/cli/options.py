@@ -11,6 +11,13 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
+
+def _channel(text: str) -> int:
+    from entcomp.audio.channels import parse_channel
+
+    return parse_channel(text)
+
+
 Data = Annotated[
     Path, typer.Argument(metavar="DATA", help="A Kaldi data dir, or a folder of them.")
 ]
@@ -24,6 +31,16 @@ SkipBad = Annotated[
 ]
 AllowPipes = Annotated[
     bool, typer.Option("--allow-pipes", help="Run commands (ending in |) in wav.scp.")
+]
+Channel = Annotated[
+    int | None,
+    typer.Option(
+        "--channel",
+        parser=_channel,
+        metavar="left|right|N",
+        help="The channel to read, 1 for the first.",
+        show_default="the mean of all",
+    ),
 ]
 NlsymsTxt = Annotated[
     Path | None,

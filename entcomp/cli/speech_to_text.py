@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from entcomp.cli.grouping import Grouping, Segments
-from entcomp.cli.options import Checkpoint, NumJobs
+from entcomp.cli.options import Channel, Checkpoint, NumJobs
 from entcomp.cli.recordings import Output
 from entcomp.pipelines import recognizer, text_files
 
@@ -32,6 +32,7 @@ class TextOptions:
         typer.Option("--format", help="json: with the times of pieces."),
     ] = "text"
     output: Output = None
+    channel: Channel = None
     checkpoint: Checkpoint = None
     num_jobs: NumJobs = os.cpu_count() or 1
 
@@ -44,5 +45,11 @@ def run(
     if options.segmentation or grouping.is_given:
         model.rule = grouping.rule(model.tokenizer, options.segmentation)
     text_files.write_texts(
-        model, files, options.form, options.output, options.longest, options.num_jobs
+        model,
+        files,
+        options.form,
+        options.output,
+        options.longest,
+        options.num_jobs,
+        options.channel,
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from entcomp.cli.grouping import Grouping, Segments
-from entcomp.cli.options import Checkpoint, NumJobs, spread
+from entcomp.cli.options import Channel, Checkpoint, NumJobs, spread
 from entcomp.cli.recordings import Files, Model, Output
 from entcomp.pipelines import token_files, tokenizer
 
@@ -27,6 +27,7 @@ def tokenize(
         ),
     ] = "json",
     output: Output = None,
+    channel: Channel = None,
     checkpoint: Checkpoint = None,
     num_jobs: NumJobs = os.cpu_count() or 1,
 ) -> None:
@@ -36,4 +37,4 @@ def tokenize(
     """
     found = tokenizer.Tokenizer.from_pretrained(model, checkpoint)
     rule = grouping.rule(found, segmentation)
-    token_files.tokenize_files(found, rule, files, kind, output, num_jobs)
+    token_files.tokenize_files(found, rule, files, kind, output, num_jobs, channel)

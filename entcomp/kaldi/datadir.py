@@ -23,27 +23,33 @@ class Utterance:
 
     ``wav`` is the entry of wav.scp: a path, ``archive:offset`` or ``command |``. ``start`` and
     ``end`` are in seconds, as in ``segments``; None is the recording's own start or end.
+    ``channel`` is the one to take, 1 for the first; None is the mean of all.
     """
 
     utt_id: str
     wav: str
     start: float | None = None
     end: float | None = None
+    channel: int | None = None
 
 
 @dataclass(frozen=True)
 class DataDir:
-    """One set: a folder with ``wav.scp`` and, optionally, ``segments``, ``text``, ``utt2spk``."""
+    """One set: a folder with ``wav.scp`` and, optionally, ``segments``, ``text``, ``utt2spk``.
+
+    ``channel`` is that of its utterances.
+    """
 
     name: str
     path: Path
+    channel: int | None = None
 
     def utterances(self) -> Iterator[Utterance]:
         """Utterances in order of id. Raises EntcompError naming file and line."""
         segments = self.path / "segments"
         if not segments.exists():
             for utt_id, wav in iter_table(self.path / "wav.scp"):
-                yield Utterance(utt_id, self._resolve(wav))
+                yield Utterance(utt_id, self._resolve(wav), channel=self.channel)
             return
         recordings = read_table(self.path / "wav.scp")
         for utt_id, row in iter_table(segments):
@@ -52,7 +58,8 @@ class DataDir:
                 raise EntcompError(
                     f"{segments}: {utt_id}: recording {recording} is not in wav.scp; add it"
                 )
-            yield Utterance(utt_id, self._resolve(recordings[recording]), start, end)
+            wav = self._resolve(recordings[recording])
+            yield Utterance(utt_id, wav, start, end, self.channel)
 
     def ids(self) -> Iterator[str]:
         """Ids in order; unlike `utterances`, this looks for no recording on the disk."""
@@ -70,9 +77,10 @@ class DataDir:
         return iter_table(self.path / source)
 
     def audio_sha256(self) -> str:
-        """What names the recordings and their segments: SHA-256 of ``wav.scp``, ``segments``."""
+        """What names the sound: SHA-256 of ``wav.scp``, ``segments`` and the channel, if chosen."""
         tables = [self.path / "wav.scp", self.path / "segments"]
-        return sha256_of({table.name: sha256_file(table) for table in tables if table.exists()})
+        named = {table.name: sha256_file(table) for table in tables if table.exists()}
+        return sha256_of(named if self.channel is None else {**named, "channel": self.channel})
 
     def _resolve(self, wav: str) -> str:
         """Kaldi's paths are relative to the working directory; else try the data dir itself."""
@@ -91,18 +99,20 @@ def audio_bytes(utterances: Iterable[Utterance]) -> int:
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 
-def find_sets(data: Path, patterns: str | None = None) -> list[DataDir]:
+def find_sets(data: Path, patterns: str | None = None, channel: int | None = None) -> list[DataDir]:
     """The sets of DATA: itself if it is a data dir, else those of its folders that are.
 
     ``patterns`` are names or globs divided by commas (``train_*,dev_en``), each of which must fit
-    at least one set. Raises EntcompError if DATA holds no set or a pattern fits none.
+    at least one set. ``channel`` is that of all recordings. Raises EntcompError if DATA holds no
+    set or a pattern fits none.
     """
     if not data.is_dir():
         raise EntcompError(f"{data}: no such data dir")
     if _is_data_dir(data):
-        found = [DataDir(data.resolve().name, data)]
+        folders = {data.resolve().name: data}
     else:
-        found = [DataDir(path.name, path) for path in sorted(data.iterdir()) if _is_data_dir(path)]
+        folders = {path.name: path for path in sorted(data.iterdir()) if _is_data_dir(path)}
+    found = [DataDir(name, path, channel) for name, path in folders.items()]
     if not found:
         raise EntcompError(f"{data}: no data dir (with {', '.join(MARKERS)}) here or one below")
     if patterns is None:

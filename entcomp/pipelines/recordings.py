@@ -14,6 +14,7 @@ from entcomp.audio.decode import audio_seconds
 from entcomp.audio.read import iter_wav
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
+from entcomp.kaldi.table import safe_id
 from entcomp.progress import progress_bar
 
 Reader = Callable[[str], Iterator[np.ndarray]]
@@ -45,10 +46,14 @@ def open_lines(output: Path | None) -> Iterator[TextIO]:
 
 
 class Recordings:
-    """Files by distinct ids; what is wrong with a broken one is said, and the others go on."""
+    """Files by distinct ids; what is wrong with a broken one is said, and the others go on.
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    ``channel`` is the one to read of each, 1 for the first; None is the mean of all.
+    """
+
+    def __init__(self, files: Sequence[Path], channel: int | None = None) -> None:
         self.paths = _by_id(files)
+        self.channel = channel
         self.errors: dict[str, EntcompError] = {}
 
     def fail(self, utt_id: str, error: EntcompError) -> None:
@@ -64,7 +69,8 @@ class Recordings:
         with progress_bar(description, total) as advance:
 
             def read(utt_id: str) -> Iterator[np.ndarray]:
-                for block in iter_wav(self.paths[utt_id], sample_rate):
+                _check_name(self.paths[utt_id])
+                for block in iter_wav(self.paths[utt_id], sample_rate, channel=self.channel):
                     yield block
                     advance(len(block) / sample_rate)
 
@@ -82,12 +88,20 @@ class Recordings:
         raise EntcompError(f"{len(self.errors)} of {len(self.paths)} recordings failed: {names}")
 
 
+def _check_name(path: Path) -> None:
+    """Raises EntcompError for a name that no text file could hold."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise EntcompError(f"{path}: its name is not UTF-8; rename it") from None
+
+
 def _by_id(files: Sequence[Path]) -> dict[str, Path]:
     """An id for each file: its name without ending or spaces; the second of a name has ``-2``."""
     named: dict[str, Path] = {}
     for path in files:
         path = Path("/dev/stdin") if str(path) == "-" else path
-        stem = "_".join(path.stem.split()) or "recording"
+        stem = safe_id(path.stem) if path.stem.strip() else "recording"
         utt_id, count = stem, 1
         while utt_id in named:
             count += 1

@@ -25,12 +25,13 @@ def write_texts(
     output: Path | None,
     longest: float,
     num_jobs: int,
+    channel: int | None = None,
 ) -> None:
     """Write the text of each recording that is not broken; pieces last ``longest`` seconds at most.
 
     Raises EntcompError at the end if any was broken, naming it.
     """
-    recordings = Recordings(files)
+    recordings = Recordings(files, channel)
     verb = "transcribe" if model.task == "asr" else "translate"
     rate = model.tokenizer.info.sample_rate
     with recordings.progress(verb, rate) as read, open_lines(output) as stream:

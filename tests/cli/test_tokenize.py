@@ -375,3 +375,35 @@ def test_a_picture_has_room_for_a_minute(experiment: Experiment, tmp_path: Path)
     code, _, err = run("plot", tmp_path / "a.wav", "--model", experiment.path)
     assert code == 1
     assert "a.wav: more than 60 s; choose a part by --start and --end" in err
+
+
+def names_of_another_time(folder: Path, good: Path) -> list[Path]:
+    names = [b"caf\xe9.wav", b"\xff\xfe.wav", b"new\nline.wav", b"tab\there.wav", b"good.wav"]
+    paths = [folder / os.fsdecode(name) for name in names]
+    for path in paths:
+        path.write_bytes(good.read_bytes())
+    return paths
+
+
+@pytest.mark.parametrize("kind", ["json", "ctm", "textgrid", "kaldi"])
+def test_names_that_are_not_utf8_or_have_line_breaks_ended_the_batch(
+    experiment: Experiment, two: list[Path], tmp_path: Path, kind: str
+) -> None:
+    paths = names_of_another_time(tmp_path, two[0])
+    output = tmp_path / "out"
+    code, _, err = run(
+        "tokenize", *paths, "--model", experiment.path, "--format", kind, "-o", output
+    )
+    assert code == 1
+    assert r"caf\xe9.wav: its name is not UTF-8; rename it" in err
+    assert r"\xff\xfe.wav: its name is not UTF-8" in err
+    assert (r"new\nline.wav: wav.scp cannot hold this name" in err) == (kind == "kaldi")
+    if kind == "kaldi":
+        assert set(read_table(output / "wav.scp")) == {"good", "tab_here"}
+        assert [key for key, _ in iter_vectors(output / "units.scp")] == ["good", "tab_here"]
+    elif kind == "textgrid":
+        assert {path.stem for path in output.iterdir()} == {"good", "new_line", "tab_here"}
+    else:
+        lines = output.read_text(encoding="utf-8").splitlines()
+        ids = {json.loads(one)["utt_id"] if kind == "json" else one.split()[0] for one in lines}
+        assert ids == {"good", "new_line", "tab_here"}

@@ -150,7 +150,9 @@ def test_what_is_no_export_is_refused(copy: Path, content: bytes) -> None:
 def test_weights_of_another_lm_are_refused(copy: Path, tmp_path: Path) -> None:
     write_lm(tmp_path / "other", small_config(), K, seed=1)
     shutil.copy(tmp_path / "other" / "model.safetensors", copy / "model.safetensors")
-    with pytest.raises(EntcompError, match=r"model\.safetensors: not the weights that were trained"):
+    with pytest.raises(
+        EntcompError, match=r"model\.safetensors: not the weights that were trained"
+    ):
         OnnxLM.open(copy)
     (copy / "model.safetensors").unlink()
     with pytest.raises(EntcompError, match=r"model\.safetensors: no such file"):

@@ -188,7 +188,7 @@ BAD = {
     "short": "utt3.wav: wav shorter than a frame (399 samples at 16000 Hz, mfcc needs 400)",
     "unreadable": "utt3.wav: unreadable audio",
     "nan": "utt3.wav: NaN or infinite samples",
-    "segment": "utt3.wav: starts at 7.0 s, but the recording ends before",
+    "segment": "utt3.wav: starts at 7 s, but the recording ends before",
     "text": "text: no recording in wav.scp or segments",
 }
 
