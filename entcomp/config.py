@@ -46,13 +46,23 @@ _Loader.add_implicit_resolver(
 
 def load_config(cls: type[ConfigT], path: Path) -> ConfigT:
     """Read a YAML file as ``cls``. Raises EntcompError that names the file and the key."""
+    return make_config(cls, read_yaml(path), source=str(path))
+
+
+def read_yaml(path: Path) -> dict[Any, Any]:
+    """A YAML mapping, in which no text runs code; empty for an empty file.
+
+    Raises EntcompError if it is missing or is none.
+    """
     try:
-        values = _parse(path.read_text(encoding="utf-8"), str(path)) or {}
+        values = _parse(path.read_text(encoding="utf-8-sig"), str(path)) or {}
     except FileNotFoundError:
         raise EntcompError(f"{path}: no such config; see conf/ for those that exist") from None
+    except UnicodeDecodeError:
+        raise EntcompError(f"{path}: not UTF-8; convert it with iconv") from None
     if not isinstance(values, dict):
         raise EntcompError(f"{path}: expected 'key: value' lines")
-    return make_config(cls, values, source=str(path))
+    return values
 
 
 def resolve_config(default: ConfigT, path: Path | None, changes: Mapping[str, Any]) -> ConfigT:
@@ -93,6 +103,8 @@ def parse_changes(changes: Sequence[str]) -> dict[str, Any]:
 
 def make_config(cls: type[ConfigT], values: dict[str, Any], source: str) -> ConfigT:
     """Check ``values`` against ``cls``; ``source`` names their origin in errors."""
+    if odd := [key for key in values if not isinstance(key, str)]:
+        raise EntcompError(f"{source}: key {odd[0]!r} is no text")
     try:
         return cls(**values)
     except ValidationError as error:
@@ -116,7 +128,7 @@ def _section(cls: type[BaseModel], path: Sequence[int | str]) -> type[BaseModel]
 def _parse(text: str, source: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         raise EntcompError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
 
 

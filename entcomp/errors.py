@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+LONGEST_MESSAGE = 1000  # characters; the middle of what is longer goes
+
 
 class EntcompError(Exception):
     """A mistake in the input or the call.
@@ -13,15 +15,20 @@ class EntcompError(Exception):
     The command line prints it and exits with 1; ``--debug`` shows the traceback as well.
     """
 
-    def __str__(self) -> str:
-        """Names of files may hold line breaks, escape codes, no UTF-8: these as ``\\x1b``."""
-        return "".join(one if one.isprintable() else _escaped(one) for one in super().__str__())
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
-def _escaped(character: str) -> str:
-    if "\udc80" <= character <= "\udcff":  # how Python holds a byte that is not UTF-8
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode()
+def printable(text: str) -> str:
+    """One line that a terminal can show, whatever of a damaged file it quotes.
+
+    >>> print(printable("a" + chr(10) + "b"))
+    a\\nb
+    """
+    if len(text) > LONGEST_MESSAGE:
+        half = LONGEST_MESSAGE // 2
+        text = f"{text[:half]} ... {text[-half:]}"
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 @contextmanager

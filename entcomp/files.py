@@ -58,7 +58,7 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_files(paths: Iterable[Path]) -> str:
-    """SHA-256 of the bytes of files, one behind the other."""
+    """SHA-256 of the bytes of files, one after the other."""
     digest = hashlib.sha256()
     for path in paths:
         with open(path, "rb") as stream:
@@ -75,7 +75,10 @@ def sha256_of(value: Any) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises EntcompError if it is missing or is none."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text)
+        if "\\u" in text:  # half a character (\ud800) is none, and could not be written again
+            json.dumps(value, ensure_ascii=False).encode()
     except FileNotFoundError:
         raise EntcompError(f"{path}: no such file; run the stage that makes it first") from None
     except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or of endless depth

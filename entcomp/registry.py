@@ -1,7 +1,7 @@
 """Components by name: criteria, extractors, vocoders, tasks, metrics.
 
 A component is one file. It says ``@CRITERIA.register("name")`` over its class, and lies in the
-package that its registry looks through, or in somebody else's package, which names it among its
+package that its registry looks through, or in another package, which names it among its
 entry points (``[options.entry_points] entcomp.criteria = name = their.module:Class``).
 """
 
@@ -49,7 +49,7 @@ class Registry(Generic[Component]):
         """Raises EntcompError for an unknown name, with those that there are."""
         self._load()
         if name not in self._found:
-            raise EntcompError(f"{self.kind} {name}: unknown; there are: {', '.join(self)}")
+            raise EntcompError(f"{self.kind} {name}: unknown; available: {', '.join(self)}")
         return self._found[name]
 
     def __contains__(self, name: object) -> bool:
@@ -76,7 +76,7 @@ class Registry(Generic[Component]):
         for point in entry_points(group=self.group):
             try:
                 self.register(point.name)(point.load())
-            except Exception as error:  # somebody else's code may fail in any way
+            except Exception as error:  # another package's code may fail in any way
                 log.warning(
                     "%s %s (%s): cannot be loaded: %s", self.kind, point.name, point.value, error
                 )

@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tarfile
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fuzz", type=int, metavar="N", help="damaged files that tests/fuzz reads, of all kinds"
+    )
 
 
 def pytest_configure() -> None:
@@ -26,17 +33,26 @@ def slurm_can_run() -> bool:
     return installed or (os.geteuid() == 0 and shutil.which("apt-get") is not None)
 
 
+def missing() -> dict[str, str]:
+    """Markers of tests that are left out here, and what to install for them."""
+    found = {}
+    if not slurm_can_run():
+        found["slurm"] = "as root, apt-get install slurm-wlm munge"
+    if not shutil.which("chromium"):
+        found["chromium"] = "run tools/install_chromium.sh as root"
+    return found
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left_out = [item for item in items if item.get_closest_marker("slurm") and not slurm_can_run()]
+    markers = missing()
+    left_out = [item for item in items if any(map(item.get_closest_marker, markers))]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not slurm_can_run():
-        terminalreporter.write_line(
-            "tests/slurm was left out: as root, apt-get install slurm-wlm munge"
-        )
+    for marker, remedy in missing().items():
+        terminalreporter.write_line(f"tests marked {marker} were left out: {remedy}")
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +62,15 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Real speech, units and TextGrids that stand beside the checkout but are no part of it."""
-    path = REPOSITORY.parent / "shared" / "data"
-    if not path.is_dir():
-        pytest.skip("no shared/data beside the checkout")
-    return path
+def prompt_data(repository: Path) -> Path:
+    """A Kaldi data dir of sixty real recordings, with their units; see its README."""
+    return repository / "tests" / "fixtures" / "prompts"
+
+
+@pytest.fixture(scope="session")
+def prompt_grids(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of TextGrids by MFA, of each recording in ``prompt_data`` and many more."""
+    folder = tmp_path_factory.mktemp("textgrids")
+    with tarfile.open(repository / "egs" / "asterisk" / "mfa" / "textgrids.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder

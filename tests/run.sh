@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The one test command: sets everything up, then checks style and types and runs the tests.
 #
-#   tests/run.sh [--bench] [ARGUMENTS OF PYTEST...]
+#   tests/run.sh [--bench | --fuzz] [ARGUMENTS OF PYTEST...]
 #
 #   --bench    run the throughput comparisons in tests/bench, and nothing else
+#   --fuzz     read 10,000 damaged files of all kinds, and nothing else; prints a table
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -18,10 +19,15 @@ case ${1-} in
     selection=(-m bench -s)
     shift
     ;;
+  --fuzz)
+    selection=(tests/fuzz --fuzz 10000)
+    shift
+    ;;
 esac
 
 tools/install.sh
 tools/install_moonshine.sh
+tools/install_chromium.sh
 egs/asterisk/local/download.sh egs/asterisk/downloads/prompts
 export PATH="$PWD/tools/venv/bin:$PATH"
 

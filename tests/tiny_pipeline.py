@@ -25,7 +25,7 @@ from entcomp.segmentation.stage import segment_sets
 from entcomp.training.weights import write_weights
 from entcomp.units.dump import Dumper, read_codebook
 from entcomp.units.extractors import load_extractor
-from entcomp.units.learn import Learning, learn_kmeans
+from entcomp.units.learn import KmeansOptions, learn_kmeans
 
 RATE = 16000
 K = 20
@@ -59,7 +59,7 @@ def make_pipeline(
     (data / "wav.scp").write_text("".join(rows))
     (train,) = find_sets(data)
     extractor = load_extractor("mfcc")
-    learn_kmeans([train], experiment, extractor, Learning(K, 10_000, 0, False), num_jobs=1)
+    learn_kmeans([train], experiment, extractor, KmeansOptions(K, 10_000, 0, False), num_jobs=1)
     Dumper(experiment, *read_codebook(experiment), extractor, num_jobs=1).dump(train, Shard())
     for direction in ("forward", "backward"):
         add_lm(experiment, lm_units, direction)
@@ -81,8 +81,8 @@ def add_lm(experiment: Experiment, lm_units: LmUnits, direction: Direction) -> N
 def add_recogniser(experiment: Experiment, task: str, segments: str = TAG) -> None:
     """A tiny model with random weights, as ``EXP/asr/tiny`` or ``EXP/st/tiny``."""
     from entcomp.tasks.text.config import TextTaskConfig
+    from entcomp.tasks.text.info import TextInfo
     from entcomp.tasks.text.model import build_model
-    from entcomp.tasks.text.train import TaskInfo
     from entcomp.tasks.text.vocabulary import Vocabulary
 
     config = TextTaskConfig.model_validate(
@@ -96,7 +96,7 @@ def add_recogniser(experiment: Experiment, task: str, segments: str = TAG) -> No
         }
     )
     units = experiment.units_info()
-    info = TaskInfo(
+    info = TextInfo(
         task=task,
         target="text",
         segments=segments,
@@ -119,8 +119,8 @@ def add_recogniser(experiment: Experiment, task: str, segments: str = TAG) -> No
 def add_converter(experiment: Experiment, segmentation: str = TAG) -> None:
     """A tiny voice converter with random weights, ``EXP/vc/tiny``, that draws in two steps."""
     from entcomp.tasks.vc.config import VcConfig
+    from entcomp.tasks.vc.info import VcInfo
     from entcomp.tasks.vc.model import VoiceConverter
-    from entcomp.tasks.vc.train import VcInfo
 
     config = VcConfig.model_validate(
         {

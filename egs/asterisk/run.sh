@@ -30,6 +30,8 @@
 #   --vc-streams "NAME ..."     for VC, likewise; what the first one learnt, the others start from
 #   --vc-config FILE            see conf/vc/
 #   --vc-steps N                training steps of the first stream's VC; a quarter for the others
+#   --vocoder NAME|FILE         universal (104 MB, which stage 0 fetches if VC is to come),
+#                               griffin-lim, or a checkpoint
 #   --full                      ASR, ST and VC of all streams there are, as long as the configs say
 #
 
@@ -52,8 +54,10 @@ asr_steps=200
 vc_streams="rate24_global rate15_global rate7_global raw dedup fixed2"
 vc_config=$here/conf/vc/small.yaml
 vc_steps=800
+vocoder=universal
 full=false
 paths="asr_config st_config vc_config"
+names_or_paths=vocoder
 # shellcheck source=utils/recipe.sh
 . "$here/utils/recipe.sh"
 
@@ -68,7 +72,8 @@ watched=test_en
 # Seconds, chosen on dev_en: Moonshine's units turn so much before the middle of what they cover.
 unit_shift=-0.016
 vc_share=4
-convert_options=(--sets test_en --reference "$exp/vc/references.scp" --voice-guidance 1)
+convert_options=(--sets test_en --reference "$exp/vc/references.scp" --voice-guidance 1
+  --vocoder "$vocoder")
 text_options=(--sets train_en --dev-sets dev_en --max-steps "$asr_steps")
 if $full; then text_options=(--sets train_en --dev-sets dev_en); fi
 
@@ -76,6 +81,7 @@ stage_0() {
   run ../../tools/install.sh
   run ../../tools/install_moonshine.sh
   run local/download.sh "$downloads/prompts"
+  if ((stop_stage >= 13)) && [[ $vocoder == universal ]]; then run ../../tools/install_hifigan.sh; fi
 }
 
 stage_1() {
@@ -144,7 +150,7 @@ stage_13() {
 }
 
 stage_14() {
-  job gpu score-vc score-vc --sets test_en
+  job gpu score-vc score-vc --sets test_en --vocoder "$vocoder"
   stage_8
 }
 

@@ -30,7 +30,10 @@
 #   --extractor NAME, --layer N, --checkpoint FILE   see entcomp learn-kmeans --help
 #   --kmeans-hours N            a codebook is learnt from no more than that
 #   --backward                  train an LM of reversed units too, for the criterion bidirectional
-#   --asr-config, --st-config, --vc-config FILE   see conf/asr/, conf/st/, conf/vc/
+#   --asr-config, --st-config, --vc-config FILE   see conf/asr/, conf/st/, conf/vc/; instead of
+#                               ST.yaml, ST_<lang>.yaml is taken for a language that has one
+#   --vocoder NAME|FILE         of VC: universal (fetched by stage 9), griffin-lim, or a checkpoint
+#   --utmos FILE                utmos.jit, which also judges VC; without it, that column stays empty
 #   --exp-k2000 DIR             an experiment with --num-clusters 2000, for table 10
 #   --full                      train every model of the paper's tables, not the main ones alone
 #   --models "NAME ..."         train these of them only, such as "raw fixed2_max rate15_global"
@@ -60,10 +63,13 @@ backward=false
 asr_config=$here/../../conf/asr/paper.yaml
 st_config=$here/../../conf/st/paper.yaml
 vc_config=$here/../../conf/vc/paper.yaml
+vocoder=universal
+utmos=
 exp_k2000=
 full=false
 models=
-paths="asr_config st_config vc_config checkpoint exp_k2000"
+paths="asr_config st_config vc_config checkpoint exp_k2000 utmos"
+names_or_paths=vocoder
 # shellcheck source=../../utils/recipe.sh
 . "$here/utils/recipe.sh"
 
@@ -75,7 +81,7 @@ directions=forward
 criteria=(uniform random global relative combined peak)
 windows="2 4"
 if $backward; then directions="forward backward" criteria+=(bidirectional); fi
-convert_options=(--sets test_clean --reference "$exp/vc/references"
+convert_options=(--sets test_clean --reference "$exp/vc/references" --vocoder "$vocoder"
   ${checkpoint:+--checkpoint "$checkpoint"})
 corpora=() # for translation
 if [[ -n $CVSS ]]; then
@@ -171,6 +177,12 @@ stage_7() {
     --dev-sets dev_clean | job_array train train-asr
 }
 
+# st_config_of LANG: a language's own config, where there is one.
+st_config_of() {
+  local own=${st_config%.yaml}_$1.yaml
+  if [[ -e $own ]]; then echo "$own"; else echo "$st_config"; fi
+}
+
 stage_8() {
   local chosen corpus
   if ((${#corpora[@]} == 0)); then
@@ -180,16 +192,17 @@ stage_8() {
   some_streams 15
   for corpus in "${corpora[@]}"; do
     text_models st "${corpus#cvss_}_" "$chosen" '' "test_$corpus" --lang "${corpus#*_}" \
-      --config "$st_config" --sets "train_$corpus" --dev-sets "dev_$corpus"
+      --config "$(st_config_of "${corpus#*_}")" --sets "train_$corpus" --dev-sets "dev_$corpus"
   done | job_array train train-st
 }
 
 stage_9() {
   local chosen
   some_streams 24
+  if [[ $vocoder == universal ]]; then run ../../tools/install_hifigan.sh; fi
   run local/draw_references.py --seed "$seed" "$data/test_clean" "$exp/vc/references"
   voice_models "$chosen" '' '' --sets train_mls --dev-sets dev_clean | job_array train train-vc
-  job gpu score-vc score-vc --sets test_clean
+  job gpu score-vc score-vc --sets test_clean --vocoder "$vocoder" ${utmos:+--utmos "$utmos"}
 }
 
 stage_10() { job cpu align-eval align-eval --sets test_clean; }

@@ -33,6 +33,7 @@
 #   --vc-streams "NAME ..."     for VC; what the first one learnt, the others start from
 #   --vc-config FILE, --vc-steps N  of the first stream; an eighth for the others
 #   --vc-seeds "N ..."
+#   --vocoder NAME|FILE         universal (104 MB, which stage 11 fetches), griffin-lim, or a checkpoint
 #
 
 # shellcheck disable=SC2119 # options of stages are optional
@@ -57,7 +58,9 @@ vc_streams="rate24_global raw dedup rate15_global rate7_global"
 vc_config=$here/conf/vc/small_long.yaml
 vc_steps=12000
 vc_seeds="0 1 2"
+vocoder=universal
 paths="corpus prompts pretrained asr_config vc_config"
+names_or_paths=vocoder
 # shellcheck source=utils/recipe.sh
 . "$here/utils/recipe.sh"
 [[ -n $corpus || $stage -gt 1 ]] || option_error "--corpus is needed for stage 1"
@@ -72,7 +75,7 @@ watched=dev
 # they cover.
 unit_shift=-0.016
 vc_share=8
-convert_options=(--sets test_vc --reference "$data/test_vc/references.scp")
+convert_options=(--sets test_vc --reference "$data/test_vc/references.scp" --vocoder "$vocoder")
 
 stage_1() {
   run local/prepare_data.py "$corpus" "$data"
@@ -108,10 +111,13 @@ stage_10() {
   for set in test test_en; do run local/error_table.py "$data" "$exp" "$set"; done
 }
 
-stage_11() { vc "$vc_streams" "$vc_seeds" --pooling cale; }
+stage_11() {
+  if [[ $vocoder == universal ]]; then run ../../tools/install_hifigan.sh; fi
+  vc "$vc_streams" "$vc_seeds" --pooling cale
+}
 
 stage_12() {
-  job gpu score-vc score-vc --sets test_vc
+  job gpu score-vc score-vc --sets test_vc --vocoder "$vocoder"
   run local/conversion_table.py "$data" "$exp" test_vc
 }
 

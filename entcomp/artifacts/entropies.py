@@ -82,7 +82,7 @@ class Entropies:
         return [one.sha256 for one in self.archives.values()]
 
     def lm_sha256(self, direction: Direction) -> str | None:
-        """The LM behind a direction's entropies; None for another toolkit's files."""
+        """The LM that made a direction's entropies; None for another toolkit's files."""
         return self.archives[direction].inputs.get("lm_sha256")
 
     def check_lm(self, direction: Direction, expected: str | None) -> None:
@@ -103,7 +103,7 @@ class Entropies:
         return ((utt_id, entropies[0]) for utt_id, entropies in self.rows())
 
     @property
-    def name_their_units(self) -> bool:
+    def match_units(self) -> bool:
         """True where each manifest names these very units, which its stage then read with them."""
         expected = self.units and self.units.outputs.get("sha256")
         found = [one.inputs.get("units_sha256") for one in self.archives.values()]
@@ -142,9 +142,9 @@ class Entropies:
         if len(entropy) == 0:
             return "no entropies"
         if entropy.dtype.kind != "f":
-            return f"{entropy.dtype} values are no entropies"
+            return f"{entropy.dtype} values are not entropies"
         if len(entropy) > LONGEST:
-            return f"{len(entropy)} entropies are no utterance"
+            return f"{len(entropy)} entropies are too many for one utterance"
         if np.isnan(entropy[0]):
             return "no entropy for unit 0 (NaN); rerun score-entropy"
         # Beyond NaN, and at a quarter of nanmin's cost.

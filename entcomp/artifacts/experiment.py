@@ -8,8 +8,10 @@ from typing import Literal
 
 from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.record import read_record
+from entcomp.artifacts.segmentations import SegmentationInfo
+from entcomp.artifacts.stage import read_stage
 from entcomp.errors import EntcompError
-from entcomp.files import read_json, sha256_file, write_json
+from entcomp.files import sha256_file, write_json
 
 Direction = Literal["forward", "backward"]
 
@@ -54,7 +56,7 @@ class UnitsInfo:
         info = read_record(cls, path, "rerun learn-kmeans")
         for name in ("num_clusters", "sample_rate", "frame_shift_samples"):
             if getattr(info, name) < 1:
-                raise EntcompError(f"{path}: {name} has to be positive; rerun learn-kmeans")
+                raise EntcompError(f"{path}: {name} must be positive; rerun learn-kmeans")
         return info
 
 
@@ -69,13 +71,22 @@ class Experiment:
         return self.path / "units" / "kmeans.npz"
 
     def checked_codebook(self) -> Path:
-        """Raises EntcompError if the codebook is missing, or not that which units.json tells of."""
+        """Raises EntcompError if the codebook is missing, or not that which units.json names."""
         expected = self.units_info().codebook_sha256
         if not self.codebook.exists():
             raise EntcompError(f"{self.codebook}: no such file; run learn-kmeans first")
         found = sha256_file(self.codebook)
         check_same(expected, found, "codebook", self.units_json, "rerun learn-kmeans")
         return self.codebook
+
+    def check_checkpoint(self, checkpoint_sha256: str | None) -> None:
+        """Raises EntcompError if the codebook was learnt with other weights of the extractor."""
+        learnt = read_stage(self.codebook.parent)["inputs"].get("checkpoint_sha256")
+        what, remedy = (
+            "checkpoint of the extractor",
+            "pass --checkpoint with the one that learn-kmeans had",
+        )
+        check_same(learnt, checkpoint_sha256, what, self.codebook, remedy)
 
     @property
     def units_json(self) -> Path:
@@ -84,6 +95,10 @@ class Experiment:
     def units_info(self) -> UnitsInfo:
         """Raises EntcompError where no codebook was learnt or imported yet."""
         return UnitsInfo.read(self.units_json)
+
+    def sets(self) -> list[str]:
+        """Names of the sets that have units, sorted."""
+        return sorted(scp.parent.name for scp in self.path.glob("units/*/units.scp"))
 
     def units(self, set_name: str) -> Path:
         """Folder of ``units.{ark,scp}``."""
@@ -111,12 +126,18 @@ class Experiment:
         """Tags of all segmentations, sorted."""
         return sorted(path.name for path in self.path.glob("segments/*") if path.is_dir())
 
+    def segmentation(self, tag: str) -> SegmentationInfo:
+        """Raises EntcompError where no groups were made under this tag."""
+        return SegmentationInfo.read(self.threshold(tag))
+
+    def find_segmentation(self, tag: str) -> SegmentationInfo | None:
+        """As `segmentation`; None where nothing says what made the groups."""
+        return self.segmentation(tag) if self.threshold(tag).exists() else None
+
     def criterion(self, tag: str) -> str:
         """What made a segmentation, as in ``bidirectional peaks``; its tag where nothing says."""
-        path = self.threshold(tag)
-        threshold = read_json(path) if path.exists() else {}
-        peaks = " peaks" if threshold.get("peaks") else ""
-        return threshold.get("criterion", tag) + peaks
+        info = self.find_segmentation(tag)
+        return info.label if info else tag
 
     def task(self, task: str, tag: str) -> Path:
         """Folder of a trained model: ``asr/<tag>``, ``st/<tag>``, ``vc/<tag>``."""

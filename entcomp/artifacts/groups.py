@@ -9,11 +9,9 @@ import numpy as np
 
 from entcomp.artifacts.archive import Archive, Row, iter_rows
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.runs import run_lengths
 from entcomp.artifacts.units import LONGEST, Units
 from entcomp.errors import EntcompError
-from entcomp.files import read_json
 from entcomp.skipped import SkippedUtterances
 
 # Groups that need no segmentation: one a unit, and one a run of equal units.
@@ -24,46 +22,46 @@ PLAIN_STREAMS = ("raw", "dedup")
 class Groups:
     """Groups of a set: int32 (groups,) for each utterance, their lengths in frames.
 
-    Each is at least 1; together they are as many as the utterance's units. ``segments`` is ``raw``,
-    ``dedup`` or the tag of a segmentation, whose ``archive`` lies in ``EXP/segments/<tag>/<set>``.
-    One of ``units`` and ``archive`` may be None: an experiment may lack its units, and ``raw`` and
-    ``dedup`` have no archive.
+    Each is at least 1; together they are as many as the utterance's units. ``segmentation`` is
+    ``raw``, ``dedup`` or the tag of a segmentation, whose ``archive`` lies in
+    ``EXP/segments/<tag>/<set>``. One of ``units`` and ``archive`` may be None: an experiment may
+    lack its units, and ``raw`` and ``dedup`` have no archive.
 
     >>> for utt_id, lengths in Groups.open(experiment, "dev", "rate15"):     # doctest: +SKIP
     ...     print(utt_id, len(lengths), lengths.sum())
     """
 
-    segments: str
+    segmentation: str
     units: Units | None
     archive: Archive | None
 
     @classmethod
-    def open(cls, experiment: Experiment, set_name: str, segments: str) -> Groups:
+    def open(cls, experiment: Experiment, set_name: str, segmentation: str) -> Groups:
         """Raises EntcompError where there are no groups, or groups of another codebook."""
         units = Units.find(experiment, set_name)
-        if segments in PLAIN_STREAMS:
-            return cls(segments, units or Units.open(experiment, set_name), None)
-        check_segmentation(experiment, segments)
-        archive = Archive(experiment.segments(segments) / set_name, "groups")
+        if segmentation in PLAIN_STREAMS:
+            return cls(segmentation, units or Units.open(experiment, set_name), None)
+        check_segmentation(experiment, segmentation)
+        archive = Archive(experiment.segments(segmentation) / set_name, "groups")
         if units is None and not archive.scp.exists():
             Units.open(experiment, set_name)  # names the first of the stages to run
         archive.check_exists(f"run segment on {set_name} first")
-        return cls(segments, units, archive)
+        return cls(segmentation, units, archive)
 
     @classmethod
-    def find(cls, experiment: Experiment, set_name: str, segments: str) -> Groups | None:
+    def find(cls, experiment: Experiment, set_name: str, segmentation: str) -> Groups | None:
         """As `open`; None for a set that has no such groups."""
         folder = experiment.units(set_name) / "units.scp"
-        if segments not in PLAIN_STREAMS:
-            folder = experiment.segments(segments) / set_name / "groups.scp"
-        return cls.open(experiment, set_name, segments) if folder.exists() else None
+        if segmentation not in PLAIN_STREAMS:
+            folder = experiment.segments(segmentation) / set_name / "groups.scp"
+        return cls.open(experiment, set_name, segmentation) if folder.exists() else None
 
     @property
     def sha256(self) -> list[str]:
         """What names their content: the hashes of units and groups."""
         return [
             *([self.units.sha256] if self.units else []),
-            self.archive.sha256 if self.archive else self.segments,
+            self.archive.sha256 if self.archive else self.segmentation,
         ]
 
     def ids(self) -> Iterator[str]:
@@ -85,7 +83,9 @@ class Groups:
     ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         """Yield ``(utt_id, units, lengths)``. Raises EntcompError where there are no units."""
         if self.units is None:
-            raise EntcompError(f"{self.segments}: its units are not there; run dump-units first")
+            raise EntcompError(
+                f"{self.segmentation}: its units are not there; run dump-units first"
+            )
         for utt_id, (lengths, units) in self._rows(skipped):
             yield utt_id, units, lengths
 
@@ -96,7 +96,7 @@ class Groups:
             yield from iter_rows([self.archive, *units], self._fault, skipped)
         elif self.units is not None:
             for utt_id, vector in self.units.rows(skipped):
-                yield utt_id, [plain_groups(vector, self.segments), vector]
+                yield utt_id, [plain_groups(vector, self.segmentation), vector]
 
     def _fault(self, vectors: list[np.ndarray]) -> str | None:
         """What is wrong with an utterance's groups, if anything is."""
@@ -104,12 +104,16 @@ class Groups:
         if not len(lengths):
             return "no groups"
         if lengths.dtype.kind != "i":
-            return f"{lengths.dtype} values are no groups"
+            return f"{lengths.dtype} values are not groups"
         if lengths.min() < 1:
             return f"a group of {lengths.min()} frames; rerun segment"
         frames = int(lengths.sum(dtype=np.int64))
         if self.units is None:
-            return f"groups of {frames} frames are no utterance" if frames > LONGEST else None
+            return (
+                f"groups of {frames} frames are too long for one utterance"
+                if frames > LONGEST
+                else None
+            )
         if frames != len(vectors[1]):
             return (
                 f"groups do not fit the units ({frames} frames, {len(vectors[1])} units); rerun "
@@ -129,11 +133,9 @@ def check_segmentation(experiment: Experiment, tag: str) -> None:
     if not folder.is_dir():
         there = ", ".join(dict.fromkeys([*PLAIN_STREAMS, *experiment.segmentations()]))
         raise EntcompError(
-            f"{folder}: no such segmentation; there are: {there}; "
+            f"{folder}: no such segmentation; available: {there}; "
             f"give one of them as --segmentation, or run segment --tag {tag}"
         )
-    threshold = experiment.threshold(tag)
-    if threshold.exists() and experiment.units_json.exists():
-        found = read_json(threshold).get("codebook_sha256")
-        expected = experiment.units_info().codebook_sha256
-        check_same(expected, found, "codebook", threshold, "rerun segment, or use another EXP")
+    info = experiment.find_segmentation(tag)
+    if info and experiment.units_json.exists():
+        info.check_codebook(experiment.units_info().codebook_sha256)

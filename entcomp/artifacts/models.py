@@ -41,7 +41,7 @@ class ModelInfo:
         if not path.exists():
             there = sorted(one.parent.name for one in folder.parent.glob(f"*/{cls.FILE}"))
             if there:
-                raise EntcompError(f"{folder}: no such model; there are: {', '.join(there)}")
+                raise EntcompError(f"{folder}: no such model; available: {', '.join(there)}")
             raise EntcompError(f"{path}: no such file; run {cls.STAGE} first")
         return read_record(cls, path, f"rerun {cls.STAGE}")
 
@@ -52,13 +52,21 @@ class ModelInfo:
 
     def check_units(self, units: UnitsInfo, folder: Path) -> None:
         """Raises EntcompError if the model was trained on units of another codebook."""
-        path = folder / self.FILE
-        remedy = f"rerun {self.STAGE}, or use another EXP"
-        check_same(units.codebook_sha256, self.codebook_sha256, "codebook", path, remedy)
+        self.check_codebook(units.codebook_sha256, folder)
         if units.num_clusters != self.num_clusters:
             raise EntcompError(
-                f"{path}: made for {self.num_clusters} units, not {units.num_clusters}; {remedy}"
+                f"{folder / self.FILE}: made for {self.num_clusters} units, not "
+                f"{units.num_clusters}; {self._remedy}"
             )
+
+    def check_codebook(self, codebook_sha256: str | None, folder: Path) -> None:
+        """Raises EntcompError if the model reads the units of another codebook."""
+        path = folder / self.FILE
+        check_same(codebook_sha256, self.codebook_sha256, "codebook", path, self._remedy)
+
+    @property
+    def _remedy(self) -> str:
+        return f"rerun {self.STAGE}, or use another EXP"
 
 
 @dataclass(frozen=True)

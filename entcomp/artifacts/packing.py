@@ -12,13 +12,14 @@ import io
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import entcomp
+from entcomp.artifacts.calibration import Calibration
 from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
 from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.stage import Stage, read_stage
@@ -36,8 +37,6 @@ CARD = "README.md"
 SAMPLE_UNITS = 1_000_000
 LM_FILES = ("config.yaml", "lm.json", "model.safetensors", "model.onnx")
 TASK_FILES = ("config.yaml", "task.json", "model.safetensors")
-TEXT_FILES = (*TASK_FILES, "text.model")
-TASKS = {"asr": TEXT_FILES, "st": TEXT_FILES, "vc": TASK_FILES}
 DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
 
 
@@ -65,9 +64,9 @@ def open_model(source: str | Path | None = None) -> Model:
     """The model of a name, a folder or a tar file, its hashes checked.
 
     ``source`` is an experiment, a pack, the name of a folder in ``entcomp/pretrained``, or any of
-    them with ``/asr/TAG``, ``/st/TAG`` or ``/vc/TAG`` at its end; None is the model that comes with
+    them with ``/TASK/TAG`` at its end, as in ``/asr/raw``; None is the model that comes with
     entcomp. Where a pack holds one task's model, that is its ``task``. Raises EntcompError for
-    anything else, and for a pack whose files are not those that its manifest tells of.
+    anything else, and for a pack whose files are not those that its manifest lists.
     """
     path = Path(source or DEFAULT_MODEL)
     experiment = _open_root(path)
@@ -85,13 +84,13 @@ def open_model(source: str | Path | None = None) -> Model:
     there = ", ".join(one.parent.name for one in sorted(PRETRAINED.glob(f"*/{MANIFEST}"))) or "none"
     raise EntcompError(
         f"{source}: neither an experiment, nor a pack, nor a model that comes with entcomp "
-        f"({there}), nor one of these with /asr/TAG, /st/TAG or /vc/TAG at its end"
+        f"({there}), nor one of these with /TASK/TAG at its end, as in /asr/raw"
     )
 
 
 def trained_tasks(experiment: Experiment) -> list[str]:
-    """Recognisers, translators and converters of an experiment, as in ``asr/raw``."""
-    found = (path for kind in TASKS for path in experiment.path.glob(f"{kind}/*/task.json"))
+    """Models of any task in an experiment, as in ``asr/raw``."""
+    found = experiment.path.glob("*/*/task.json")
     return sorted(f"{path.parents[1].name}/{path.parent.name}" for path in found)
 
 
@@ -99,19 +98,23 @@ def check_task(experiment: Experiment, task: str) -> str:
     """Raises EntcompError unless ``task`` was trained in the experiment."""
     there = trained_tasks(experiment)
     if task not in there:
-        known = ", ".join(there) or "none; run train-asr, train-st or train-vc"
-        raise EntcompError(f"{experiment.path / task}: no such model; there are: {known}")
+        known = ", ".join(there) or "none; train one first, as by train-asr"
+        raise EntcompError(f"{experiment.path / task}: no such model; available: {known}")
     return task
 
 
 def pack(
-    experiment: Experiment, output: Path, tags: Sequence[str], tasks: Sequence[str], card: str
+    experiment: Experiment,
+    output: Path,
+    tags: Sequence[str],
+    tasks: Mapping[str, Sequence[str]],
+    card: str,
 ) -> dict[str, int]:
     """Write a tar file, or a folder where ``output`` does not end in ``.tar``; bytes by file.
 
-    ``tags`` name thresholds in EXP/segments, ``tasks`` models as in ``asr/TAG`` (see
-    `segments_of`); ``card`` is the model card. Equal experiments give equal bytes. Raises
-    EntcompError for what is missing, or was made with another codebook or LM.
+    ``tags`` name thresholds in EXP/segments, ``tasks`` models as in ``asr/TAG``, with the files
+    that each needs beside `TASK_FILES`; ``card`` is the model card. Equal experiments give equal
+    bytes. Raises EntcompError for what is missing, or was made with another codebook or LM.
     """
     with tempfile.TemporaryDirectory() as folder:
         root = Experiment(Path(folder))
@@ -130,25 +133,21 @@ def pack(
         return {name: (root.path / name).stat().st_size for name in _names(root.path)}
 
 
-def segments_of(experiment: Experiment, task: str) -> list[str]:
-    """The tag of the thresholds that a task's model was trained with, if it was with any."""
-    tag = read_json(experiment.path / check_task(experiment, task) / "task.json")["segments"]
-    return [tag] if (experiment.segments(tag) / "threshold.json").exists() else []
-
-
-def _sources(experiment: Experiment, tags: Sequence[str], tasks: Sequence[str]) -> Iterator[Path]:
+def _sources(
+    experiment: Experiment, tags: Sequence[str], tasks: Mapping[str, Sequence[str]]
+) -> Iterator[Path]:
     """All files that are taken over as they are."""
     yield from (experiment.codebook, experiment.units_json)
-    if (mark := experiment.codebook.with_name("stage.json")).exists():
-        yield mark  # it names the extractor's checkpoint
+    if (manifest := experiment.codebook.with_name("stage.json")).exists():
+        yield manifest  # it names the extractor's checkpoint
     for direction in DIRECTIONS:
         if (folder := experiment.lm(direction)).is_dir():
             yield from (folder / name for name in LM_FILES)
             if (calibration := experiment.calibration(direction)).exists():
                 yield calibration
     yield from (experiment.segments(tag) / "threshold.json" for tag in tags)
-    for task in tasks:
-        yield from (experiment.path / task / name for name in TASKS[task.partition("/")[0]])
+    for task, files in tasks.items():
+        yield from (experiment.path / task / name for name in (*TASK_FILES, *files))
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -159,9 +158,9 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _sample_entropies(experiment: Experiment, root: Experiment, direction: Direction) -> None:
-    """The first entropies of each calibration set, with the mark that names their LM."""
-    name, mark = entropy_name(direction), entropy_name(direction, "stage")
-    sets = read_json(experiment.calibration(direction))["sets"]
+    """The first entropies of each calibration set, with the manifest that names their LM."""
+    name, manifest = entropy_name(direction), entropy_name(direction, "stage")
+    sets = Calibration.read(experiment.calibration(direction)).sets
     for set_name in sets:
         folder = root.entropy(set_name)
         with ArkWriter(folder, name) as ark:
@@ -172,8 +171,8 @@ def _sample_entropies(experiment: Experiment, root: Experiment, direction: Direc
         # Without the folder, which is another one at every run and at every place.
         entries = read_table(ark.scp).items()
         write_table(ark.scp, ((utt_id, Path(entry).name) for utt_id, entry in entries))
-        inputs = read_stage(experiment.entropy(set_name), mark)["inputs"]
-        Stage(folder, inputs, mark).finish(ark.summary)
+        inputs = read_stage(experiment.entropy(set_name), manifest)["inputs"]
+        Stage(folder, inputs, manifest).finish(ark.summary)
 
 
 def _check_hashes(root: Experiment) -> None:
@@ -244,7 +243,7 @@ def _unpack(path: Path, *_changes: int) -> Path:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
                 _extract(archive, member, folder, path)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, OSError, ValueError, OverflowError) as error:
         raise EntcompError(f"{path}: not a pack ({error}); make it again by entcomp pack") from None
     _verify(folder, path)
     return folder
@@ -264,10 +263,15 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, wh
 
 def _verify(folder: Path, where: Path) -> None:
     """The model card apart, which people edit on a hub, and what a hub adds (.gitattributes)."""
-    manifest: dict[str, Any] = read_json(folder / MANIFEST)
+    try:
+        files: Any = read_json(folder / MANIFEST).get("files", {})
+    except EntcompError:
+        files = None
+    if not isinstance(files, dict):
+        raise EntcompError(f"{where}: no {MANIFEST}, or none that can be read; pack it again")
     found = {name: sha256_file(folder / name) for name in _names(folder)}
-    for name in sorted({*manifest.get("files", {}), *found} - {CARD, ".gitattributes"}):
-        if manifest.get("files", {}).get(name) != found.get(name):
+    for name in sorted({*files, *found} - {CARD, ".gitattributes"}):
+        if files.get(name) != found.get(name):
             raise EntcompError(
                 f"{where}: {name}: not as it was packed; pack it again, or fetch it again"
             )

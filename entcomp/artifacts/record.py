@@ -14,14 +14,18 @@ RecordT = TypeVar("RecordT")
 
 
 def read_record(cls: type[RecordT], path: Path, remedy: str) -> RecordT:
-    """Read a JSON object as the dataclass ``cls``, its values checked against their types.
+    """Read a JSON object as the dataclass ``cls``; see `parse_record`."""
+    return parse_record(cls, read_json(path), path, remedy)
+
+
+def parse_record(cls: type[RecordT], values: dict[str, Any], path: Path, remedy: str) -> RecordT:
+    """The dataclass ``cls`` of JSON values that stand in ``path``, checked against its types.
 
     Raises EntcompError naming the file and the key, with the remedy, where a key is missing,
     unknown or of another type.
     """
     from pydantic import TypeAdapter, ValidationError
 
-    values = read_json(path)
     names = {one.name for one in fields(cls)}  # type: ignore[arg-type]
     if unknown := sorted(values.keys() - names):
         raise EntcompError(f"{path}: unknown key '{unknown[0]}'; {remedy}")

@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Shard:
-    """Part ``index`` of ``count``, counted from 1 as Kaldi's JOB is; ``1/1`` is the whole."""
+    """Part ``index`` of ``count``, counted from 1 as Kaldi's JOB; ``1/1`` is the complete set."""
 
     index: int = 1
     count: int = 1
@@ -34,7 +34,7 @@ class Shard:
 
     @property
     def suffix(self) -> str:
-        """What tells the shard's files apart: ``units.3of8.ark``; empty for the whole."""
+        """What tells the shard's files apart: ``units.3of8.ark``; empty for the complete set."""
         return "" if self.count == 1 else f".{self.index}of{self.count}"
 
     def bounds(self, total: int) -> tuple[int, int]:
@@ -63,7 +63,7 @@ def merge_scps(folder: Path, name: str, count: int, expected: Iterable[str]) -> 
                     due = next(wanted, None)
                     if utt_id != due:
                         raise EntcompError(
-                            f"{shard}: {utt_id} where {due or 'the end'} was due: an utterance was "
+                            f"{shard}: {utt_id} instead of {due or 'the end'}: an utterance was "
                             f"lost or written twice; rerun this shard"
                         )
                     stream.write(f"{utt_id} {entry}\n")
@@ -75,17 +75,19 @@ def merge_scps(folder: Path, name: str, count: int, expected: Iterable[str]) -> 
 
 
 def merge_shards(
-    folder: Path, name: str, count: int, upstream: Iterable[str], mark: str = "stage"
+    folder: Path, name: str, count: int, upstream: Iterable[str], manifest: str = "stage"
 ) -> dict[str, Any]:
     """Join the shards of one stage and set to what one run would have left, archives apart.
 
     ``upstream`` are the sorted ids of what the stage read; those that it skipped may be missing.
-    The combined mark has the shards' inputs, the sums of their counts, and the hash of their
-    archives one behind the other, which is the archive of a single run. Returns its outputs.
+    The combined manifest has the shards' inputs, the sums of their counts, and the hash of their
+    archives one after the other, which is the archive of a single run. Returns its outputs.
     Raises EntcompError if a shard is not there, is unlike the first, or has not its utterances.
     """
     suffixes = _suffixes(count)
-    combined, outputs, skipped = _join(folder, mark, mark.replace("stage", "skipped"), suffixes)
+    combined, outputs, skipped = _join(
+        folder, manifest, manifest.replace("stage", "skipped"), suffixes
+    )
     merge_scps(folder, name, count, (utt_id for utt_id in upstream if utt_id not in skipped))
     outputs["sha256"] = sha256_files(folder / f"{name}{suffix}.ark" for suffix in suffixes)
     combined.finish(outputs)
@@ -115,17 +117,17 @@ def _suffixes(count: int) -> list[str]:
 
 
 def _join(
-    folder: Path, mark: str, listing: str, suffixes: list[str]
+    folder: Path, manifest: str, listing: str, suffixes: list[str]
 ) -> tuple[Stage, dict[str, Any], dict[str, str]]:
-    """The stage of the whole, begun; what its mark will hold; why utterances were left out."""
-    stages = [_read_shard(folder, f"{mark}{suffix}") for suffix in suffixes]
+    """The set's stage, begun; what its manifest will hold; why utterances were left out."""
+    stages = [_read_shard(folder, f"{manifest}{suffix}") for suffix in suffixes]
     for suffix, stage in zip(suffixes, stages, strict=True):
         if stage["inputs"] != stages[0]["inputs"]:
             raise EntcompError(
-                f"{folder / mark}{suffix}.json: made from other inputs or options than the first "
-                f"shard; rerun the one that is out of date"
+                f"{folder / manifest}{suffix}.json: inputs or options differ from those of the "
+                f"first shard; rerun the shard that is out of date"
             )
-    combined = Stage(folder, stages[0]["inputs"], mark)
+    combined = Stage(folder, stages[0]["inputs"], manifest)
     combined.start()
     left_out = _merge_skipped(folder, listing, suffixes)
     return combined, _sums([stage["outputs"] for stage in stages]), left_out
@@ -149,7 +151,7 @@ def _merge_skipped(folder: Path, name: str, suffixes: list[str]) -> dict[str, st
 
 
 def _sums(outputs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Whole numbers are counts, and add up; what else differs has no meaning for the whole."""
+    """Whole numbers are counts, and add up; what else differs has no meaning for the set."""
     sums = {}
     for key, value in outputs[0].items():
         values: list[Any] = [one.get(key) for one in outputs]

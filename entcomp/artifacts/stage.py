@@ -53,7 +53,7 @@ def read_stage(folder: Path, name: str = "stage") -> dict[str, dict[str, Any]]:
     parts = {part: stored.get(part, {}) for part in ("inputs", "outputs")}
     for part, values in parts.items():
         if not isinstance(values, dict):
-            raise EntcompError(f"{path}: {part} is no object; delete it and rerun its stage")
+            raise EntcompError(f"{path}: {part} is not an object; delete it and rerun its stage")
     return {part: _Facts(path, values) for part, values in parts.items()}
 
 
@@ -68,9 +68,9 @@ class _Facts(dict[str, Any]):
         raise EntcompError(f"{self._path}: no '{key}'; delete it and rerun its stage")
 
 
-def archive_sha256(folder: Path, name: str, mark: str = "stage") -> str:
+def archive_sha256(folder: Path, name: str, manifest: str = "stage") -> str:
     """SHA-256 of ``name``'s archives: from their stage's manifest or, without one, their bytes."""
-    known = read_stage(folder, mark)["outputs"].get("sha256")
+    known = read_stage(folder, manifest)["outputs"].get("sha256")
     if known:
         return str(known)
     files = [*sorted(folder.glob(f"{name}.*ark")), folder / f"{name}.scp"]

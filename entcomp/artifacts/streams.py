@@ -13,39 +13,39 @@ from entcomp.artifacts.groups import PLAIN_STREAMS, Groups, check_segmentation
 Stream = tuple[str, np.ndarray, np.ndarray]
 
 
-def check_segments(experiment: Experiment, segments: str) -> None:
+def check_stream(experiment: Experiment, segmentation: str) -> None:
     """Raises EntcompError for a tag without segmentation, or with one of another codebook."""
-    if segments not in PLAIN_STREAMS:
-        check_segmentation(experiment, segments)
+    if segmentation not in PLAIN_STREAMS:
+        check_segmentation(experiment, segmentation)
 
 
-def read_streams(experiment: Experiment, set_name: str, segments: str) -> Iterator[Stream]:
+def read_streams(experiment: Experiment, set_name: str, segmentation: str) -> Iterator[Stream]:
     """Yield ``(utt_id, units, group lengths in frames)`` of a set, in order of ids.
 
-    ``segments`` is ``raw``, ``dedup`` or a tag. Utterances that segmentation left out are left
+    ``segmentation`` is ``raw``, ``dedup`` or a tag. Utterances that segmentation left out are left
     out here. Raises EntcompError for units or groups of another codebook, and where the two do
     not fit together.
     """
-    return Groups.open(experiment, set_name, segments).with_units()
+    return Groups.open(experiment, set_name, segmentation).with_units()
 
 
-def stream_scps(experiment: Experiment, set_name: str, segments: str) -> list[Path]:
-    """The tables behind `read_streams`: of units and, unless the stream is plain, of groups."""
-    groups = Groups.open(experiment, set_name, segments)
+def stream_scps(experiment: Experiment, set_name: str, segmentation: str) -> list[Path]:
+    """The tables that `read_streams` reads: of units and, unless the stream is plain, of groups."""
+    groups = Groups.open(experiment, set_name, segmentation)
     return [one.scp for one in (groups.units, groups.archive) if one is not None]
 
 
-def stream_sha256(experiment: Experiment, set_name: str, segments: str) -> list[str]:
+def stream_sha256(experiment: Experiment, set_name: str, segmentation: str) -> list[str]:
     """What names the content of a stream: hashes of its units and of its groups.
 
     Raises EntcompError for a set without units, or without that segmentation.
     """
-    return Groups.open(experiment, set_name, segments).sha256
+    return Groups.open(experiment, set_name, segmentation).sha256
 
 
-def stream_rate(experiment: Experiment, set_name: str, segments: str) -> float:
+def stream_rate(experiment: Experiment, set_name: str, segmentation: str) -> float:
     """`group_rate` of a set; the errors are those of `read_streams`."""
-    streams = read_streams(experiment, set_name, segments)
+    streams = read_streams(experiment, set_name, segmentation)
     return group_rate(streams, experiment.units_info().frame_shift)
 
 

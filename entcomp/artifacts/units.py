@@ -61,9 +61,11 @@ class Units(Archive):
     def fault(self, units: np.ndarray) -> str | None:
         """What is wrong with an utterance's units, if anything is."""
         if units.dtype.kind != "i":
-            return f"{units.dtype} values are no units"
+            return f"{units.dtype} values are not units"
         if not 0 < len(units) <= LONGEST:
-            return f"{len(units)} units are no utterance" if len(units) else "no units"
+            return (
+                f"{len(units)} units are too many for one utterance" if len(units) else "no units"
+            )
         if units.min() < 0:
             return f"unit {units.min()} is negative; rerun dump-units"
         if self.num_clusters is not None and units.max() >= self.num_clusters:

@@ -41,7 +41,7 @@ class AvSound:
 
         stream = self._stream
         if strict or stream.container.format.name == "flac":
-            stream.codec_context.options = {"err_detect": "crccheck+explode"}
+            stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
         convert = av.AudioResampler(format="fltp")  # the samples' type and layout, not their rate
         held: list[np.ndarray] = []
         count = 0

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -29,26 +29,38 @@ Blocks = Iterator[np.ndarray]
 Sound = SndfileSound | AvSound
 
 
+class Part(NamedTuple):
+    """A segment of a recording, in seconds; an ``end`` of None is the recording's own."""
+
+    start: float
+    end: float | None
+
+    def first(self, rate: int) -> int:
+        return round(self.start * rate)
+
+    def last(self, rate: int) -> int | None:
+        return None if self.end is None else round(self.end * rate)
+
+
 def open_audio(
     source: Source, start: float | None, end: float | None, name: str, channel: int | None = None
 ) -> tuple[int, Blocks]:
     """Sample rate in Hz, and float32 (samples,) blocks from ``start`` to ``end`` (seconds).
 
-    Channels are averaged, or ``channel`` is taken alone, see `channels.to_mono`. A named pipe is
-    read to its end first, as formats need to seek. The blocks raise EntcompError, as this does, for
-    a file that neither library reads; for one that is cut off, or ends before ``start`` or more
-    than 0.1 s before ``end``; for one that decodes to more than 20 h for a megabyte.
+    Channels are averaged, or ``channel`` (from 0) is taken alone, see `to_mono`. A named pipe is
+    read to its end first, as formats need to seek. Raises EntcompError, some of it only when the
+    blocks are read, for a file that neither library reads, that is cut off, or that decodes to more
+    than 20 h for a megabyte; for a segment that starts after its end, or ends more than 0.1 s after
+    it.
     """
     if isinstance(source, Path) and source.is_fifo():
         source = io.BytesIO(source.read_bytes())
     sound = _open(source, name)
-    rate = sound.rate
-    first = round((start or 0.0) * rate)
-    last = None if end is None else round(end * rate)
+    rate, part = sound.rate, Part(start or 0.0, end)
     if isinstance(sound, SndfileSound) and sound.frames is not None:
-        _check_part(first, last, sound.frames, rate, name)
-    blocks = _part(sound, source, first, last, name)
-    return rate, to_mono(blocks, sound.channels, channel, name)
+        _check_part(part, sound.frames, rate, name)
+    blocks = _read(sound, source, part, name)
+    return rate, to_mono(blocks, channel, name)
 
 
 def count_samples(path: Path) -> int:
@@ -115,23 +127,24 @@ def _open(source: Source, name: str) -> Sound:
     return sound
 
 
-def _part(sound: Sound, source: Source, first: int, last: int | None, name: str) -> Blocks:
-    """(samples, channels) from ``first`` to ``last``; checks how many there are at the end."""
+def _read(sound: Sound, source: Source, part: Part, name: str) -> Blocks:
+    """(samples, channels) of a part; checks how many there are at the end."""
+    first, last = part.first(sound.rate), part.last(sound.rate)
     position = first if isinstance(sound, SndfileSound) and sound.seekable else 0
     most = _longest(source) * sound.rate
     for block in _decoded(sound, source, position, name):
         begin, position = position, position + len(block)
         if position > most:
             raise _unreadable(name, f"more sound than {most / sound.rate:.0f} s, for its size")
-        part = block[max(0, first - begin) : None if last is None else max(0, last - begin)]
-        if len(part):
-            yield part
+        wanted = block[max(0, first - begin) : None if last is None else max(0, last - begin)]
+        if len(wanted):
+            yield wanted
         if last is not None and position >= last:
             return
     promised = sound.frames or _in_proportion(source, position)
     _check_complete(position, promised, sound.rate, name)
     if position:
-        _check_part(first, last, position, sound.rate, name)
+        _check_part(part, position, sound.rate, name)
 
 
 def _decoded(sound: Sound, source: Source, position: int, name: str) -> Blocks:
@@ -172,22 +185,23 @@ def _in_proportion(source: Source, samples: int) -> int | None:
 
 
 def _check_complete(there: int, promised: int | None, rate: int, name: str) -> None:
-    if promised is not None and there < promised - ROUNDING_SECONDS * rate:
+    _check_end(promised or 0, there, rate, name, "its header says")
+
+
+def _check_end(last: int, frames: int, rate: int, name: str, what: str = "ends at") -> None:
+    """Raises EntcompError if ``last`` is far after the recording's ``frames`` samples."""
+    if last - frames > ROUNDING_SECONDS * rate:
         raise EntcompError(
-            f"{name}: incomplete: {there / rate:.2f} s of the {promised / rate:.2f} s that its "
-            f"header promises can be read; copy it again"
+            f"{name}: {what} {last / rate:.6g} s, but the recording has {frames / rate:.6g} s; "
+            "is it cut off?"
         )
 
 
-def _check_part(first: int, last: int | None, frames: int, rate: int, name: str) -> None:
+def _check_part(part: Part, frames: int, rate: int, name: str) -> None:
     """Raises EntcompError for a segment that starts at the recording's end, or ends far after."""
-    if first >= frames:
-        raise EntcompError(f"{name}: starts at {first / rate:g} s, but the recording ends before")
-    if last is not None and last > frames + ROUNDING_SECONDS * rate:
-        raise EntcompError(
-            f"{name}: the segment ends at {last / rate:g} s, but the recording at "
-            f"{frames / rate:.2f} s; correct its times"
-        )
+    if part.first(rate) >= frames:
+        raise EntcompError(f"{name}: starts at {part.start} s, but the recording ends before")
+    _check_end(part.last(rate) or 0, frames, rate, name)
 
 
 def _longest(source: Source) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,21 +15,23 @@ from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import Utterance
 from entcomp.kaldi.recordings import open_recording, split_entry
 
+log = logging.getLogger(__name__)
+
 
 def read_utterance(utterance: Utterance, sample_rate: int, allow_pipes: bool = False) -> np.ndarray:
     """Samples of an utterance, float32 of shape (samples,), mono, at ``sample_rate`` Hz.
 
-    Raises EntcompError for a missing, empty, incomplete or unreadable recording, for one with NaN
-    or infinite samples, for a segment that ends more than 0.1 s after it, for a channel that it has
-    not, and for a command without ``allow_pipes``.
+    Raises EntcompError for a missing, empty or unreadable recording, for one with NaN or infinite
+    samples, for a segment that is not all in it, for channels that cancel each other, and for a
+    command without ``allow_pipes``. A recording of nothing but zeros is named in a warning.
     """
     return read_wav(
         _open(utterance.wav, allow_pipes),
         sample_rate,
         utterance.start,
         utterance.end,
-        utterance.wav,
-        utterance.channel,
+        name=utterance.wav,
+        channel=utterance.channel,
     )
 
 
@@ -58,7 +61,7 @@ def iter_wav(
         raise EntcompError(f"{name}: no such file")
     rate, decoded = open_audio(source, start, end, name, channel)
     empty = True
-    for block in iter_resampled(_finite(decoded, name), rate, sample_rate):
+    for block in iter_resampled(_checked(decoded, name), rate, sample_rate):
         empty = False
         yield block
     if empty:
@@ -91,7 +94,7 @@ def as_float32(waveform: np.ndarray, name: str) -> np.ndarray:
     if samples.dtype.kind == "i":
         return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
     if samples.dtype.kind != "f" or not np.isfinite(samples).all():
-        raise EntcompError(f"{name}: NaN, infinite or {samples.dtype} samples are no waveform")
+        raise EntcompError(f"{name}: NaN, infinite or {samples.dtype} samples are not a waveform")
     return samples.astype(np.float32)
 
 
@@ -109,11 +112,15 @@ def _unless_empty(block: np.ndarray) -> Iterator[np.ndarray]:
         yield block
 
 
-def _finite(blocks: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:
+def _checked(blocks: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:
+    silent = None
     for block in blocks:
         if not np.isfinite(block).all():
             raise EntcompError(f"{name}: NaN or infinite samples; convert the recording again")
+        silent = silent is not False and not block.any()
         yield block
+    if silent:
+        log.warning("%s: nothing but silence", name)
 
 
 def check_pipe(wav: str, allow_pipes: bool) -> None:

@@ -38,8 +38,8 @@ def align(
     sets: Sets = None,
     shard: ShardOption = "1/1",
     skip_bad: SkipBad = False,
-    channel: Channel = None,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
     num_jobs: NumJobs = os.cpu_count() or 1,
 ) -> None:
     """Find the times of words and phones: EXP/align/<set>/<utt>.TextGrid.

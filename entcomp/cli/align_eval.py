@@ -17,7 +17,7 @@ def align_eval(
     data: Data,
     exp: Exp,
     segmentation: Annotated[
-        str, typer.Option(metavar="TAGS", help="Segmentations, by commas, or all.")
+        str, typer.Option(metavar="TAGS", help="Segmentations, separated by commas, or all.")
     ] = "all",
     alignments: Annotated[
         Path | None,
@@ -29,7 +29,7 @@ def align_eval(
         bool, typer.Option("--lenient", help="Many-to-one matching instead of one-to-one.")
     ] = False,
     shift: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Added to all boundaries of groups.")
+        float, typer.Option(metavar="SECONDS", help="Added to the time of each boundary.")
     ] = 0.0,
     tiers: Annotated[str, typer.Option(metavar="NAMES", help="By commas.")] = "words,phones",
     speaker: Annotated[
@@ -41,7 +41,12 @@ def align_eval(
         typer.Option(metavar="LABELS", help="By commas.", show_default="those of aligners"),
     ] = None,
     max_difference: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Between a TextGrid and its units.")
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Largest difference in length of a TextGrid and its units.",
+        ),
     ] = 0.1,
     skip_bad: SkipBad = False,
     output: Annotated[

@@ -28,7 +28,7 @@ class EntcompCommands(Commands):
             *("info", "decode", "score", "align-eval", "score-vc", "bench-latency", "report"),
         ),
         "Use: on any recording": (
-            *("tokenize", "plot", "transcribe", "translate", "convert", "pack", "push"),
+            *("tokenize", "plot", "explore", "transcribe", "translate", "convert", "pack", "push"),
         ),
     }
 

@@ -16,22 +16,26 @@ def bench_latency(
     data: Data,
     exp: Exp,
     models: Annotated[
-        str, typer.Option(metavar="TASK/TAG,...", help="Trained models, divided by commas.")
+        str, typer.Option(metavar="TASK/TAG,...", help="Trained models, separated by commas.")
     ],
-    sets: Annotated[str, typer.Option(metavar="NAMES", help="Whose recordings.")] = "test*",
-    utterances: Annotated[int, typer.Option(min=1, help="The first so many of them.")] = 50,
-    warm_up: Annotated[int, typer.Option(min=0, help="Utterances before the clock runs.")] = 5,
+    sets: Annotated[str, typer.Option(metavar="NAMES", help="Sets to measure.")] = "test*",
+    utterances: Annotated[int, typer.Option(min=1, help="How many, from the first on.")] = 50,
+    warm_up: Annotated[
+        int, typer.Option(min=0, help="Utterances before the measurement starts.")
+    ] = 5,
     repeats: Annotated[
-        int, typer.Option(min=1, help="Take each time so often, and count the shortest.")
+        int, typer.Option(min=1, help="Repeat each measurement; the shortest counts.")
     ] = 1,
-    beam: Annotated[int | None, typer.Option(min=1, help="Instead of the model's.")] = None,
+    beam: Annotated[
+        int | None, typer.Option(min=1, help="Beam size, instead of the model's.")
+    ] = None,
     cpu_time: Annotated[
         bool,
-        typer.Option("--cpu-time", help="Count what one thread works: for a busy machine."),
+        typer.Option("--cpu-time", help="Measure CPU time on one thread: for a busy machine."),
     ] = False,
     checkpoint: Checkpoint = None,
-    channel: Channel = None,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
 ) -> None:
     """Measure the time from a waveform to its text, stage by stage, one utterance at a time.
 
@@ -40,7 +44,7 @@ def bench_latency(
     turns, so that what else the machine does slows all of them.
     Writes EXP/latency.json and EXP/latency.md: median and 95th percentile in milliseconds.
     """
-    bench = latency.Bench(utterances, warm_up, repeats, beam, cpu_time)
+    bench = latency.LatencyBenchmark(utterances, warm_up, repeats, beam, cpu_time)
     names = [name.strip() for name in models.split(",")]
     page = bench.measure(
         Experiment(exp), find_sets(data, sets, channel), names, checkpoint, allow_pipes

@@ -52,14 +52,14 @@ def convert(
         float | None, typer.Option(min=0, help="Guidance towards the voice alone; 0 is none.")
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option(min=0, help="Of the noise that a mel is drawn from.")
+        float | None, typer.Option(min=0, help="Standard deviation of the initial noise.")
     ] = None,
     checkpoint: Checkpoint = None,
     sets: Sets = None,
     seed: Seed = 0,
     skip_bad: SkipBad = False,
-    channel: Channel = None,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
 ) -> None:
     """Speak with another voice: content from units, voice from a reference; same duration.
 
@@ -80,7 +80,7 @@ def convert(
     )
     if source.is_file():
         if output is None:
-            raise EntcompError("give a file to write, by -o OUT.wav")
+            raise EntcompError("give an output file: -o OUT.wav")
         print(pipeline.convert_file(converter, source, reference, output, channel))
         return
     for data_set in find_sets(source, sets, channel):

@@ -24,11 +24,13 @@ def decode(
             help="Other groups than in training; needed after --random-rates.",
         ),
     ] = None,
-    beam: Annotated[int | None, typer.Option(min=1, help="Hypotheses in the search.")] = None,
+    beam: Annotated[int | None, typer.Option(min=1, help="Beam size.")] = None,
     ctc_weight: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Of CTC against the decoder.")
+        float | None, typer.Option(min=0, max=1, help="Weight of CTC; the decoder has the rest.")
     ] = None,
-    length_bonus: Annotated[float | None, typer.Option(help="Nats a text piece.")] = None,
+    length_bonus: Annotated[
+        float | None, typer.Option(help="Bonus for each text piece, in nats.")
+    ] = None,
 ) -> None:
     """Turn speech units to text, and score it where there is a reference.
 

@@ -18,8 +18,8 @@ def dump_units(
     checkpoint: options.Checkpoint = None,
     shard: options.ShardOption = "1/1",
     skip_bad: options.SkipBad = False,
-    channel: options.Channel = None,
     allow_pipes: options.AllowPipes = False,
+    channel: options.Channel = None,
     device: options.Device = "auto",
     num_jobs: options.NumJobs = os.cpu_count() or 1,
 ) -> None:

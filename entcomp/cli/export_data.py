@@ -20,8 +20,8 @@ def export_data(
         int, typer.Option(min=1, metavar="HZ", help="Of segments in an audiofolder.")
     ] = 16000,
     sets: Sets = None,
-    channel: Channel = None,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
 ) -> None:
     """Write data dirs as lhotse's manifests, or as Hugging Face audiofolders."""
     for data_set in find_sets(data, sets, channel):

@@ -16,7 +16,9 @@ from entcomp.units import exchange
 def export_units(
     data: Data,
     exp: Exp,
-    output: Annotated[Path, typer.Argument(metavar="FOLDER", help="Gets a file for each set.")],
+    output: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder to write to, a file for each set.")
+    ],
     unit_format: Format,
     sets: Sets = None,
 ) -> None:

@@ -84,5 +84,7 @@ class Grouping:
         if segments is None:
             return tokenizer.resolve(self.request(RATE))
         if self.is_given:
-            raise EntcompError(f"--segmentation {segments}: says all; leave out rate and criterion")
+            raise EntcompError(
+                f"--segmentation {segments}: leave out rate and criterion: it has its own"
+            )
         return tokenizer.stored_rule(segments)

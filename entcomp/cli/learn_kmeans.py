@@ -11,9 +11,9 @@ import typer
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli import options
 from entcomp.kaldi.datadir import find_sets
-from entcomp.pipelines.units import learn_codebook, take_codebook
+from entcomp.pipelines.units import import_codebook, learn_codebook
 from entcomp.units.extractors import describe_extractors, load_extractor
-from entcomp.units.learn import Learning
+from entcomp.units.learn import KmeansOptions
 
 
 def learn_kmeans(
@@ -39,21 +39,25 @@ def learn_kmeans(
     num_clusters: Annotated[int, typer.Option(min=1, help="K, the number of units.")] = 500,
     whiten: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Make variances alike first: 0 not at all, 1 wholly."),
+        typer.Option(
+            min=0, max=1, help="Whiten the features first: from 0, not at all, to 1, fully."
+        ),
     ] = 0.0,
-    max_frames: Annotated[int, typer.Option(min=1, help="Frames drawn to learn from.")] = 128_000,
+    max_frames: Annotated[
+        int, typer.Option(min=1, help="Number of random frames to learn from.")
+    ] = 128_000,
     seed: options.Seed = 0,
     skip_bad: options.SkipBad = False,
-    channel: options.Channel = None,
     allow_pipes: options.AllowPipes = False,
+    channel: options.Channel = None,
     device: options.Device = "auto",
     num_jobs: options.NumJobs = os.cpu_count() or 1,
 ) -> None:
     """Learn the codebook of units from recordings: EXP/units/kmeans.npz and units.json."""
-    learning = Learning(num_clusters, max_frames, seed, skip_bad, whiten)
+    learning = KmeansOptions(num_clusters, max_frames, seed, skip_bad, whiten)
     chosen = [] if published else find_sets(data, sets, channel)
     model = load_extractor(extractor, layer, checkpoint, device)
     if published:
-        print(take_codebook(Experiment(exp), published, model))
+        print(import_codebook(Experiment(exp), published, model))
         return
     print(learn_codebook(Experiment(exp), chosen, model, learning, num_jobs, allow_pipes))

@@ -11,36 +11,19 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
-
-def _channel(text: str) -> int:
-    from entcomp.audio.channels import parse_channel
-
-    return parse_channel(text)
-
-
 Data = Annotated[
     Path, typer.Argument(metavar="DATA", help="A Kaldi data dir, or a folder of them.")
 ]
 Exp = Annotated[Path, typer.Argument(metavar="EXP", help="The experiment folder.")]
 Sets = Annotated[
     str | None,
-    typer.Option("--sets", metavar="NAMES", help="Only these sets: names or globs, by commas."),
+    typer.Option(
+        "--sets", metavar="NAMES", help="Only these sets: names or patterns, separated by commas."
+    ),
 ]
-SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Go on without bad utterances, and list them.")
-]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip bad utterances, and list them.")]
 AllowPipes = Annotated[
     bool, typer.Option("--allow-pipes", help="Run commands (ending in |) in wav.scp.")
-]
-Channel = Annotated[
-    int | None,
-    typer.Option(
-        "--channel",
-        parser=_channel,
-        metavar="left|right|N",
-        help="The channel to read, 1 for the first.",
-        show_default="the mean of all",
-    ),
 ]
 NlsymsTxt = Annotated[
     Path | None,
@@ -52,12 +35,33 @@ NlsymsTxt = Annotated[
         show_default="<...>, [...], {...}, +...+",
     ),
 ]
+
+
+def parse_channel(text: str) -> int:
+    """``left``, ``right`` or a number from 1 to a channel from 0."""
+    number = {"left": "1", "right": "2"}.get(text, text)
+    if not number.isdecimal() or int(number) < 1:
+        raise typer.BadParameter(f"{text!r} is not left, right or a number from 1")
+    return int(number) - 1
+
+
+Channel = Annotated[
+    int | None,
+    typer.Option(
+        "--channel",
+        metavar="left|right|N",
+        parser=parse_channel,
+        help="One channel of each recording.",
+        show_default="the mean of all",
+    ),
+]
 ShardOption = Annotated[
     str, typer.Option("--shard", metavar="I/N", help="Only part I of N of each set.")
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all random choices.")]
 NumJobs = Annotated[
-    int, typer.Option("--nj", min=1, show_default="all cores", help="Utterances at a time.")
+    int,
+    typer.Option("--nj", min=1, show_default="all cores", help="Utterances processed in parallel."),
 ]
 Checkpoint = Annotated[
     Path | None,
@@ -69,13 +73,15 @@ Device = Annotated[
 
 PackedModels = Annotated[
     list[str],
-    typer.Option(
-        "--model", metavar="asr/TAG|st/TAG|vc/TAG", help="To take along; may be repeated."
-    ),
+    typer.Option("--model", metavar="TASK/TAG", help="A model to include; may be repeated."),
 ]
 PackedSegmentations = Annotated[
     list[str],
-    typer.Option("--segmentation", metavar="TAG", help="Thresholds likewise; those of models are."),
+    typer.Option(
+        "--segmentation",
+        metavar="TAG",
+        help="Thresholds to include; those of the models always are.",
+    ),
 ]
 Notes = Annotated[
     Path | None,

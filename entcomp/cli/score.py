@@ -9,6 +9,7 @@ import typer
 
 from entcomp.cli.options import NlsymsTxt
 from entcomp.errors import EntcompError
+from entcomp.evaluation.text.metrics import METRICS, describe_metrics
 from entcomp.evaluation.text.scores import describe_scores, score_texts
 from entcomp.files import write_json
 from entcomp.formats.nlsyms import read_nlsyms
@@ -18,9 +19,7 @@ from entcomp.kaldi.table import read_table
 def score(
     ref: Annotated[Path, typer.Option(help="References: 'utt_id text' lines.")],
     hyp: Annotated[Path, typer.Option(help="Hypotheses: 'utt_id text' lines.")],
-    metric: Annotated[
-        str, typer.Option(metavar="wer|bleu", help="WER and CER, or BLEU and chrF.")
-    ] = "wer",
+    metric: Annotated[str, typer.Option(metavar="NAME", help=describe_metrics())] = "wer",
     normalizer: Annotated[
         str, typer.Option(metavar="basic|none", help="For wer: fold case, drop punctuation.")
     ] = "basic",
@@ -42,7 +41,7 @@ def score(
     With bleu, or --normalizer none, non-linguistic symbols are words unless --nlsyms-txt has them.
     """
     for option, value, known in (
-        ("metric", metric, ("wer", "bleu")),
+        ("metric", metric, METRICS),
         ("normalizer", normalizer, ("basic", "none")),
     ):
         if value not in known:
@@ -50,7 +49,7 @@ def score(
     references, hypotheses = (read_table(path, empty_values=True) for path in (ref, hyp))
     nlsyms = read_nlsyms(nlsyms_txt) if nlsyms_txt else None
     scores = score_texts(references, hypotheses, metric, normalizer, lang, hyp, nlsyms)  # type: ignore[arg-type]
-    for line in describe_scores(scores):
+    for line in describe_scores(scores, metric):
         print(line)
     if output:
         write_json(output, scores)

@@ -25,7 +25,7 @@ def score_vc(
         typer.Option(metavar="moonshine|asr/TAG|none", help="May be repeated."),
     ] = ["moonshine"],  # noqa: B006 - Typer's
     vocoder: Annotated[
-        Path | None, typer.Option(help="The one that convert was given, to resynthesise.")
+        Path | None, typer.Option(help="The one that convert used; it resynthesises the source.")
     ] = None,
     moonshine: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where its files are.")
@@ -33,18 +33,18 @@ def score_vc(
     utmos: Annotated[Path | None, typer.Option(metavar="FILE", help="UTMOS: utmos.jit.")] = None,
     checkpoint: Checkpoint = None,
     sets: Sets = None,
-    channel: Channel = None,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
 ) -> None:
     """Score converted speech beside its source and the vocoder's copy of it.
 
     Writes EXP/vc/scores/<set>: table.md, scores.json, and each utterance's scores.
     """
     experiment = Experiment(exp)
-    judges = score_voices.open_judges(experiment, asr, moonshine, utmos, checkpoint)
+    evaluator = score_voices.open_evaluator(experiment, asr, moonshine, utmos, checkpoint)
     for data_set in find_sets(data, sets, channel):
         systems = score_voices.find_systems(experiment, data_set.name, converted or [])
         comparison = score_voices.Comparison.open(
-            experiment, data_set, systems, judges, vocoder, allow_pipes
+            experiment, data_set, systems, evaluator, vocoder, allow_pipes
         )
         print(comparison.score())

@@ -29,7 +29,7 @@ class TextOptions:
     ] = 20.0
     form: Annotated[
         Literal["text", "json"],
-        typer.Option("--format", help="json: with the times of pieces."),
+        typer.Option("--format", help="json also has the times of pieces."),
     ] = "text"
     output: Output = None
     channel: Channel = None

@@ -42,8 +42,10 @@ class TextStream:
     ] = None
     random_rates: Annotated[
         str | None,
-        typer.Option(metavar="LOW-HIGH", help="Draw each utterance's rate in Hz anew, as in 7-24."),
+        typer.Option(
+            metavar="LOW-HIGH", help="A new random rate in Hz for each utterance, as in 7-24."
+        ),
     ] = None
     criterion: Annotated[
-        str, typer.Option(help="What groups --random-rates draws; see segment.")
+        str, typer.Option(help="The criterion of --random-rates; see segment.")
     ] = DEFAULT_CRITERION

@@ -32,8 +32,8 @@ def train_vc(
     ] = None,
     training: Training,
     tag: Tag = None,
-    channel: Channel = None,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
 ) -> None:
     """Train a voice converter of compressed units: EXP/vc/TAG."""
     options = train_voices.VoiceTraining(

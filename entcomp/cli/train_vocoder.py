@@ -15,8 +15,8 @@ def train_vocoder(
     *,
     training: Training,
     tag: Tag = None,
-    channel: Channel = None,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
 ) -> None:
     """Train a HiFi-GAN vocoder on recordings: EXP/vocoder/TAG."""
     folder, result = pipeline.train_vocoder(

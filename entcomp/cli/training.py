@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 Tag = Annotated[
-    str | None, typer.Option(help="Name of the model; by default, what tells it from others.")
+    str | None, typer.Option(help="Name of the model; by default, from the options that differ.")
 ]
 
 
@@ -33,23 +33,24 @@ class Training:
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Over the config, as in training.max_steps=100; may be repeated.",
+            help="Changes the config, as in training.max_steps=100; may be repeated.",
         ),
     ] = ()  # type: ignore[assignment]  # an immutable default
     sets: Annotated[str, typer.Option(metavar="NAMES", help="Sets to train on.")] = "train*"
     dev_sets: Annotated[
-        str, typer.Option(metavar="NAMES", help="Sets that decide what is kept.")
+        str, typer.Option(metavar="NAMES", help="Validation sets: they choose the checkpoints.")
     ] = "dev*"
     max_steps: Annotated[
-        int | None, typer.Option(help="Steps to train; more than before: go on.")
+        int | None,
+        typer.Option(help="Steps to train; a larger number continues a finished training."),
     ] = None
     seed: Annotated[int | None, typer.Option(help="Seed of weights and batches.")] = None
     devices: Annotated[
-        int | None, typer.Option(min=1, help="GPUs, or CPU processes, of a node.")
+        int | None, typer.Option(min=1, help="GPUs, or CPU processes, on each node.")
     ] = None
     num_nodes: Annotated[
         int | None,
-        typer.Option(min=1, help="More than one: start a task a device by srun, on all of them."),
+        typer.Option(min=1, help="Nodes; if more than one, start a task for each device by srun."),
     ] = None
 
     def changed(self, **more: Any) -> dict[str, Any]:
@@ -64,7 +65,7 @@ class Training:
     def find_sets(
         self, data: Path, channel: int | None = None
     ) -> tuple[list[DataDir], list[DataDir]]:
-        """Those to train on, and those that decide; ``channel`` is that of their recordings."""
+        """Those to train on, and those that decide."""
         return find_sets(data, self.sets, channel), find_sets(data, self.dev_sets, channel)
 
 

@@ -233,7 +233,7 @@ def group_softmax(scores_NH: Tensor, group_N: Tensor, groups: int) -> Tensor:
 
 
 def _small_embedding(dim: int) -> nn.Embedding:
-    """An embedding that is added to another; it starts small so as not to drown that one."""
+    """An embedding that is added to another; it starts small so as not to dominate that one."""
     embedding = nn.Embedding(LONGEST + 1, dim)
     nn.init.normal_(embedding.weight, std=0.1)
     return embedding

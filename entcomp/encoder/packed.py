@@ -83,7 +83,7 @@ def owners(sizes_G: Tensor, total: int) -> Tensor:
 
 
 def pad(x_ND: Tensor, lengths_B: Tensor) -> Tensor:
-    """Packed rows to padded ones: (N, D) -> (B, T, D), zeros behind each utterance's end."""
+    """Packed rows to padded ones: (N, D) -> (B, T, D), zeros after each utterance's end."""
     mask_BT = length_mask(lengths_B)
     padded_BTD = x_ND.new_zeros(*mask_BT.shape, x_ND.shape[-1])
     return padded_BTD.index_put((mask_BT,), x_ND)

@@ -53,7 +53,7 @@ class AudioFolder:
                 raise EntcompError(f"{where}: no {FILE}; the columns are: {columns}")
             if self._given and self._given not in row:
                 columns = ", ".join(row)
-                raise EntcompError(f"{where}: no column {self._given}; there are: {columns}")
+                raise EntcompError(f"{where}: no column {self._given}; available: {columns}")
             utt_id = _text(row, (ID,)) or str(PurePosixPath(name).with_suffix("")).replace("/", "_")
             texts = {one: str(row[one]) for one in row if one.startswith("text.") and row[one]}
             text = _text(row, self._text_columns)

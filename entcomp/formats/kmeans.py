@@ -72,10 +72,10 @@ def read_centroids(path: Path) -> np.ndarray:
         raise EntcompError(f"{path}: {error}") from None
     except UNREADABLE as error:
         raise EntcompError(
-            f"{path}: no k-means model of scikit-learn ({type(error).__name__}: {error})"
+            f"{path}: not a k-means model of scikit-learn ({type(error).__name__}: {error})"
         ) from None
     if centroids.ndim != 2 or not centroids.size or not np.isfinite(centroids).all():
-        raise EntcompError(f"{path}: centroids of shape {centroids.shape} are no codebook")
+        raise EntcompError(f"{path}: centroids of shape {centroids.shape} are not a codebook")
     return np.ascontiguousarray(centroids, np.float32)
 
 

@@ -104,7 +104,7 @@ class TextGrid:
                 return named
         there = ", ".join(self.tiers) or "none"
         whose = "" if spoken is None else f" of speaker '{spoken}'"
-        raise EntcompError(f"{self.source}: no tier '{kind}'{whose}; there are: {there}")
+        raise EntcompError(f"{self.source}: no tier '{kind}'{whose}; available: {there}")
 
     def _sift(
         self, name: str, choice: TierChoice

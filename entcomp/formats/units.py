@@ -75,7 +75,7 @@ def read_units(
                 _check_depth(values, depth, kind, where)
             if previous is not None and previous[0] == entry.utt_id:
                 if previous[1] != values:
-                    raise EntcompError(f"{where}: {entry.utt_id} again, with other units")
+                    raise EntcompError(f"{where}: {entry.utt_id} twice, with different units")
                 continue
             previous = entry.utt_id, values
             units = None
@@ -177,6 +177,10 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             offset = len(BOM_UTF8) if stream.read(len(BOM_UTF8)) == BOM_UTF8 else 0
             stream.seek(offset)
             for line in stream:
+                if b"\r" in line.rstrip(b"\r\n"):  # else its rows would be one
+                    raise EntcompError(
+                        f"{path}: a carriage return within a line; convert its ends of lines"
+                    )
                 yield offset, line.decode()
                 offset += len(line)
     except FileNotFoundError:
@@ -196,7 +200,7 @@ def _parse(line: str, kind: str, where: str, several: bool) -> tuple[str, list[A
         else:
             key, *words = ["", *line.split()] if kind == "km" else line.split()
             values = [_numbers(word) if several else int(word) for word in words]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         hint = "" if several else "; for several codebooks pass --layers"
         raise EntcompError(f"{where}: not a line of --format {kind} ({reason}){hint}") from None

@@ -56,7 +56,7 @@ class ArkWriter:
     def write(self, utt_id: str, vector: np.ndarray) -> None:
         """Append one vector of shape (frames,), int32 or float32/64."""
         if vector.dtype not in DTYPES or vector.ndim != 1:
-            raise TypeError(f"{utt_id}: {vector.dtype} {vector.shape} is no Kaldi vector")
+            raise TypeError(f"{utt_id}: {vector.dtype} {vector.shape} is not a Kaldi vector")
         check_id(utt_id, self.ark)
         if utt_id <= self._previous:
             raise EntcompError(f"{self.ark}: {utt_id} after {self._previous}: not unique or sorted")

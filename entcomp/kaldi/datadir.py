@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Utterance:
 
     ``wav`` is the entry of wav.scp: a path, ``archive:offset`` or ``command |``. ``start`` and
     ``end`` are in seconds, as in ``segments``; None is the recording's own start or end.
-    ``channel`` is the one to take, 1 for the first; None is the mean of all.
+    ``channel`` counts from 0; None is the mean of all channels.
     """
 
     utt_id: str
@@ -35,14 +36,11 @@ class Utterance:
 
 @dataclass(frozen=True)
 class DataDir:
-    """One set: a folder with ``wav.scp`` and, optionally, ``segments``, ``text``, ``utt2spk``.
-
-    ``channel`` is that of its utterances.
-    """
+    """One set: a folder with ``wav.scp`` and, optionally, ``segments``, ``text``, ``utt2spk``."""
 
     name: str
     path: Path
-    channel: int | None = None
+    channel: int | None = None  # of each recording, from 0; the mean of all without
 
     def utterances(self) -> Iterator[Utterance]:
         """Utterances in order of id. Raises EntcompError naming file and line."""
@@ -77,10 +75,10 @@ class DataDir:
         return iter_table(self.path / source)
 
     def audio_sha256(self) -> str:
-        """What names the sound: SHA-256 of ``wav.scp``, ``segments`` and the channel, if chosen."""
+        """What names recordings and segments: SHA-256 of ``wav.scp``, ``segments``, ``channel``."""
         tables = [self.path / "wav.scp", self.path / "segments"]
-        named = {table.name: sha256_file(table) for table in tables if table.exists()}
-        return sha256_of(named if self.channel is None else {**named, "channel": self.channel})
+        found: dict[str, object] = {one.name: sha256_file(one) for one in tables if one.exists()}
+        return sha256_of(found | ({} if self.channel is None else {"channel": self.channel}))
 
     def _resolve(self, wav: str) -> str:
         """Kaldi's paths are relative to the working directory; else try the data dir itself."""
@@ -94,7 +92,7 @@ class DataDir:
 
 
 def audio_bytes(utterances: Iterable[Utterance]) -> int:
-    """Sum of the file sizes behind utterances: tells cheaply that a recording was replaced."""
+    """Sum of the file sizes of utterances: tells cheaply that a recording was replaced."""
     paths = ((split_entry(one.wav) or (Path(one.wav), 0))[0] for one in utterances)
     return sum(path.stat().st_size for path in paths if path.is_file())
 
@@ -103,16 +101,16 @@ def find_sets(data: Path, patterns: str | None = None, channel: int | None = Non
     """The sets of DATA: itself if it is a data dir, else those of its folders that are.
 
     ``patterns`` are names or globs divided by commas (``train_*,dev_en``), each of which must fit
-    at least one set. ``channel`` is that of all recordings. Raises EntcompError if DATA holds no
-    set or a pattern fits none.
+    at least one set; ``channel`` is that of `DataDir`. Raises EntcompError if DATA holds no set or
+    a pattern fits none.
     """
     if not data.is_dir():
         raise EntcompError(f"{data}: no such data dir")
     if _is_data_dir(data):
-        folders = {data.resolve().name: data}
+        found = [DataDir(data.resolve().name, data, channel)]
     else:
-        folders = {path.name: path for path in sorted(data.iterdir()) if _is_data_dir(path)}
-    found = [DataDir(name, path, channel) for name, path in folders.items()]
+        folders = (path for path in sorted(data.iterdir()) if _is_data_dir(path))
+        found = [DataDir(path.name, path, channel) for path in folders]
     if not found:
         raise EntcompError(f"{data}: no data dir (with {', '.join(MARKERS)}) here or one below")
     if patterns is None:
@@ -122,7 +120,7 @@ def find_sets(data: Path, patterns: str | None = None, channel: int | None = Non
         names = {one.name for one in found if fnmatchcase(one.name, pattern.strip())}
         if not names:
             there = ", ".join(one.name for one in found)
-            raise EntcompError(f"{data}: no set '{pattern}'; there are: {there}")
+            raise EntcompError(f"{data}: no set '{pattern}'; available: {there}")
         chosen |= names
     return [one for one in found if one.name in chosen]
 
@@ -140,6 +138,7 @@ def _parse_segment(path: Path, utt_id: str, row: str) -> tuple[str, float, float
         raise EntcompError(
             f"{path}: {utt_id}: expected 'recording start end', got {row!r}"
         ) from None
-    if times[0] < 0 or (times[1] != -1 and times[1] <= times[0]):
+    last = float("inf") if times[1] == -1 else times[1]
+    if not 0 <= times[0] < last or not math.isfinite(times[1]):
         raise EntcompError(f"{path}: {utt_id}: ends ({end} s) before it starts ({start} s)")
     return recording, times[0], None if times[1] == -1 else times[1]

@@ -1,10 +1,9 @@
-"""``EXP/lm``: the kept weights, the config they belong to, and the codebook behind them."""
+"""``EXP/lm``: the kept weights, the config they belong to, and their codebook."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.models import LMInfo, weights_path
 from entcomp.config import load_config
 from entcomp.lm.config import LMConfig
@@ -17,10 +16,9 @@ def read_lm(folder: Path, codebook_sha256: str | None = None) -> tuple[LMConfig,
     """What the LM in ``EXP/lm`` is, its weights checked but not loaded.
 
     Raises EntcompError if there is none, if it was trained on another codebook than the one given,
-    or if its weights are not those that lm.json tells of.
+    or if its weights are not those that lm.json names.
     """
     info = LMInfo.read(folder)
-    remedy = "rerun train-lm, or use another EXP"
-    check_same(codebook_sha256, info.codebook_sha256, "codebook", folder / "lm.json", remedy)
+    info.check_codebook(codebook_sha256, folder)
     weights_path(folder, info.lm_sha256)
     return load_config(LMConfig, folder / CONFIG), info

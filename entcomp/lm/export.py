@@ -70,8 +70,8 @@ def _difference(exported: OnnxLM, model: UnitLM) -> float:
     tokens = np.random.default_rng(0).integers(0, model.num_clusters, length)
     tokens[0], half = model.num_clusters, length // 2
     expected = entropies(model(Packed.pack([tokens], [tokens]))).numpy()
-    _, cache = exported.go_on(tokens[:half], exported.empty_cache)
-    last, _ = exported.go_on(tokens[half:], cache)
+    _, cache = exported.step(tokens[:half], exported.empty_cache)
+    last, _ = exported.step(tokens[half:], cache)
     found = [exported.entropies(tokens), exported.entropies(tokens, half), np.array([last])]
     return max(float(np.abs(one - expected[-len(one) :]).max()) for one in found)
 

@@ -24,7 +24,7 @@ from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.lm.checkpoint import WEIGHTS, LMInfo, read_lm
 from entcomp.lm.config import LMConfig
 from entcomp.lm.packed import Packed
-from entcomp.training.weights import load_weights
+from entcomp.training.weights import load_model
 
 ROPE_BASE = 10_000.0
 NORM_EPS = 1e-5
@@ -48,9 +48,7 @@ class UnitLM(nn.Module):
     @classmethod
     def load(cls, path: Path, config: LMConfig, num_clusters: int) -> UnitLM:
         """Trained weights, in eval mode on the CPU. Raises EntcompError where they do not fit."""
-        model = cls(config, num_clusters)
-        load_weights(model, path)
-        return model.eval()
+        return load_model(lambda: cls(config, num_clusters), path).eval()
 
     def forward(self, packed: Packed) -> Tensor:
         rope_TE = rotations(packed.positions_T, self.head_dim)

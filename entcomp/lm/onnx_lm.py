@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-from entcomp.artifacts.experiment import check_same
+from entcomp.artifacts.hashes import check_same
 from entcomp.errors import EntcompError
 from entcomp.files import locked
 from entcomp.lm.checkpoint import LMInfo, read_lm
@@ -26,6 +26,7 @@ FAILURES = (
     failures.NoSuchFile,
     failures.NotImplemented,
     failures.RuntimeException,
+    UnicodeDecodeError,  # of a message that quotes the file
 )
 
 # Keys and values of the tokens read so far, float32 (heads, tokens, channels) of each layer, by the
@@ -47,12 +48,12 @@ class OnnxLM:
             self._session = onnxruntime.InferenceSession(
                 path, options, providers=["CPUExecutionProvider"]
             )
+            stored = self._session.get_modelmeta().custom_metadata_map.get(LM_KEY, "none")
         except FAILURES as error:
             reason = str(error).splitlines()[0]
             raise EntcompError(
                 f"{path}: cannot be read ({reason}); delete it and run again"
             ) from None
-        stored = self._session.get_modelmeta().custom_metadata_map.get(LM_KEY, "none")
         check_same(lm.lm_sha256, stored, "LM", path, "delete it and run again")
         self.empty_cache: Cache = {}
         for one in self._session.get_inputs()[2:]:
@@ -79,7 +80,7 @@ class OnnxLM:
         (found,) = self._session.run(["entropies"], feeds | self.empty_cache)
         return found
 
-    def go_on(self, tokens_T: np.ndarray, cache: Cache) -> tuple[float, Cache]:
+    def step(self, tokens_T: np.ndarray, cache: Cache) -> tuple[float, Cache]:
         """Read on after what a cache holds: the entropy of what comes next, and the cache then."""
         feeds = {"tokens": tokens_T, "first": np.array([len(tokens_T) - 1])}
         (entropy,), *held = self._session.run(None, feeds | cache)

@@ -77,7 +77,7 @@ class Packed:
         """Causal attention within each sequence; (T, H, E) each.
 
         On a GPU in bfloat16 (or float16) without padding; otherwise in blocks of sequences of like
-        length, each padded to its longest. What stands behind a sequence's end is never seen.
+        length, each padded to its longest. What comes after a sequence's end is never seen.
         """
         if q_THE.is_cuda and q_THE.dtype in (torch.bfloat16, torch.float16):
             offsets, longest = self.offsets_B, self.longest

@@ -101,7 +101,7 @@ class Scorer:
         parts = [(reading, span) for reading in readings for span in reading.spans]
         parts.sort(key=lambda part: len(part[1]))
         launched = ((batch, self._launch(batch)) for batch in self._batches(parts))
-        for batch, entropy_T in _one_behind(launched):
+        for batch, entropy_T in _pipelined(launched):
             lengths = [len(span) for _, span in batch]
             for (reading, span), entropy in zip(batch, entropy_T.cpu().split(lengths), strict=True):
                 reading.keep(span, entropy.numpy())
@@ -160,7 +160,7 @@ def score_set(
     return counts
 
 
-def _one_behind(items: Iterator[Item]) -> Iterator[Item]:
+def _pipelined(items: Iterator[Item]) -> Iterator[Item]:
     """Yield each item only when the next has been asked for: a GPU is never left waiting."""
     previous = next(items)
     for item in items:

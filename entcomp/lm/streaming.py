@@ -63,4 +63,4 @@ class StreamingScorer:
     def _read(self, tokens: Iterable[int]) -> None:
         tokens_T = np.array(list(tokens), np.int64)
         self._length += len(tokens_T)
-        self._upcoming, self._cache = self.lm.go_on(tokens_T, self._cache)
+        self._upcoming, self._cache = self.lm.step(tokens_T, self._cache)

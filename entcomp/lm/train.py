@@ -16,9 +16,9 @@ from entcomp.lm.corpus import MAX_CLUSTERS, Corpus, pack_corpus
 from entcomp.lm.export import export_onnx
 from entcomp.lm.model import UnitLM
 from entcomp.lm.ngram import ngram_nats
-from entcomp.training.description import describe
+from entcomp.training.description import write_description
 from entcomp.training.loop import fit, training_stage
-from entcomp.training.ranks import first_rank_first, is_first_rank, meet
+from entcomp.training.ranks import first_rank_first, is_first_rank, join_ranks
 
 
 def train_lm(
@@ -36,7 +36,7 @@ def train_lm(
     if info.num_clusters > MAX_CLUSTERS:
         raise EntcompError(f"{experiment.units_json}: at most {MAX_CLUSTERS} clusters")
     folder = experiment.lm(config.direction)
-    meet(config.training)
+    join_ranks(config.training)
     with first_rank_first():
         train, dev = (
             pack_corpus(
@@ -57,7 +57,7 @@ def train_lm(
     }
     complete = training_stage(folder, config.training, inputs).is_complete()
     if complete and (folder / "lm.json").exists():
-        describe(folder, config)
+        write_description(folder, config)
         return None
     ngrams = ngram_nats(train, dev, info.num_clusters, config.direction)
     _announce(train, dev, ngrams)
@@ -76,7 +76,7 @@ def train_lm(
     )
     if is_first_rank():
         export_onnx(folder, config, lm)
-    describe(folder, config, lm)
+    write_description(folder, config, lm)
     return lm
 
 

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 
-class _Later(ModuleType):
+class _LazyModule(ModuleType):
     """Stands for a module until then, apart from `sys.modules`, through which others look."""
 
     def __getattr__(self, name: str) -> Any:
@@ -23,4 +23,4 @@ def __getattr__(name: str) -> ModuleType:
     full = f"{__name__}.{name}"
     if find_spec(full) is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _Later(full)
+    return _LazyModule(full)

@@ -24,7 +24,7 @@ from entcomp.pipelines.hub import open_model
 from entcomp.pipelines.tokenizer import Tokenizer
 from entcomp.progress import track
 from entcomp.skipped import SkippedUtterances
-from entcomp.tasks.vc.content import Clock
+from entcomp.tasks.vc.content import FrameMap
 from entcomp.tasks.vc.convert import Converter, Recording, Reference, check_reference
 from entcomp.tasks.vc.train import load_converter
 from entcomp.tasks.vc.vocoders import load_vocoder
@@ -62,7 +62,7 @@ class VoiceConverter:
         self.experiment, self.folder = experiment, folder
         self.model = Converter(
             model=network,
-            clock=Clock.between(units, network.config.mel),
+            frame_map=FrameMap.between(units, network.config.mel),
             vocoder=load_vocoder(vocoder, network.config.mel),
             sampler=network.config.sampler.model_copy(update=given),
             seed=seed,
@@ -162,7 +162,7 @@ def convert_file(
     output: Path,
     channel: int | None = None,
 ) -> str:
-    """Convert one recording, or one ``channel`` of it; returns lines on what was done."""
+    """Convert one recording; returns lines on what was done."""
     voice = converter.listen(reference)
     waveform = converter.model(converter.record(source, channel), voice, source.stem)
     write_wav(output, waveform, converter.sample_rate)

@@ -8,16 +8,17 @@ from pathlib import Path
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.stage import Stage
-from entcomp.artifacts.streams import check_segments, group_rate, read_streams, stream_sha256
+from entcomp.artifacts.streams import check_stream, group_rate, read_streams, stream_sha256
 from entcomp.encoder.packed import group_tokens
-from entcomp.evaluation.text.normalizer import normalize
-from entcomp.evaluation.text.recognition import write_trn
+from entcomp.errors import EntcompError
+from entcomp.evaluation.text.metric import TextOptions
+from entcomp.evaluation.text.metrics import METRICS
 from entcomp.evaluation.text.scores import describe_scores, score_texts
-from entcomp.evaluation.text.translation import make_bleu
 from entcomp.files import sha256_file, write_json
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table, write_table
 from entcomp.progress import track
+from entcomp.tasks import task_of
 from entcomp.tasks.text.config import DecodingConfig
 from entcomp.tasks.text.search import TextSearch
 from entcomp.tasks.text.train import TrainedTextModel
@@ -35,6 +36,7 @@ class Decoding:
     segmentation: str
     config: DecodingConfig
     suffix: str
+    metric: str  # of `METRICS`
 
     @classmethod
     def open(
@@ -42,8 +44,12 @@ class Decoding:
     ) -> Decoding:
         """``model`` is as in ``asr/TAG``; None is as in training. ``search``: see `DecodingConfig`.
 
-        Raises EntcompError if it was not trained there, or with another codebook.
+        Raises EntcompError if it was not trained there, or with another codebook, and for a task
+        that writes no text.
         """
+        metric = task_of(model).metric
+        if metric is None:
+            raise EntcompError(f"{model}: writes no text; decode reads models of asr and st")
         trained = TrainedTextModel.load(experiment.path / model)
         trained.info.check_units(experiment.units_info(), trained.folder)
         changed = {name: value for name, value in search.items() if value is not None}
@@ -52,7 +58,7 @@ class Decoding:
         segmentation = segmentation or trained.info.segments
         if segmentation != trained.info.segments:
             suffix = f"_{segmentation}{suffix}"
-        return cls(experiment, trained, segmentation, config, suffix)
+        return cls(experiment, trained, segmentation, config, suffix, metric)
 
     def decode(self, data_set: DataDir) -> Iterator[str]:
         """Decode and score one set, unless that was done from the same inputs; yields what it did.
@@ -61,7 +67,7 @@ class Decoding:
         are missing, or of another codebook.
         """
         folder = self.trained.folder / f"decode_{data_set.name}{self.suffix}"
-        check_segments(self.experiment, self.segmentation)
+        check_stream(self.experiment, self.segmentation)
         reference = data_set.path / self.trained.info.target
         inputs = {
             "weights_sha256": sha256_file(self.trained.folder / "model.safetensors"),
@@ -74,8 +80,8 @@ class Decoding:
         if stage.is_complete():
             yield f"{folder}: complete, skipped"
             return
-        if self.trained.info.task == "st" and reference.exists():
-            make_bleu(reference.suffix[1:])  # it may not know the language: said before the search
+        if reference.exists():  # the metric may not know the language: said before the search
+            METRICS[self.metric]().check_language(self._text_options(reference).lang)
         stage.start()
         hypotheses, rate = self._transcribe(data_set.name)
         write_table(folder / "text", hypotheses.items())
@@ -99,33 +105,23 @@ class Decoding:
         hypotheses = {utt_id: text for (utt_id, *_), text in zip(streams, texts, strict=True)}
         return hypotheses, group_rate(streams, trained.info.frame_shift)
 
+    def _text_options(self, reference: Path) -> TextOptions:
+        """How texts are scored: in the language of the file ``text.<lang>``, or of the config."""
+        text = self.trained.config.vocabulary
+        return TextOptions(text.normalizer, reference.suffix[1:] or text.lang, text.nlsyms)
+
     def _score(
         self, reference: Path, hypotheses: dict[str, str], folder: Path, rate: float
     ) -> Iterator[str]:
-        """Write scores.json and, for recognition, trn files; nothing without a reference."""
+        """Write scores.json, and what the metric's own tools read; nothing without a reference."""
         if not reference.exists():
             return
         rows = iter_table(reference, empty_values=True)
         references = {utt_id: text for utt_id, text in rows if utt_id in hypotheses}
         if not references:
             return
-        text = self.trained.config.vocabulary
-        recognition = self.trained.info.task == "asr"
-        metric, lang = ("wer", text.lang) if recognition else ("bleu", reference.suffix[1:])
-        scores = score_texts(
-            references,
-            hypotheses,
-            metric,  # type: ignore[arg-type]
-            text.normalizer,
-            lang,
-            nlsyms=text.nlsyms,
-        )
-        if recognition:
-            for name, texts in (("ref", references), ("hyp", hypotheses)):
-                clean = {
-                    utt_id: normalize(texts[utt_id], text.normalizer, text.lang, text.nlsyms)
-                    for utt_id in references
-                }
-                write_trn(folder / f"{name}.trn", clean)
+        options = self._text_options(reference)
+        scores = score_texts(references, hypotheses, self.metric, **vars(options))
+        METRICS[self.metric]().write_texts(folder, references, hypotheses, options)
         write_json(folder / "scores.json", {**scores, "rate": rate})
-        yield from (f"{folder.name}: {line}" for line in describe_scores(scores))
+        yield from (f"{folder.name}: {line}" for line in describe_scores(scores, self.metric))

@@ -14,6 +14,7 @@ from entcomp.artifacts import packing
 from entcomp.artifacts.packing import MANIFEST, Model
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
+from entcomp.progress import is_quiet
 
 NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 SOURCE = re.compile(
@@ -55,14 +56,17 @@ def _fetch(name: str, revision: str | None, local_files_only: bool) -> Path:
 
 @contextmanager
 def one_line_errors(name: str) -> Iterator[None]:
-    """Raises EntcompError, with the remedy, for what the hub's library raises."""
+    """Raises EntcompError, with the remedy, for what the hub's library raises; quiet if asked."""
     try:
         from huggingface_hub import errors
+        from huggingface_hub.utils import disable_progress_bars
     except ModuleNotFoundError:
         raise EntcompError(
             f"{name}: no such folder, and for models on the hub the Python package huggingface_hub "
             "is needed; install it"
         ) from None
+    if is_quiet():
+        disable_progress_bars()
     # That of the HTTP library in use, which other versions of the hub's library change.
     from_http: Any = errors.HfHubHTTPError.__bases__[0]
     try:
@@ -87,7 +91,8 @@ def one_line_errors(name: str) -> Iterator[None]:
                 "the hub refuses this token; make one that may write there, then 'hf auth login'"
             )
         else:
-            reason = f"the hub failed ({str(error).splitlines()[0]}); try again later"
+            said = (str(error).splitlines() or [type(error).__name__])[0]
+            reason = f"the hub failed ({said}); try again later"
     else:
         return
     raise EntcompError(f"{name}: {reason}")

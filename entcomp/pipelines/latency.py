@@ -33,7 +33,7 @@ from entcomp.units.extractor import extract
 
 
 @dataclass(frozen=True)
-class Bench:
+class LatencyBenchmark:
     """What is measured: the first ``utterances``, each ``repeats`` times, after ``warm_up`` ones.
 
     ``beam`` is instead of the models'; ``cpu_time`` counts what this process computes.
@@ -86,9 +86,9 @@ def _measure(
     warm_up: int,
     repeats: int,
     clock: Callable[[], float],
-) -> dict[str, list[_Laps]]:
+) -> dict[str, list[_StageTimes]]:
     """The laps of each utterance by model: those of the fastest of ``repeats`` rounds."""
-    laps: dict[str, list[_Laps]] = {name: [] for name in paths}
+    laps: dict[str, list[_StageTimes]] = {name: [] for name in paths}
     order = [*range(len(waveforms))[:warm_up], *range(len(waveforms))]
     for index in track(order, "bench-latency"):
         for name, path in paths.items():
@@ -98,7 +98,7 @@ def _measure(
     return {name: found[len(order) - len(waveforms) :] for name, found in laps.items()}
 
 
-def _summarise(laps: list[_Laps], path: _Path, seconds: float) -> dict[str, Any]:
+def _summarise(laps: list[_StageTimes], path: _Path, seconds: float) -> dict[str, Any]:
     """Milliseconds of each stage and of all: median and 95th percentile over utterances."""
     times = np.array([[*one.milliseconds, sum(one.milliseconds)] for one in laps])
     median, high = np.percentile(times, [50, 95], axis=0)
@@ -114,7 +114,7 @@ def _summarise(laps: list[_Laps], path: _Path, seconds: float) -> dict[str, Any]
 
 
 @dataclass(frozen=True)
-class _Laps:
+class _StageTimes:
     """Of one utterance: milliseconds of each stage, groups that were made, pieces decoded."""
 
     milliseconds: list[float]
@@ -166,7 +166,7 @@ class _Path:
         )
         return [max(1, len(self.trained.vocabulary.encode(one))) for one in references]
 
-    def time(self, waveform: np.ndarray, pieces: int, clock: Callable[[], float]) -> _Laps:
+    def time(self, waveform: np.ndarray, pieces: int, clock: Callable[[], float]) -> _StageTimes:
         """Take one waveform through all stages."""
         laps = [clock()]
 
@@ -187,7 +187,7 @@ class _Path:
         (found,) = self.search.best(*states, exactly=pieces)
         lap()
         milliseconds = [1000 * (end - begin) for begin, end in pairwise(laps)]
-        return _Laps(milliseconds, len(groups), len(found))
+        return _StageTimes(milliseconds, len(groups), len(found))
 
 
 def _choose_clock(cpu_time: bool) -> Callable[[], float]:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from entcomp.artifacts import shard
 from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
-from entcomp.files import read_json
 from entcomp.kaldi.datadir import DataDir
-from entcomp.kaldi.table import iter_table
 from entcomp.segmentation.source import Source
 
 
@@ -45,8 +44,6 @@ def _upstream_ids(
     """Ids of the utterances that the stage had to go through."""
     if output == "units":
         return data_set.ids()
-    scp = experiment.units(data_set.name) / "units.scp"
     if tag is not None:
-        criterion = read_json(experiment.segments(tag) / "threshold.json")["criterion"]
-        scp = Source.of(experiment, data_set.name, criterion).scps[0]
-    return (utt_id for utt_id, _ in iter_table(scp))
+        return Source.of(experiment, data_set.name, experiment.segmentation(tag).criterion).ids()
+    return Units.open(experiment, data_set.name).ids()

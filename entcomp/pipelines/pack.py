@@ -10,6 +10,7 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.errors import EntcompError
 from entcomp.lm.onnx_lm import OnnxLM
 from entcomp.report.model_card import model_card
+from entcomp.tasks import read_task_info, task_of
 
 
 def pack(
@@ -28,9 +29,10 @@ def pack(
     if notes is not None and not notes.is_file():
         raise EntcompError(f"--notes {notes}: no such file")
     text = notes.read_text(encoding="utf-8") if notes else f"# {output.stem}"
-    own = [tag for one in models for tag in packing.segments_of(experiment, one)]
-    tags = sorted({*segmentations, *own})
+    files = {one: task_of(packing.check_task(experiment, one)).files for one in models}
+    own = {read_task_info(experiment.path / one).segments for one in models}
+    tags = sorted({*segmentations, *(tag for tag in own if experiment.threshold(tag).exists())})
     for folder in filter(Path.is_dir, map(experiment.lm, packing.DIRECTIONS)):
         OnnxLM.open(folder)  # which exports it, if it never was
     card = model_card(experiment, tags, models, text)
-    return packing.pack(experiment, output, tags, models, card)
+    return packing.pack(experiment, output, tags, files, card)

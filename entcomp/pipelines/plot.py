@@ -7,9 +7,10 @@ from pathlib import Path
 from entcomp.audio.read import read_wav
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
-from entcomp.formats.textgrid import TIER_NAMES, read_textgrid, textgrid_beside
+from entcomp.formats.textgrid import read_textgrid, textgrid_beside
 from entcomp.pipelines.tokenizer import Tokenized, Tokenizer
 from entcomp.report import figures
+from entcomp.report.explorer.data import known_tiers
 from entcomp.segmentation.rule import Rule
 
 LONGEST = 60.0  # seconds in one picture
@@ -38,7 +39,11 @@ def plot_file(
     if found.entropies is None:
         raise EntcompError(f"--criterion {rule.criterion}: reads no entropy that could be drawn")
     grid = textgrid or textgrid_beside(file)
-    words, phones = (_spans(grid, tier, start) for tier in ("words", "phones"))
+    tiers = {} if grid is None else known_tiers(read_textgrid(grid), start)
+    words, phones = (
+        [(one.start, one.end, one.label) for one in tiers.get(kind, ())]
+        for kind in ("words", "phones")
+    )
     figure = figures.entropy_figure(
         waveform,
         rate,
@@ -53,14 +58,3 @@ def plot_file(
     with atomic_path(output) as temporary:
         temporary.write_bytes(figures.png(figure))
     return found
-
-
-def _spans(path: Path | None, kind: str, start: float) -> list[figures.Span]:
-    """Words or phones with their times from ``start`` on; none where there is no such tier."""
-    if path is None:
-        return []
-    grid = read_textgrid(path)
-    if not set(TIER_NAMES[kind]) & {name.split(" - ")[-1] for name in grid.tiers}:
-        return []
-    tier = grid.tier(kind)
-    return [(one.start - start, one.end - start, one.label) for one in tier if one.end > start]

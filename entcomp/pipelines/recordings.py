@@ -14,7 +14,6 @@ from entcomp.audio.decode import audio_seconds
 from entcomp.audio.read import iter_wav
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
-from entcomp.kaldi.table import safe_id
 from entcomp.progress import progress_bar
 
 Reader = Callable[[str], Iterator[np.ndarray]]
@@ -31,7 +30,7 @@ def check_output(output: Path | None, folder: bool = False) -> None:
         found, wanted = ("file", "folder") if folder else ("folder", "file")
         raise EntcompError(f"--output {output}: is a {found}; name a {wanted}")
     if output.is_relative_to("/dev") or not (output.is_dir() or output.is_file()):
-        raise EntcompError(f"--output {output}: no place for a file; leave it out, and redirect")
+        raise EntcompError(f"--output {output}: cannot be written to; leave it out, and redirect")
 
 
 @contextmanager
@@ -46,15 +45,15 @@ def open_lines(output: Path | None) -> Iterator[TextIO]:
 
 
 class Recordings:
-    """Files by distinct ids; what is wrong with a broken one is said, and the others go on.
-
-    ``channel`` is the one to read of each, 1 for the first; None is the mean of all.
-    """
+    """Files by distinct ids; what is wrong with a broken one is said, and the others go on."""
 
     def __init__(self, files: Sequence[Path], channel: int | None = None) -> None:
-        self.paths = _by_id(files)
         self.channel = channel
-        self.errors: dict[str, EntcompError] = {}
+        self.files = len(files)
+        named = {path: _unnameable(path) for path in files}
+        self.paths = _by_id([path for path in files if named[path] is None])
+        # By id or, of files that have none, by their printable names.
+        self.errors = {_printable(path): one for path, one in named.items() if one is not None}
 
     def fail(self, utt_id: str, error: EntcompError) -> None:
         self.errors[utt_id] = error
@@ -69,7 +68,6 @@ class Recordings:
         with progress_bar(description, total) as advance:
 
             def read(utt_id: str) -> Iterator[np.ndarray]:
-                _check_name(self.paths[utt_id])
                 for block in iter_wav(self.paths[utt_id], sample_rate, channel=self.channel):
                     yield block
                     advance(len(block) / sample_rate)
@@ -80,20 +78,27 @@ class Recordings:
     def _report(self) -> None:
         if not self.errors:
             return
-        if len(self.paths) == 1:
+        if self.files == 1:
             raise next(iter(self.errors.values()))
         for error in self.errors.values():
             print(error, file=sys.stderr)
-        names = ", ".join(str(self.paths[utt_id]) for utt_id in self.errors)
-        raise EntcompError(f"{len(self.errors)} of {len(self.paths)} recordings failed: {names}")
+        names = ", ".join(str(self.paths.get(utt_id, utt_id)) for utt_id in self.errors)
+        raise EntcompError(f"{len(self.errors)} of {self.files} recordings failed: {names}")
 
 
-def _check_name(path: Path) -> None:
-    """Raises EntcompError for a name that no text file could hold."""
+def _unnameable(path: Path) -> EntcompError | None:
+    """Names that tables and messages, which are UTF-8 and have a line each, cannot hold."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        raise EntcompError(f"{path}: its name is not UTF-8; rename it") from None
+        return EntcompError(f"{_printable(path)}: a name that is not UTF-8; rename the file")
+    if "".join(str(path).splitlines()) != str(path):
+        return EntcompError(f"{_printable(path)}: a name with a line break; rename the file")
+    return None
+
+
+def _printable(path: Path) -> str:
+    return "".join(str(path).encode("utf-8", "backslashreplace").decode().splitlines())
 
 
 def _by_id(files: Sequence[Path]) -> dict[str, Path]:
@@ -101,7 +106,7 @@ def _by_id(files: Sequence[Path]) -> dict[str, Path]:
     named: dict[str, Path] = {}
     for path in files:
         path = Path("/dev/stdin") if str(path) == "-" else path
-        stem = safe_id(path.stem) if path.stem.strip() else "recording"
+        stem = "_".join(path.stem.split()) or "recording"
         utt_id, count = stem, 1
         while utt_id in named:
             count += 1

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Experiment, check_same
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.stage import Stage, read_stage
 from entcomp.audio.mel import MelConfig
 from entcomp.audio.read import read_utterance, read_wav
 from entcomp.errors import EntcompError
 from entcomp.evaluation.voices import mos, speaker
-from entcomp.evaluation.voices.judges import Judges, Recogniser, Scores
+from entcomp.evaluation.voices.evaluator import Evaluator, Recogniser, Scores
 from entcomp.evaluation.voices.moonshine_asr import MoonshineAsr
 from entcomp.files import atomic_path, sha256_of, write_json
 from entcomp.kaldi.datadir import DataDir, Utterance
@@ -31,13 +32,13 @@ from entcomp.tasks.vc.vocoders import load_vocoder
 from entcomp.units.extractors.moonshine import find_encoder
 
 
-def open_judges(
+def open_evaluator(
     experiment: Experiment,
     recognisers: Sequence[str],
     moonshine: Path | None,
     utmos: Path | None,
     checkpoint: Path | None,
-) -> Judges:
+) -> Evaluator:
     """The models that score; recognisers are ``moonshine`` (in a folder), ``asr/TAG`` or ``none``.
 
     ``utmos`` is UTMOS as a file, ``checkpoint`` the extractor's weights on disk. Raises
@@ -51,7 +52,7 @@ def open_judges(
             found.append(Recognizer(experiment, name, checkpoint))
         elif name != "none":
             raise EntcompError(f"--asr {name}: one of moonshine, asr/TAG, none")
-    return Judges(found, mos.mos_predictors(utmos), speaker.SpeakerEncoder())
+    return Evaluator(found, mos.mos_predictors(utmos), speaker.SpeakerEncoder())
 
 
 def find_systems(
@@ -72,7 +73,7 @@ def find_systems(
 
 @dataclass(frozen=True)
 class Comparison:
-    """A set, what was made of it, and the models that judge.
+    """A set, what was made of it, and the models that evaluate.
 
     ``systems`` are folders that `convert` wrote for this set, by name; ``folder`` receives what
     each came to, so that a later system does not score the earlier ones again.
@@ -81,7 +82,7 @@ class Comparison:
     folder: Path
     data_set: DataDir
     systems: dict[str, Path]
-    judges: Judges
+    evaluator: Evaluator
     mel: MelConfig
     vocoder: Vocoder
     allow_pipes: bool
@@ -92,7 +93,7 @@ class Comparison:
         experiment: Experiment,
         data_set: DataDir,
         systems: dict[str, Path],
-        judges: Judges,
+        evaluator: Evaluator,
         vocoder: str | Path | None,
         allow_pipes: bool,
     ) -> Comparison:
@@ -108,16 +109,16 @@ class Comparison:
             theirs = inputs.get("vocoder_sha256", ours)
             check_same(theirs or "none", ours or "none", "vocoder", path, remedy)
         folder = experiment.task("vc", "scores") / data_set.name
-        return cls(folder, data_set, systems, judges, mel, loaded, allow_pipes)
+        return cls(folder, data_set, systems, evaluator, mel, loaded, allow_pipes)
 
     def score(self) -> str:
         """Judge all systems; writes ``scores.json`` and ``table.md``, which is returned too."""
         texts = self._texts()
         summaries = {
-            name: self.judges.summarise(self._judged(name), texts) | self._stream(name)
+            name: self.evaluator.summarise(self._judged(name), texts) | self._stream(name)
             for name in ("source", "resynthesis", *self.systems)
         }
-        models = {**self.judges.names(), "vocoder": self.vocoder.name}
+        models = {**self.evaluator.names(), "vocoder": self.vocoder.name}
         audio = {name: str(path) for name, path in self._folders.items()}
         stored = {"models": models, "systems": summaries, "audio": audio}
         write_json(self.folder / "scores.json", stored)
@@ -142,7 +143,7 @@ class Comparison:
             waveforms = track(self._waveforms(name), f"score {name}", len(self._sources))
             stage.finish(
                 {
-                    utt_id: self.judges.judge(waveform, *self._voices[utt_id])
+                    utt_id: self.evaluator.evaluate(waveform, *self._voices[utt_id])
                     for utt_id, waveform in waveforms
                 }
             )
@@ -151,7 +152,7 @@ class Comparison:
     def _inputs(self, name: str) -> dict[str, Any]:
         """All that a system's scores depend on."""
         inputs = {
-            "models": self.judges.names(),
+            "models": self.evaluator.names(),
             "audio": self.data_set.audio_sha256(),
             "references": sha256_of(self._references),
         }
@@ -217,7 +218,7 @@ class Comparison:
     @cached_property
     def _voices(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Embeddings of each utterance's reference and source."""
-        voice = self.judges.voice
+        voice = self.evaluator.voice
         references = {
             path: voice(read_wav(Path(path), speaker.SAMPLE_RATE))
             for path in set(self._references.values())

@@ -72,7 +72,7 @@ def open_writer(kind: TokenFormat, output: Path | None) -> Iterator[Write]:
             yield partial(_write_lines, stream, _json if kind == "json" else _ctm)
         return
     if output is None:
-        raise EntcompError(f"--format {kind}: give a folder to write, by -o OUT")
+        raise EntcompError(f"--format {kind}: give an output folder: -o OUT")
     check_output(output, folder=True)
     output.mkdir(parents=True, exist_ok=True)
     if kind == "textgrid":

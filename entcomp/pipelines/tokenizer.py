@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from entcomp.artifacts.experiment import Direction, Experiment, UnitsInfo
-from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.runs import starts_of
 from entcomp.audio.read import as_float32, resample
 from entcomp.errors import EntcompError
-from entcomp.files import read_json
 from entcomp.lm.onnx_lm import OnnxLM
 from entcomp.lm.streaming import StreamingScorer
 from entcomp.pipelines.hub import open_model
@@ -25,7 +23,7 @@ from entcomp.segmentation.request import Request
 from entcomp.segmentation.rule import Rule, group_one
 from entcomp.segmentation.streaming import StreamingGroups
 from entcomp.units.codebook import Codebook
-from entcomp.units.dump import check_checkpoint, read_codebook
+from entcomp.units.dump import read_codebook
 from entcomp.units.extractor import Extractor
 from entcomp.units.extractors import load_extractor
 from entcomp.units.stream import Recording, iter_units
@@ -60,7 +58,7 @@ class Tokenized:
         """Start and end of each group in seconds: float64 (groups, 2).
 
         A group ends where the next one starts. Unit ``i`` begins at ``receptive_offset + i *
-        frame_shift``, so the first group starts a few milliseconds behind the recording's start.
+        frame_shift``, so the first group starts a few milliseconds after the recording's start.
         """
         frames = np.stack([self.starts, self.starts + self.groups], axis=1)
         return self.info.receptive_offset + frames * self.info.frame_shift
@@ -120,7 +118,7 @@ class Tokenizer:
         """The tokenizer of an experiment. Raises EntcompError where it has no codebook."""
         info, codebook = read_codebook(experiment)
         extractor = load_extractor(info.extractor, str(info.layer), checkpoint)
-        check_checkpoint(experiment, extractor)
+        experiment.check_checkpoint(extractor.checkpoint_sha256)
         return cls(experiment, info, codebook, extractor)
 
     def rule(self, target_rate: float = 15.0, criterion: str = DEFAULT_CRITERION) -> Rule:
@@ -152,14 +150,10 @@ class Tokenizer:
         if not path.exists():
             there = sorted(one.parent.name for one in path.parents[1].glob("*/threshold.json"))
             known = ", ".join([*PLAIN_RULES, *there])
-            raise EntcompError(f"{path}: no such segmentation; there are: {known}")
-        stored = read_json(path)
-        rule = Rule.from_json(stored)
-        for direction, key in zip(
-            rule.directions, ("lm_sha256", "lm_backward_sha256"), strict=False
-        ):
-            lm = self._lm(direction).lm
-            check_same(stored.get(key), lm.lm_sha256, "LM", path, "rerun segment")
+            raise EntcompError(f"{path}: no such segmentation; available: {known}")
+        stored = self.experiment.segmentation(segments)
+        rule = Rule.from_json(stored.rule, path)
+        stored.check_lms(*(self._lm(direction).lm.lm_sha256 for direction in rule.directions))
         return rule
 
     def encode(
@@ -199,9 +193,17 @@ class Tokenizer:
         """A tokenizer of units that arrive one by one; see there."""
         return StreamingTokenizer(StreamingScorer(self._lm("forward")), rule)
 
+    def entropies(self, units: np.ndarray, direction: Direction = "forward") -> np.ndarray:
+        """Entropy of each unit in nats, float32 (frames,), of ``units`` (frames,).
+
+        NaN where an LM over runs of equal units predicts nothing. Raises EntcompError where there
+        is no LM of this direction.
+        """
+        return self._lm(direction).score(units)
+
     def _tokenized(self, recording: Recording, rule: Rule) -> Tokenized:
         units = recording.units
-        entropies = [self._lm(direction).score(units) for direction in rule.directions]
+        entropies = [self.entropies(units, direction) for direction in rule.directions]
         backward = entropies[1] if len(entropies) > 1 else None
         values = entropies[0] if entropies else units
         return Tokenized(
@@ -235,7 +237,7 @@ class StreamingTokenizer:
 
     All of this is causal; the units are not. A frame's convolutions see 56 ms (Moonshine) or 25 ms
     (HuBERT, WavLM, MFCC), and MFCC's differences 40 ms more on either side. But the Transformers of
-    Moonshine, HuBERT and WavLM attend to all of their chunk, up to 20 seconds and 2 more behind its
+    Moonshine, HuBERT and WavLM attend to all of their chunk, up to 20 seconds and 2 more after its
     end. Units of live audio therefore come a chunk at a time; see `entcomp.units.extractor`.
     """
 

@@ -17,19 +17,21 @@ from entcomp.pipelines.random_rates import RandomStreams, draw_groups, rate_rule
 from entcomp.pipelines.streams import first_embeddings, implied_by
 from entcomp.segmentation import DEFAULT_CRITERION
 from entcomp.skipped import SkippedUtterances
-from entcomp.tasks.text.config import TextTaskConfig, default_config
+from entcomp.tasks import TASKS
+from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.corpus import (
     Corpus,
-    ReadAgain,
+    RowDecoder,
     SegmentedStreams,
     StreamSource,
     read_rows,
     read_texts,
 )
-from entcomp.tasks.text.train import TaskInfo, train_text_model
-from entcomp.tasks.utterances import Place, stored
+from entcomp.tasks.text.info import TextInfo
+from entcomp.tasks.text.train import train_text_model
 from entcomp.training.loop import FitResult
-from entcomp.training.ranks import is_first_rank, meet
+from entcomp.training.ranks import is_first_rank, join_ranks
+from entcomp.training.utterances import ArchiveOffset, stored_datasets
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class TextTraining:
     def model_config(self) -> TextTaskConfig:
         """The YAML file, and over it what the stream and the command line say."""
         changes = implied_by(self.segmentation) | self.changes
-        return resolve_config(default_config(self.task), self.config, changes)
+        return resolve_config(TASKS[self.task].default_config(), self.config, changes)
 
 
 def train_text(
@@ -85,9 +87,9 @@ def train_text(
     Prints what is read, and writes EXP/TASK/NAME. Raises EntcompError for what is missing.
     """
     config = options.model_config()
-    meet(config.training)
+    join_ranks(config.training)
     units = experiment.units_info()
-    info = TaskInfo(
+    info = TextInfo(
         task=options.task,
         target=options.target,
         segments=options.stream,
@@ -107,7 +109,7 @@ def train_text(
         source, draw = SegmentedStreams(experiment, options.stream), None
     rows = (_rows(one, source, options, config, skipped) for one in sets)
     embeddings = first_embeddings(experiment, config.local)
-    with stored(folder, *rows, make=ReadAgain(source)) as utterances:
+    with stored_datasets(folder, *rows, make=RowDecoder(source)) as utterances:
         for part, found in zip(sets, utterances, strict=True):
             if not found:
                 where = part[0].path / options.target
@@ -125,7 +127,7 @@ def _rows(
     options: TextTraining,
     config: TextTaskConfig,
     skipped: SkippedUtterances,
-) -> Iterator[tuple[str | Place, ...]]:
+) -> Iterator[tuple[str | ArchiveOffset, ...]]:
     """Streams and texts of the sets; prints how many."""
 
     text = config.vocabulary

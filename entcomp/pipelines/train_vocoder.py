@@ -11,7 +11,7 @@ from entcomp.config import resolve_config
 from entcomp.kaldi.datadir import DataDir
 from entcomp.tasks.vc.vocoder_training import VocoderTrainingConfig, train_hifigan
 from entcomp.training.loop import FitResult
-from entcomp.training.ranks import meet
+from entcomp.training.ranks import join_ranks
 
 
 def train_vocoder(
@@ -28,7 +28,7 @@ def train_vocoder(
     """
     changes = changes or {}
     resolved = resolve_config(VocoderTrainingConfig(), config, changes)
-    meet(resolved.training)
+    join_ranks(resolved.training)
     seed = changes.get("training.seed")
     folder = experiment.task("vocoder", tag or (f"hifigan_seed{seed}" if seed else "hifigan"))
     return folder, train_hifigan(folder, resolved, *sets, allow_pipes=allow_pipes)

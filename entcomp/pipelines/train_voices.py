@@ -9,17 +9,18 @@ from typing import Any
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.stage import archive_sha256
-from entcomp.artifacts.streams import check_segments, stream_sha256
+from entcomp.artifacts.streams import check_stream, stream_sha256
 from entcomp.config import resolve_config
 from entcomp.evaluation.voices.speaker import write_embeddings
 from entcomp.kaldi.datadir import DataDir
 from entcomp.pipelines.streams import first_embeddings, implied_by
-from entcomp.tasks.utterances import stored
 from entcomp.tasks.vc.config import VcConfig
-from entcomp.tasks.vc.corpus import ReadAgain, read_rows
-from entcomp.tasks.vc.train import VcInfo, train_voice_converter
+from entcomp.tasks.vc.corpus import RowDecoder, read_rows
+from entcomp.tasks.vc.info import VcInfo
+from entcomp.tasks.vc.train import train_voice_converter
 from entcomp.training.loop import FitResult
-from entcomp.training.ranks import meet
+from entcomp.training.ranks import join_ranks
+from entcomp.training.utterances import stored_datasets
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,9 @@ def train_voices(
     Prints what is read, and writes EXP/vc/NAME. Raises EntcompError for what is missing.
     """
     units = experiment.units_info()
-    check_segments(experiment, options.segmentation)
+    check_stream(experiment, options.segmentation)
     config = options.model_config()
-    meet(config.training)
+    join_ranks(config.training)
     info = VcInfo(
         segments=options.segmentation,
         train_sets=[one.name for one in sets[0]],
@@ -75,7 +76,7 @@ def train_voices(
     start = experiment.task("vc", options.init.removeprefix("vc/")) if options.init else None
     rows = (_rows(experiment, one, options) for one in sets)
     embeddings = first_embeddings(experiment, config.local)
-    with stored(folder, *rows, make=ReadAgain(options.segmentation)) as (train, dev):
+    with stored_datasets(folder, *rows, make=RowDecoder(options.segmentation)) as (train, dev):
         # Of voices too, which are there by now.
         hashes = _hashes(experiment, sets, options.segmentation)
         result = train_voice_converter(

@@ -10,17 +10,17 @@ from typing import Any
 from entcomp.artifacts.experiment import Experiment, UnitsInfo
 from entcomp.artifacts.shard import Shard
 from entcomp.kaldi.datadir import DataDir
-from entcomp.units.dump import Dumper, check_checkpoint, read_codebook
+from entcomp.units.dump import Dumper, read_codebook
 from entcomp.units.extractor import Extractor
 from entcomp.units.extractors import load_extractor
-from entcomp.units.learn import Learning, learn_kmeans, take_kmeans
+from entcomp.units.learn import KmeansOptions, import_kmeans, learn_kmeans
 
 
 def learn_codebook(
     experiment: Experiment,
     sets: list[DataDir],
     extractor: Extractor,
-    learning: Learning,
+    learning: KmeansOptions,
     num_jobs: int,
     allow_pipes: bool,
 ) -> str:
@@ -36,9 +36,9 @@ def learn_codebook(
     )
 
 
-def take_codebook(experiment: Experiment, path: Path, extractor: Extractor) -> str:
-    """Take a published codebook as EXP's own, see `take_kmeans`; a line on what was done."""
-    taken = take_kmeans(path, experiment, extractor)
+def import_codebook(experiment: Experiment, path: Path, extractor: Extractor) -> str:
+    """Take a published codebook as EXP's own, see `import_kmeans`; a line on what was done."""
+    taken = import_kmeans(path, experiment, extractor)
     done = f"{taken['num_clusters']} clusters of {path}" if taken else "complete, skipped"
     return f"{experiment.codebook}: {done}"
 
@@ -59,7 +59,7 @@ def dump_sets(
     """
     info, codebook = read_codebook(experiment)
     extractor = load_extractor(info.extractor, str(info.layer), checkpoint, device)
-    check_checkpoint(experiment, extractor)
+    experiment.check_checkpoint(extractor.checkpoint_sha256)
     dumper = Dumper(experiment, info, codebook, extractor, num_jobs, skip_bad, allow_pipes)
     for data_set in sets:
         begin = time.monotonic()

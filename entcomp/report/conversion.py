@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.stage import read_stage
 from entcomp.audio.decode import audio_seconds
 from entcomp.audio.read import read_utterance, read_wav
 from entcomp.files import read_json
@@ -36,7 +37,7 @@ SECONDS = (2.0, 5.0)  # of utterances that are easy to compare
 
 @dataclass(frozen=True)
 class ConversionScores:
-    """``models`` that judged, by column, and a summary of each of ``systems``: see `Judges`."""
+    """``models`` that judged, by column, and a summary of each of ``systems``: see `Evaluator`."""
 
     models: Mapping[str, str]
     systems: Mapping[str, Mapping[str, Any]]
@@ -66,7 +67,7 @@ class ConversionScores:
         return Table(["system", "Hz", *map(label, self.metrics)], rows)
 
     def describe(self) -> list[str]:
-        """How many utterances there are, and which model stands behind each column."""
+        """How many utterances there are, and which model made each column."""
         count = self.systems[BASELINES[0]]["utterances"]
         models = (f"{key}: {name}" for key, name in self.models.items())
         return [f"{count} utterances; brackets: 95% bootstrap intervals", *models]
@@ -127,7 +128,7 @@ def read_samples(experiment: Experiment, data_set: DataDir, allow_pipes: bool) -
     if scores is None:
         return []
     folder = _scores_folder(experiment, data_set.name)
-    judged = {name: read_json(folder / f"{name}.json")["outputs"] for name in scores.names}
+    judged = {name: read_stage(folder, name)["outputs"] for name in scores.names}
     audio = read_json(folder / "scores.json")["audio"]
     wavs = {name: read_table(Path(audio[name]) / "wav.scp") for name in scores.names[1:]}
     voices = read_table(Path(audio[scores.names[-1]]) / "utt2ref")

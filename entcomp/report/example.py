@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from entcomp.artifacts.alignments import Alignments
 from entcomp.artifacts.archive import find_row
 from entcomp.artifacts.entropies import Entropies
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.groups import Groups
+from entcomp.artifacts.units import Units
 from entcomp.audio.read import read_utterance
 from entcomp.errors import EntcompError
-from entcomp.files import read_json
 from entcomp.kaldi.datadir import DataDir, Utterance, find_sets
 from entcomp.kaldi.table import read_table
+from entcomp.report.explorer.data import Initial, ShownUtterance, known_tiers
 from entcomp.report.figures import Span
 from entcomp.report.sections import Example
 from entcomp.segmentation import DEFAULT_CRITERION
@@ -39,11 +42,11 @@ def choose_set(data: Path, experiment: Experiment, wanted: str | None, scores: P
 def choose_tag(experiment: Experiment, set_name: str) -> str | None:
     """The segmentation nearest to `RATE`, of the paper's default criterion if there is one."""
     found = {}
-    for path in sorted(experiment.path.glob("segments/*/threshold.json")):
-        threshold = read_json(path)
-        if set_name in threshold.get("rates", {}):
-            distance = abs(threshold["rates"][set_name] - RATE)
-            found[path.parent.name] = (threshold["criterion"] != DEFAULT_CRITERION, distance)
+    for tag in experiment.segmentations():
+        info = experiment.find_segmentation(tag)
+        if info and set_name in info.rates:
+            distance = abs(info.rates[set_name] - RATE)
+            found[tag] = (info.criterion != DEFAULT_CRITERION, distance)
     return min(found, key=lambda tag: found[tag], default=None)
 
 
@@ -66,17 +69,62 @@ def find_example(
     grids = Alignments(alignments)
     utt_id = wanted or _choose_utterance(groups, experiment.units_info().frame_shift, grids)
     utterance = _find_utterance(data_set, utt_id)
-    text = data_set.path / "text"
+    path = data_set.path / "text"
+    text = read_table(path, empty_values=True).get(utt_id, "") if path.exists() else ""
+    waveform = read_utterance(utterance, SAMPLE_RATE, allow_pipes)
+    entropy = find_row(entropies, utt_id, experiment.entropy(data_set.name))
+    shown = _shown(experiment, data_set.name, utt_id, text, waveform, entropy, grids)
     return Example(
         utt_id,
         tag,
-        read_table(text, empty_values=True).get(utt_id, "") if text.exists() else "",
-        read_utterance(utterance, SAMPLE_RATE, allow_pipes),
+        text,
+        waveform,
         SAMPLE_RATE,
-        find_row(entropies, utt_id, experiment.entropy(data_set.name)),
+        entropy,
         find_row(groups, utt_id, experiment.segments(tag) / data_set.name),
-        *(_spans(grids, utt_id, tier) for tier in ("words", "phones")),
+        _spans(grids, utt_id, "words"),
+        _spans(grids, utt_id, "phones"),
+        explored=None if shown is None else (shown, _initial(experiment, tag)),
     )
+
+
+def _shown(
+    experiment: Experiment,
+    set_name: str,
+    utt_id: str,
+    text: str,
+    waveform: np.ndarray,
+    entropy: np.ndarray,
+    grids: Alignments,
+) -> ShownUtterance | None:
+    """The same for the page with sliders; None where the experiment has no units of the set."""
+    units = Units.find(experiment, set_name)
+    if units is None:
+        return None
+    both = Entropies.find(experiment, set_name, ("forward", "backward"))
+    backward = both and ((found, vectors[1]) for found, vectors in both.rows())
+    folder = experiment.entropy(set_name)
+    grid = grids.grid(utt_id) if utt_id in grids else None
+    return ShownUtterance(
+        utt_id,
+        text,
+        waveform,
+        SAMPLE_RATE,
+        find_row(units, utt_id, experiment.units(set_name)),
+        entropy,
+        None if backward is None else find_row(backward, utt_id, folder),
+        {} if grid is None else known_tiers(grid),
+        None if grid is None else grid.duration,
+    )
+
+
+def _initial(experiment: Experiment, tag: str) -> Initial:
+    """The sliders where a segmentation has them."""
+    info = experiment.segmentation(tag)
+    rate = info.target_rate or next(iter(info.rates.values()))
+    window = info.rule.get("window")
+    own = {"window": window} if window else {}
+    return Initial(info.criterion, rate, bool(info.rule.get("peaks")), **own)
 
 
 def _choose_utterance(groups: Groups, frame_shift: float, grids: Alignments) -> str:

@@ -29,6 +29,7 @@ SECONDS_A_ROW = 3.0
 BLUE, VERMILLION, BLACK, GREY = "#0072B2", "#D55E00", "#000000", "#777777"
 TINTS = "#f6c9a8", "#fdf0e6"
 GREEN = "#009E73"
+DECIBELS = -75, 5  # of white and of black in spectrograms
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,10 @@ def entropy_figure(
     times = offset + np.arange(len(entropies) + 1) * frame_shift
     starts = times[starts_of(group_lengths)]
     groups = [(*edges, "") for edges in zip(starts, [*starts[1:], times[-1]], strict=True)]
-    spectrogram = _spectrogram(waveform, sample_rate)
+    decibels = spectrogram(waveform, sample_rate)
     for row in range(rows):
         upper, lower = axes[2 * row], axes[2 * row + 1]
-        _draw_spectrogram(upper, spectrogram, duration, sample_rate)
+        _draw_spectrogram(upper, decibels, duration, sample_rate)
         right = _draw_entropy(upper, times[:-1], entropies, starts, threshold)
         limits = row * duration / rows, (row + 1) * duration / rows
         _draw_labels(lower, groups, words, phones, limits)
@@ -136,8 +137,8 @@ def comparison_figure(columns: Mapping[str, Mapping[str, np.ndarray]], sample_ra
     for column, (title, waveforms) in enumerate(columns.items()):
         for row, system in enumerate(systems):
             axis, waveform = axes[row, column], waveforms[system]
-            spectrogram = _spectrogram(waveform, sample_rate)
-            _draw_spectrogram(axis, spectrogram, len(waveform) / sample_rate, sample_rate)
+            duration = len(waveform) / sample_rate
+            _draw_spectrogram(axis, spectrogram(waveform, sample_rate), duration, sample_rate)
             name = system if column == 0 else ""
             axis.set_ylabel(name, rotation="horizontal", ha="right", va="center")
             axis.tick_params(labelleft=False, labelsize=7)
@@ -146,7 +147,7 @@ def comparison_figure(columns: Mapping[str, Mapping[str, np.ndarray]], sample_ra
     return figure
 
 
-def _spectrogram(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+def spectrogram(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     """Decibels below the loudest, (frequencies, frames): 25 ms Hann windows every 4 ms."""
     size, hop = int(0.025 * sample_rate), int(0.004 * sample_rate)
     padded = np.pad(waveform, (size // 2, size))
@@ -159,8 +160,9 @@ def _spectrogram(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 
 def _draw_spectrogram(axis: Axes, decibels: np.ndarray, duration: float, sample_rate: int) -> None:
     extent = (0, duration, 0, sample_rate / 2000)
+    white, black = DECIBELS
     axis.imshow(
-        decibels, origin="lower", aspect="auto", extent=extent, cmap="Greys", vmin=-75, vmax=5
+        decibels, origin="lower", aspect="auto", extent=extent, cmap="Greys", vmin=white, vmax=black
     )
     axis.set_ylabel("kHz")
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
+from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.stage import read_stage
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.kaldi.table import iter_table
+from entcomp.tasks import TASKS, read_task_info
 
 DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
-# Kinds of models, and what says that the training of one has ended.
-MODELS = {"asr": "task.json", "st": "task.json", "vc": "task.json", "vocoder": "config.yaml"}
 SHORT = 12  # characters of a hash that tell it from others
 
 Facts = dict[str, Any]
@@ -27,7 +27,7 @@ def experiment_info(experiment: Experiment) -> Facts:
     experiment.
     """
     if not experiment.units_json.exists():
-        raise EntcompError(f"{experiment.path}: no experiment, as it has no units/units.json")
+        raise EntcompError(f"{experiment.path}: not an experiment: it has no units/units.json")
     return {
         "experiment": str(experiment.path),
         "units": _units(experiment),
@@ -41,8 +41,8 @@ def experiment_info(experiment: Experiment) -> Facts:
             path.name: _alignments(path) for path in _folders(experiment.path / "align")
         },
         "models": {
-            f"{kind}/{path.name}": _model(path, ended)
-            for kind, ended in MODELS.items()
+            f"{kind}/{path.name}": _model(path)
+            for kind in (*TASKS, "vocoder")
             for path in _folders(experiment.path / kind)
             if path.name != "scores"
         },
@@ -66,7 +66,7 @@ def _units(experiment: Experiment) -> Facts:
 
 
 def _archive(folder: Path, name: str, hashes: Facts, manifest: str = "stage") -> Facts:
-    """Counts of an archive from its manifest or, of somebody else's files, from its table.
+    """Counts of an archive from its manifest or, of another toolkit's files, from its table.
 
     ``made_with_another`` lists what of ``hashes`` its manifest has other ones of.
     """
@@ -79,7 +79,7 @@ def _archive(folder: Path, name: str, hashes: Facts, manifest: str = "stage") ->
     kept: Facts = {
         key: outputs[key] for key in ("utterances", "frames", "skipped") if key in outputs
     }
-    # Files without a manifest are somebody else's, unless shards wait to be merged.
+    # Files without a manifest are another toolkit's, unless shards wait to be merged.
     complete = scp.exists() and (bool(stage["outputs"]) or not is_shard)
     made_with = {key: stage["inputs"].get(f"{key}_sha256") for key in hashes}
     others = [key for key, one in made_with.items() if one and hashes[key] not in (None, one)]
@@ -90,8 +90,8 @@ def _lm(experiment: Experiment, direction: Direction) -> Facts:
     path = experiment.lm(direction) / "lm.json"
     if not path.exists():
         return {"complete": False}
-    lm = read_json(path)
-    kept = {key: lm[key] for key in ("lm_units", "lm_sha256", "nats_per_unit")}
+    lm = LMInfo.read(path.parent)
+    kept = {key: getattr(lm, key) for key in ("lm_units", "lm_sha256", "nats_per_unit")}
     return {"complete": True, **kept, "calibrated": experiment.calibration(direction).exists()}
 
 
@@ -109,14 +109,16 @@ def _entropies(experiment: Experiment, direction: Direction) -> Facts:
 
 
 def _segmentation(experiment: Experiment, folder: Path) -> Facts:
-    threshold = folder / "threshold.json"
-    stored = read_json(threshold) if threshold.exists() else {}
-    names = ("criterion", "target_rate", "theta_g", "theta_r", "theta_z", "window")
-    kept = {key: stored[key] for key in names if stored.get(key) is not None}
-    codebook = experiment.units_info().codebook_sha256
-    if stored.get("codebook_sha256") not in (None, codebook):
-        kept["made_with_another"] = ["codebook"]
-    rates = stored.get("rates", {})
+    kept: Facts = {}
+    rates: dict[str, float] = {}
+    if info := experiment.find_segmentation(folder.name):
+        names = ("theta_g", "theta_r", "theta_z", "window")
+        kept = {"criterion": info.criterion, "target_rate": info.target_rate}
+        kept |= {name: info.rule.get(name) for name in names}
+        kept = {name: value for name, value in kept.items() if value is not None}
+        if info.codebook_sha256 not in (None, experiment.units_info().codebook_sha256):
+            kept["made_with_another"] = ["codebook"]
+        rates = info.rates
     sets = {
         path.name: _archive(path, "groups", {})
         | ({"rate": rates[path.name]} if path.name in rates else {})
@@ -131,11 +133,14 @@ def _alignments(folder: Path) -> Facts:
     return {"complete": bool(outputs), "aligned": count, "unaligned": outputs.get("unaligned", 0)}
 
 
-def _model(folder: Path, ended: str) -> Facts:
-    complete = (folder / ended).exists() and (folder / "model.safetensors").exists()
-    task = read_json(folder / "task.json") if (folder / "task.json").exists() else {}
-    names = {"segments": "reads", "target": "writes"}
-    kept = {new: task[old] for old, new in names.items() if old in task}
+def _model(folder: Path) -> Facts:
+    is_task = folder.parent.name in TASKS
+    last = folder / ("task.json" if is_task else "config.yaml")  # written when training has ended
+    complete = last.exists() and (folder / "model.safetensors").exists()
+    kept: Facts = {}
+    if is_task and last.exists():
+        info = read_task_info(folder)
+        kept = {"reads": info.segments, "writes": info.output}
     decodes = {
         path.name.removeprefix("decode_"): _decode(path)
         for path in _folders(folder)

@@ -8,16 +8,11 @@ from typing import Any
 import yaml
 
 from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.models import LMInfo
 from entcomp.files import read_json
 from entcomp.report.boundary_scores import by_rate, describe_matching, score_table, tiers
 from entcomp.report.tables import Table
-
-# What the hub calls the tasks; speech translation has no name of its own there.
-HUB_TASKS = {
-    "asr": "automatic-speech-recognition",
-    "st": "automatic-speech-recognition",
-    "vc": "audio-to-audio",
-}
+from entcomp.tasks import read_task_info, task_of
 
 
 def model_card(
@@ -41,7 +36,7 @@ def hub_card(
 
     What an own header of ``card`` says stays, ``license_id`` apart.
     """
-    kinds = {HUB_TASKS[one.partition("/")[0]] for one in tasks}
+    kinds = {kind for one in tasks if (kind := task_of(one).hub_task)}
     extractor = experiment.units_info().extractor
     header: dict[str, Any] = {
         "library_name": "entcomp",
@@ -69,9 +64,9 @@ def _lms(experiment: Experiment) -> Iterator[str]:
     rows = []
     for folder in (experiment.lm("forward"), experiment.lm("backward")):
         if (folder / "lm.json").exists():
-            lm = read_json(folder / "lm.json")
-            nats = [f"{lm['nats_per_unit'][name]:.3f}" for name in ("lm", "unigram", "bigram")]
-            rows.append([lm["direction"], lm["lm_units"], *nats])
+            lm = LMInfo.read(folder)
+            nats = [f"{lm.nats_per_unit[name]:.3f}" for name in ("lm", "unigram", "bigram")]
+            rows.append([lm.direction, lm.lm_units, *nats])
     if rows:
         header = ("direction", "reads", "nats per unit", "unigram", "bigram")
         yield f"## Entropy LM (dev set)\n\n{Table(header, rows).markdown()}"
@@ -80,9 +75,9 @@ def _lms(experiment: Experiment) -> Iterator[str]:
 def _rates(experiment: Experiment, tags: Sequence[str]) -> Iterator[str]:
     rows = []
     for tag in tags:
-        stored = read_json(experiment.segments(tag) / "threshold.json")
-        for set_name, rate in sorted(stored["rates"].items()):
-            rows.append([tag, stored["criterion"], set_name, f"{rate:.2f}"])
+        info = experiment.segmentation(tag)
+        for set_name, rate in sorted(info.rates.items()):
+            rows.append([tag, info.criterion, set_name, f"{rate:.2f}"])
     if rows:
         yield f"## Rates\n\n{Table(('tag', 'criterion', 'set', 'Hz'), rows).markdown()}"
 
@@ -98,10 +93,9 @@ def _boundaries(experiment: Experiment, tags: Sequence[str]) -> Iterator[str]:
 
 
 def _task(experiment: Experiment, task: str) -> Iterator[str]:
-    stored = read_json(experiment.path / task / "task.json")
-    sets = ", ".join(stored["train_sets"])
-    target = stored.get("target", "speech")
-    yield f"## {task}\n\nReads {stored['segments']}, writes {target}; trained on {sets}."
+    info = read_task_info(experiment.path / task)
+    sets = ", ".join(info.train_sets)
+    yield f"## {task}\n\nReads {info.segments}, writes {info.output}; trained on {sets}."
     for path in sorted((experiment.path / task).glob("decode_*/scores.json")):
         figures = [
             f"{name.upper()} {one.get('percent', one.get('score')):.2f}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from html import escape
+
+import numpy as np
 
 STYLE = """
 :root { color-scheme: light; }
@@ -68,9 +71,23 @@ def player(source: str, caption: str = "") -> str:
     return f'<audio controls preload="none" src="{escape(source)}"></audio>{words}'
 
 
+def link(target: str, text: str) -> str:
+    """A paragraph that leads to a file beside the page."""
+    return f'<p><a href="{escape(target)}">{escape(text)}</a></p>'
+
+
 def figure(source: str, caption: str) -> str:
     """An image, given as a ``data:`` URL."""
     words = escape(caption)
     return (
         f'<figure>\n<img src="{source}" alt="{words}">\n<figcaption>{words}</figcaption></figure>'
     )
+
+
+def flac(waveform: np.ndarray, sample_rate: int) -> bytes:
+    """The bytes of a FLAC file of ``waveform``, (samples,) within ±1."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, waveform, sample_rate, format="FLAC")
+    return buffer.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,11 +13,15 @@ import numpy as np
 
 from entcomp.artifacts.entropies import Entropies
 from entcomp.artifacts.experiment import Direction, Experiment
+from entcomp.artifacts.models import LMInfo
+from entcomp.artifacts.segmentations import SegmentationInfo
 from entcomp.artifacts.units import Units
 from entcomp.files import atomic_path, read_json
 from entcomp.report import boundary_scores, figures, page, result_figures, text_scores
 from entcomp.report.boundary_scores import describe_matching, read_scores, tiers
 from entcomp.report.conversion import SAMPLE_RATE, Sample, label, read_conversions
+from entcomp.report.explorer.data import Initial, ShownUtterance
+from entcomp.report.explorer.write import write_explorer
 from entcomp.report.latency import describe_latency, latency_table
 from entcomp.report.tables import Table
 from entcomp.report.text_scores import TextResult
@@ -40,6 +43,7 @@ class Example:
     group_lengths: np.ndarray
     words: Sequence[figures.Span]
     phones: Sequence[figures.Span]
+    explored: tuple[ShownUtterance, Initial] | None = None  # None without units
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Report:
     def audio(self, waveform: np.ndarray, sample_rate: int, name: str) -> str:
         """Write ``name.flac`` and return its URL, relative to the page."""
         with atomic_path(self.output / f"{name}.flac") as temporary:
-            temporary.write_bytes(_flac(waveform, sample_rate))
+            temporary.write_bytes(page.flac(waveform, sample_rate))
         return quote(f"{name}.flac")
 
     def text_results(self, task: str) -> list[TextResult]:
@@ -75,12 +79,12 @@ class Report:
         path = self.experiment.path / "latency.json"
         return read_json(path) if path.exists() else {}
 
-    def thresholds(self) -> list[tuple[str, dict[str, Any]]]:
-        """``(tag, threshold.json)`` of each segmentation of the set, the finest first."""
-        paths = self.experiment.path.glob("segments/*/threshold.json")
-        found = [(path.parent.name, read_json(path)) for path in sorted(paths)]
-        there = [one for one in found if self.set_name in one[1].get("rates", {})]
-        return sorted(there, key=lambda one: -one[1]["rates"][self.set_name])
+    def segmentations(self) -> list[tuple[str, SegmentationInfo]]:
+        """The tag of each segmentation of the set and the facts about it, the finest first."""
+        tags = self.experiment.segmentations()
+        found = ((tag, self.experiment.find_segmentation(tag)) for tag in tags)
+        there = [(tag, info) for tag, info in found if info and self.set_name in info.rates]
+        return sorted(there, key=lambda one: -one[1].rates[self.set_name])
 
 
 def example(report: Report) -> str | None:
@@ -102,15 +106,19 @@ def example(report: Report) -> str | None:
     rate = len(one.group_lengths) / (len(one.entropies) * info.frame_shift)
     said = f", “{one.text}”" if one.text else ""
     caption = f"{one.utt_id}{said}: groups of {one.tag}, {rate:.1f} a second here."
-    return page.section(
-        "An utterance",
+    parts = [
         report.figure(drawn, "entropy", caption),
-        page.player(figures.inline(_flac(one.waveform, one.sample_rate), "audio/flac")),
-    )
+        page.player(figures.inline(page.flac(one.waveform, one.sample_rate), "audio/flac")),
+    ]
+    if one.explored:
+        path, (utterance, initial) = report.output / "explore.html", one.explored
+        write_explorer(path, report.experiment, [utterance], initial)
+        parts.append(page.link(path.name, "Move thresholds, and hear the groups that come of them"))
+    return page.section("An utterance", *parts)
 
 
 def boundaries(report: Report) -> str | None:
-    """Rate against F1 and R-value, and the tables behind it."""
+    """Rate against F1 and R-value, and their tables."""
     results = read_scores(report.scores, report.set_name)
     if not results:
         return None
@@ -142,17 +150,17 @@ def entropy(report: Report) -> str | None:
 
 def data(report: Report) -> str | None:
     """Utterances, units and hours of each set."""
-    folders = sorted(scp.parent for scp in report.experiment.path.glob("units/*/units.scp"))
-    if not folders:
+    sets = report.experiment.sets()
+    if not sets:
         return None
     info = report.experiment.units_info()
     rows = []
-    for folder in folders:
-        units = Units.open(report.experiment, folder.name)
+    for name in sets:
+        units = Units.open(report.experiment, name)
         counts = units.outputs or _count(units)
         hours = counts["frames"] * info.frame_shift / 3600
-        sizes = (f"{counts[name]:,}" for name in ("utterances", "frames"))
-        rows.append([folder.name, *sizes, f"{hours:.2f}"])
+        sizes = (f"{counts[key]:,}" for key in ("utterances", "frames"))
+        rows.append([name, *sizes, f"{hours:.2f}"])
     kind = f"{info.num_clusters} units of {info.extractor}, layer {info.layer}"
     return page.section(
         "Data",
@@ -168,7 +176,7 @@ def language_model(report: Report) -> str | None:
     for direction in directions:
         path = report.experiment.lm(direction) / "lm.json"
         if path.exists():
-            nats = read_json(path)["nats_per_unit"]
+            nats = LMInfo.read(path.parent).nats_per_unit
             rows.append([direction, *(f"{nats[key]:.3f}" for key in ("lm", "bigram", "unigram"))])
     if not rows:
         return None
@@ -178,7 +186,7 @@ def language_model(report: Report) -> str | None:
 
 def segmentations(report: Report) -> str | None:
     """Thresholds in nats and the rates reached."""
-    rows = [_segmentation(report, *one) for one in report.thresholds()]
+    rows = [_segmentation(report, *one) for one in report.segmentations()]
     if not rows:
         return None
     header = ["segmentation", "criterion", "theta_g (nats)", "theta_r (nats)", "asked Hz", "Hz"]
@@ -186,11 +194,12 @@ def segmentations(report: Report) -> str | None:
 
 
 def recognition(report: Report) -> str | None:
-    """Rate against WER and CER, and the table behind it."""
+    """Rate against WER and CER, and their table."""
     results = report.text_results("asr")
     if not results:
         return None
-    points = {text_scores.LABELS[one]: _points(results, one) for one in text_scores.METRICS["asr"]}
+    labels = text_scores.metric_of("asr").labels
+    points = {label: _points(results, name) for name, label in labels.items()}
     return page.section(
         "Recognition",
         _score_figure(report, points, "recognition"),
@@ -200,7 +209,7 @@ def recognition(report: Report) -> str | None:
 
 
 def translation(report: Report) -> str | None:
-    """Rate against BLEU of each language, and the tables behind it."""
+    """Rate against BLEU of each language, and their tables."""
     results = report.text_results("st")
     if not results:
         return None
@@ -231,7 +240,7 @@ IN_FIGURE = ("wer_", "similarity_", "distillmos")  # of conversion; the table ha
 
 
 def conversion(report: Report) -> str | None:
-    """Rate against what converted speech came to, the table behind it, and samples of it."""
+    """Rate against what converted speech came to, its table, and samples of it."""
     found = read_conversions(report.experiment, report.set_name)
     if found is None:
         return None
@@ -298,15 +307,15 @@ def write_report(report: Report) -> Path:
     return path
 
 
-def _segmentation(report: Report, tag: str, threshold: dict[str, Any]) -> list[str]:
-    thetas = (threshold.get(name) for name in ("theta_g", "theta_r"))
-    target = threshold.get("target_rate")
+def _segmentation(report: Report, tag: str, info: SegmentationInfo) -> list[str]:
+    thetas = (info.threshold(name) for name in ("theta_g", "theta_r"))
+    target = info.target_rate
     return [
         tag,
-        threshold["criterion"],
+        info.criterion,
         *("" if theta is None else f"{theta:.3f}" for theta in thetas),
         "" if target is None else f"{target:g}",
-        f"{threshold['rates'][report.set_name]:.2f}",
+        f"{info.rates[report.set_name]:.2f}",
     ]
 
 
@@ -330,9 +339,9 @@ def _score_figure(
 def _cuts(report: Report, name: str) -> list[figures.Threshold]:
     """Thresholds on forward entropies alone; a bidirectional score is on another scale."""
     return [
-        figures.Threshold(one["criterion"], one[name], one["rates"][report.set_name])
-        for _, one in report.thresholds()
-        if one.get(name) is not None
+        figures.Threshold(info.criterion, nats, info.rates[report.set_name])
+        for _, info in report.segmentations()
+        if (nats := info.threshold(name)) is not None
     ]
 
 
@@ -340,11 +349,3 @@ def _count(units: Units) -> dict[str, int]:
     """Counts of a set that came without a manifest."""
     lengths = [len(vector) for _, vector in units]
     return {"utterances": len(lengths), "frames": sum(lengths)}
-
-
-def _flac(waveform: np.ndarray, sample_rate: int) -> bytes:
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, waveform, sample_rate, format="FLAC")
-    return buffer.getvalue()

@@ -9,11 +9,12 @@ from typing import Any
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.stage import read_stage
+from entcomp.errors import EntcompError
+from entcomp.evaluation.text.metric import Metric
+from entcomp.evaluation.text.metrics import METRICS, score_labels
 from entcomp.files import read_json
 from entcomp.report.tables import Table
-
-LABELS = {"wer": "WER (%)", "cer": "CER (%)", "bleu": "BLEU", "chrf": "chrF"}
-METRICS = {"asr": ("wer", "cer"), "st": ("bleu", "chrf")}
+from entcomp.tasks import TASKS, read_task_info
 
 
 @dataclass(frozen=True)
@@ -42,30 +43,39 @@ class TextResult:
 
 def read_text_results(experiment: Experiment, set_name: str, task: str) -> list[TextResult]:
     """Results of ``asr`` or ``st`` on one set, the finest stream first."""
-    sets = [scp.parent.name for scp in experiment.path.glob("units/*/units.scp")]
+    sets = experiment.sets()
     paths = sorted(experiment.path.glob(f"{task}/*/decode_*/scores.json"))
     own = [path for path in paths if _set_of(path.parent, [*sets, set_name]) == set_name]
     results = [_read(experiment, path, set_name) for path in own]
     return sorted(results, key=lambda one: (one.lang, -one.rate, one.stream))
 
 
+def metric_of(task: str) -> Metric:
+    """What scores a task's texts. Raises EntcompError for a task that writes none."""
+    metric = TASKS[task].metric
+    if metric is None:
+        raise EntcompError(f"{task}: it writes no text that could be scored")
+    return METRICS[metric]()
+
+
 def score_table(results: Sequence[TextResult], task: str) -> Table:
     """A row a result, with both scores of its task and their intervals."""
-    metrics = METRICS[task]
+    labels = metric_of(task).labels
     header = ["stream", "Hz"]
-    for metric in metrics:
-        header += [LABELS[metric], "95%"]
+    for label in labels.values():
+        header += [label, "95%"]
     rows = []
     for one in results:
-        cells = [cell for metric in metrics for cell in _cells(one, metric)]
+        cells = [cell for name in labels for cell in _cells(one, name)]
         rows.append([one.stream, f"{one.rate:.1f}", *cells])
     return Table(header, rows)
 
 
 def describe_scores(results: Sequence[TextResult], task: str) -> str:
     """In words, what was scored and how."""
-    score = results[0].scores[METRICS[task][0]]
-    how = f"signature {score['signature']}" if task == "st" else f"normalizer {score['normalizer']}"
+    metric = metric_of(task)
+    score = results[0].scores[next(iter(metric.labels))]
+    how = metric.settings(score)
     return f"{score['utterances']} utterances; {how}. 95%: bootstrap interval over utterances."
 
 
@@ -78,7 +88,8 @@ def summary_table(
     found = {(one.lang, one.stream): one for one in [*translation, *recognition]}
     streams = {one.stream: one.rate for one in found.values()}
     langs = sorted({one.lang for one in translation})
-    header = ["stream", "Hz", LABELS["wer"], "95%", LABELS["cer"]]
+    labels = score_labels()
+    header = ["stream", "Hz", labels["wer"], "95%", labels["cer"]]
     for lang in langs:
         header += [f"BLEU {lang}", "95%"]
     rows = []
@@ -99,15 +110,15 @@ def _set_of(folder: Path, sets: Sequence[str]) -> str:
 
 def _read(experiment: Experiment, path: Path, set_name: str) -> TextResult:
     decoded, model = path.parent, path.parents[1]
-    info, scores = read_json(model / "task.json"), read_json(path)
-    lang = info["target"].partition(".")[2]
+    info, scores = read_task_info(model), read_json(path)
+    lang = info.output.partition(".")[2]
     options = decoded.name.removeprefix(f"decode_{set_name}").strip("_")
     stream = f"{model.name.removeprefix(f'{lang}_')} {options}".strip()
-    segments = read_stage(decoded)["inputs"].get("segments", info["segments"])
+    segments = read_stage(decoded)["inputs"].get("segments", info.segments)
     kind = experiment.criterion(segments)
-    if segments != info["segments"]:
-        kind = f"{kind}, by {info['segments']}"  # one model for all rates
-    return TextResult(info["task"], lang, stream, kind, scores.pop("rate"), scores)
+    if segments != info.segments:
+        kind = f"{kind}, by {info.segments}"  # one model for all rates
+    return TextResult(model.parent.name, lang, stream, kind, scores.pop("rate"), scores)
 
 
 def _cells(result: TextResult | None, metric: str) -> list[str]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
-from entcomp.artifacts.hashes import check_same
+from entcomp.artifacts.calibration import Calibration
+from entcomp.artifacts.experiment import Experiment
 from entcomp.errors import EntcompError
-from entcomp.files import read_json
 from entcomp.segmentation.criterion import THETA_G, THETA_R, EntropyCriterion, spell
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import Rows, iter_rows
@@ -25,69 +23,8 @@ from entcomp.skipped import SkippedUtterances
 
 # Of the calibration set, where its quantiles alone do not tell the rate: 111 hours at 50 Hz.
 SAMPLE_UNITS = 20_000_000
+CURVE_UNITS = 500_000  # the same, where many levels are counted
 LEVELS = 4097
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """``EXP/entropy/calibration.json``.
-
-    ``entropy_quantiles`` and ``rise_quantiles`` (Q,) are in nats at evenly spaced levels, over the
-    predicted positions but for the first of each utterance; ``mean`` and ``std`` likewise.
-    """
-
-    path: Path
-    sets: list[str]
-    utterances: int
-    units: int
-    predictions: int
-    frame_shift: float
-    num_clusters: int
-    mean: float
-    std: float
-    entropy_quantiles: list[float]
-    rise_quantiles: list[float]
-    lm_sha256: str | None = None
-    codebook_sha256: str | None = None
-
-    @classmethod
-    def read(cls, path: Path) -> Calibration:
-        """Raises EntcompError for a missing or incomplete file."""
-        if not path.exists():
-            is_backward = path.stem == entropy_name("backward", "calibration")
-            raise EntcompError(
-                f"{path}: no such file; run score-entropy{' --direction backward' * is_backward} "
-                "first, or give thresholds with --theta-unit nats"
-            )
-        values = read_json(path)
-        known = {field.name for field in fields(cls)} & values.keys()
-        try:
-            return cls(path=path, **{name: values[name] for name in known})
-        except TypeError as error:
-            raise EntcompError(f"{path}: {error}; rerun score-entropy") from None
-
-    @classmethod
-    def find(cls, experiment: Experiment, direction: Direction = "forward") -> Calibration | None:
-        """The experiment's calibration, or None where there is none."""
-        path = experiment.calibration(direction)
-        return cls.read(path) if path.exists() else None
-
-    def check_codebook(self, codebook_sha256: str | None) -> None:
-        """Raises EntcompError if it was made with another codebook."""
-        remedy = "rerun score-entropy, or use another EXP"
-        check_same(codebook_sha256, self.codebook_sha256, "codebook", self.path, remedy)
-
-    @property
-    def moments(self) -> tuple[float, float]:
-        return self.mean, self.std
-
-    @property
-    def grids(self) -> dict[str, np.ndarray]:
-        """Quantiles (Q,) at evenly spaced levels, by name of the threshold compared with them."""
-        return {
-            THETA_G.name: np.array(self.entropy_quantiles),
-            THETA_R.name: np.array(self.rise_quantiles),
-        }
 
 
 def resolve(request: Request, experiment: Experiment, frame_shift: float) -> Rule:
@@ -96,6 +33,35 @@ def resolve(request: Request, experiment: Experiment, frame_shift: float) -> Rul
     ``frame_shift`` is in seconds. Raises EntcompError for a threshold that no entropy exceeds, for
     a rate that the criterion cannot reach, and where a calibration is needed and missing.
     """
+    kind, rule = request.kind, _without_thresholds(request, experiment, frame_shift)
+    if not isinstance(kind, EntropyCriterion):
+        return rule
+    calibration = Calibration.find(experiment)
+    if request.target_rate is None and request.theta_unit in ("nats", "bits", "normalized"):
+        return replace(rule, **_stated(request, kind, experiment, calibration))
+    calibration = calibration or Calibration.read(experiment.calibration())
+    return _Calibrator(kind, rule, calibration, experiment, frame_shift).resolve(request)
+
+
+def rate_curve(
+    request: Request, experiment: Experiment, frame_shift: float, levels: Iterable[float]
+) -> list[tuple[float, Rule]]:
+    """Groups a second on the calibration set, and the rule, at each level from 0 to 1.
+
+    A level is the share of the calibration set's values that lie below a threshold; ``request``
+    need not say how much to compress. Rates are counted on `CURVE_UNITS` of the set where its
+    quantiles do not tell them. Raises EntcompError as `resolve` does.
+    """
+    rule = _without_thresholds(request, experiment, frame_shift)
+    assert isinstance(request.kind, EntropyCriterion)
+    calibration = Calibration.read(experiment.calibration())
+    given = request.kind, rule, calibration, experiment, frame_shift
+    calibrator = _Calibrator(*given, sample_units=CURVE_UNITS)
+    return [(calibrator.rate_at(level), calibrator.at(level)) for level in levels]
+
+
+def _without_thresholds(request: Request, experiment: Experiment, frame_shift: float) -> Rule:
+    """All of a rule but the thresholds of criteria on entropies."""
     kind = request.kind
     rule = Rule(
         request.criterion,
@@ -107,14 +73,7 @@ def resolve(request: Request, experiment: Experiment, frame_shift: float) -> Rul
         options=request.own_options(),
     )
     found = kind.prepare(request, experiment, frame_shift)
-    rule = replace(rule, **found | {"options": {**rule.options, **found.get("options", {})}})
-    if not isinstance(kind, EntropyCriterion):
-        return rule
-    calibration = Calibration.find(experiment)
-    if request.target_rate is None and request.theta_unit in ("nats", "bits", "normalized"):
-        return replace(rule, **_stated(request, kind, experiment, calibration))
-    calibration = calibration or Calibration.read(experiment.calibration())
-    return _Calibrator(kind, rule, calibration, experiment, frame_shift).resolve(request)
+    return replace(rule, **found | {"options": {**rule.options, **found.get("options", {})}})
 
 
 def wanted_rate(request: Request) -> float | None:
@@ -124,6 +83,14 @@ def wanted_rate(request: Request) -> float | None:
     if isinstance(request.kind, EntropyCriterion) and request.theta_unit == "paper":
         return paper_rate(request.kind.paper, request.given)
     return None
+
+
+def _grids(calibration: Calibration) -> dict[str, np.ndarray]:
+    """Quantiles (Q,) at evenly spaced levels, by name of the threshold compared with them."""
+    return {
+        THETA_G.name: np.array(calibration.entropy_quantiles),
+        THETA_R.name: np.array(calibration.rise_quantiles),
+    }
 
 
 def _stated(
@@ -138,7 +105,7 @@ def _stated(
         num_clusters = calibration.num_clusters
     elif experiment.units_json.exists():
         num_clusters = experiment.units_info().num_clusters
-    grids = calibration.grids if calibration is not None else {}
+    grids = _grids(calibration) if calibration is not None else {}
     thresholds: dict[str, Any] = {}
     for one in kind.thresholds:
         option, theta = spell((one.option,)), getattr(request, one.option)
@@ -162,13 +129,15 @@ class _Calibrator:
         calibration: Calibration,
         experiment: Experiment,
         frame_shift: float,
+        sample_units: int | None = None,
     ) -> None:
         self.kind = kind
         self.rule = rule
         self.calibration = calibration
         self.experiment = experiment
         self.frame_shift = frame_shift
-        self.grids = calibration.grids
+        self.sample_units = sample_units
+        self.grids = _grids(calibration)
         if any(one.name not in self.grids for one in kind.thresholds):
             self._measure()
 
@@ -221,8 +190,11 @@ class _Calibrator:
             sources.append(source)
         refuse = SkippedUtterances(skip_bad=False)
         rows = chain.from_iterable(source.rows(refuse) for source in sources)
-        sample = next(iter_rows(rows, SAMPLE_UNITS))
-        if len(sample.values) < self.calibration.units:
+        sample = next(iter_rows(rows, self.sample_units or SAMPLE_UNITS), None)
+        if sample is None:
+            where = self.calibration.path
+            raise EntcompError(f"{where}: its sets hold no entropies; rerun score-entropy")
+        if self.sample_units is None and len(sample.values) < self.calibration.units:
             print(f"calibrated on the first {len(sample.values):,} units of the calibration set")
         return sample
 

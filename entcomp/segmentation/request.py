@@ -90,7 +90,7 @@ class Request:
                 values[name] = type(values[name])(text)
             except ValueError:
                 kind = type(values[name]).__name__
-                raise EntcompError(f"--option {name}={text}: has to be of type {kind}") from None
+                raise EntcompError(f"--option {name}={text}: must be of type {kind}") from None
         return values
 
     def check(self) -> None:
@@ -133,7 +133,7 @@ class Request:
         for name in ("target_rate", "window", "min_length", "max_length"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
-                raise EntcompError(f"{spell((name,))} {value:g}: has to be positive")
+                raise EntcompError(f"{spell((name,))} {value:g}: must be positive")
         if self.max_length is not None and self.max_length < self.min_length:
             raise EntcompError(
                 f"--max-length {self.max_length} is below --min-length {self.min_length}"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from entcomp.artifacts.experiment import Direction
+from entcomp.artifacts.record import parse_record
+from entcomp.errors import EntcompError
 from entcomp.segmentation.criteria import find_criterion
 from entcomp.segmentation.criterion import Criterion
 from entcomp.segmentation.rows import Rows, limit_lengths
+
+REMEDY = "rerun segment"  # where threshold.json is damaged
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,33 @@ class Rule:
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Rule:
-        """The rule in a ``threshold.json``, among other facts."""
+    def from_json(cls, stored: Mapping[str, Any], path: Path = Path("threshold.json")) -> Rule:
+        """The rule in a ``threshold.json``, among other facts.
+
+        Raises EntcompError, naming the file, for values of other types, and for a rule that its
+        criterion cannot work by.
+        """
         values = {one.name: stored[one.name] for one in fields(cls) if one.name in stored}
-        if values.get("moments"):
-            values["moments"] = tuple(tuple(pair) for pair in values["moments"])
-        return cls(**values)
+        rule = parse_record(cls, values, path, REMEDY)
+        if fault := rule._fault():
+            raise EntcompError(f"{path}: {fault}; {REMEDY}")
+        return rule
+
+    def _fault(self) -> str | None:
+        """What cannot be, if anything: found by grouping a made-up utterance."""
+        lengths = (self.min_length, self.max_length, self.window)
+        if any(one is not None and one < 1 for one in lengths):
+            return "a length below 1"
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                return f"{one.name} is {value}"
+        values = np.arange(4, dtype=np.float32 if self.directions else np.int32)
+        try:
+            group_one("made-up", values, values if len(self.directions) > 1 else None, self)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            return f"no rule of --criterion {self.criterion} ({error})"
+        return None
 
     def as_json(self) -> dict[str, Any]:
         """As ``threshold.json`` holds it: with ``options`` only where there are some."""

@@ -51,6 +51,10 @@ class Source:
         """Of the LMs whose entropies these are; none for units."""
         return list(self.entropies.archives) if self.entropies is not None else []
 
+    def ids(self) -> Iterator[str]:
+        """Ids in order, without a look into the archive."""
+        return self._archives[0].ids()
+
     def count(self) -> int:
         """Utterances."""
         return self._archives[0].count()
@@ -60,7 +64,7 @@ class Source:
         return [one.sha256 for one in self._archives]
 
     def lm_sha256(self, direction: Direction) -> str | None:
-        """The LM behind the entropies; None for units, and for another toolkit's files."""
+        """The LM that made the entropies; None for units, and for another toolkit's files."""
         return self.entropies.lm_sha256(direction) if self.entropies is not None else None
 
     def check_lm(self, direction: Direction, expected: str | None) -> None:
@@ -74,6 +78,6 @@ class Source:
             for utt_id, units in self.units.rows(skipped, shard):
                 yield utt_id, units, None
         if self.entropies is not None:
-            compare = not self.entropies.name_their_units
+            compare = not self.entropies.match_units
             for utt_id, entropies in self.entropies.rows(skipped, shard, compare_units=compare):
                 yield utt_id, entropies[0], entropies[1] if len(entropies) > 1 else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from entcomp.artifacts.calibration import Calibration
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.stage import Stage, read_stage
@@ -14,7 +15,7 @@ from entcomp.errors import EntcompError
 from entcomp.files import sha256_of, write_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.progress import track
-from entcomp.segmentation.calibration import Calibration, resolve, wanted_rate
+from entcomp.segmentation.calibration import resolve, wanted_rate
 from entcomp.segmentation.criterion import EntropyCriterion
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import BLOCK_UNITS, iter_rows
@@ -25,7 +26,7 @@ from entcomp.skipped import SkippedUtterances
 
 @dataclass(frozen=True)
 class Counts:
-    """What one set came to; ``fresh`` is False where it was whole before."""
+    """What one set came to; ``fresh`` is False where it was complete before."""
 
     units: int
     groups: int
@@ -58,7 +59,7 @@ def segment_sets(
     """Segment sets as requested; yield a line on the thresholds and one on each set.
 
     ``frame_shift`` (seconds) is taken from ``units.json`` by default. ``threshold.json`` lists the
-    rates of sets that are whole; among shards the first one writes it. Raises EntcompError for
+    rates of sets that are complete; among shards the first one writes it. Raises EntcompError for
     what `resolve` and `Source` do.
     """
     tag = tag or request.tag
@@ -80,7 +81,7 @@ def segment_sets(
         line = counts.describe(frame_shift, target_rate)
         if experiment.units_json.exists():
             bits = request.kind.bits_per_group(experiment.units_info().num_clusters)
-            if bits is not None:
+            if bits is not None and counts.units:
                 line += f", {bits * counts.groups / (counts.units * frame_shift):.0f} bit/s"
         yield f"{name}{shard.suffix}: {line}"
 
@@ -119,7 +120,7 @@ def segment_set(
 def _frame_shift(experiment: Experiment, given: float | None) -> float:
     if given is not None:
         if not given > 0:
-            raise EntcompError(f"--frame-shift {given:g}: has to be positive")
+            raise EntcompError(f"--frame-shift {given:g}: must be positive")
         return given
     if not experiment.units_json.exists():
         raise EntcompError(
@@ -157,16 +158,17 @@ def _describe_rule(rule: Rule) -> str:
 
 def _write_threshold(folder: Path, rule: Rule, facts: dict[str, Any]) -> None:
     shift = facts["frame_shift"]
-    rates = {name: groups / (units * shift) for name, groups, units in _complete_sets(folder, rule)}
+    sets = _complete_sets(folder, rule)
+    rates = {name: groups / (units * shift) for name, groups, units in sets if units}
     write_json(folder / "threshold.json", rule.as_json() | facts | {"rates": rates})
 
 
 def _complete_sets(folder: Path, rule: Rule) -> Iterator[tuple[str, int, int]]:
     """Name, groups and units of every set that was segmented by this rule, now or earlier."""
-    for mark in sorted(folder.glob("*/stage.json")):
-        stage = read_stage(mark.parent)
+    for manifest in sorted(folder.glob("*/stage.json")):
+        stage = read_stage(manifest.parent)
         if sha256_of(stage["inputs"].get("rule")) == sha256_of(rule.as_json()):
-            yield mark.parent.name, stage["outputs"]["groups"], stage["outputs"]["frames"]
+            yield manifest.parent.name, stage["outputs"]["groups"], stage["outputs"]["frames"]
 
 
 def _tracked(source: Source, skipped: SkippedUtterances, shard: Shard) -> Iterator[Row]:

@@ -27,7 +27,7 @@ class StreamingGroups:
             names = criterion_names()
             there = (name for name in names if find_criterion(name).lookahead is not None)
             raise EntcompError(
-                f"--criterion {rule.criterion}: cannot stream; there are: {', '.join(there)}"
+                f"--criterion {rule.criterion}: cannot stream; available: {', '.join(there)}"
             )
         self.rule = rule
         self._kind = kind

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -64,6 +66,7 @@ class Checkpoints:
                     number, _, key = key.partition(".")
                     state[int(number)][key] = tensor
             model.load_state_dict(weights)
+            _check_state(state, list(model.parameters()))
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": dict(state), "param_groups": groups})
         except (RuntimeError, ValueError, KeyError):
@@ -128,3 +131,14 @@ class Checkpoints:
 
     def _weights(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}.safetensors"
+
+
+def _check_state(state: Mapping[int, dict[str, Tensor]], parameters: Sequence[Tensor]) -> None:
+    """Raises ValueError unless an optimiser holds the same of each parameter, in its shape."""
+    names = {frozenset(one) for one in state.values()}
+    shapes = {number: {one.shape for one in tensors.values()} for number, tensors in state.items()}
+    for number, found in shapes.items():
+        if not 0 <= number < len(parameters) or found - {parameters[number].shape, torch.Size()}:
+            raise ValueError("the state of other parameters")
+    if len(names) > 1:
+        raise ValueError("a state that is not complete")

@@ -9,7 +9,7 @@ from entcomp.config import Config, save_config
 from entcomp.training.ranks import is_first_rank
 
 
-def describe(folder: Path, config: Config, info: ModelInfo | None = None) -> None:
+def write_description(folder: Path, config: Config, info: ModelInfo | None = None) -> None:
     """Write ``config.yaml`` and what the model says of itself, in the first rank.
 
     After the weights, so that neither ever stands beside older ones.

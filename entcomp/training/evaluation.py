@@ -47,7 +47,7 @@ def autocast(device: torch.device, config: TrainingConfig) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16(device, config))
 
 
-def say_what_is_left_out(config: TrainingConfig, device: torch.device, folder: Path) -> None:
+def warn_unsupported(config: TrainingConfig, device: torch.device, folder: Path) -> None:
     """Tell on stderr what the config asks for and the device cannot do."""
     if config.compile and device.type != "cuda":
         print(f"{folder}: no GPU: not compiled", file=sys.stderr)

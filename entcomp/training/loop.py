@@ -39,12 +39,12 @@ from entcomp.training.evaluation import (
     DevBatches,
     autocast,
     evaluate,
-    say_what_is_left_out,
     to_device,
     training_device,
+    warn_unsupported,
 )
 from entcomp.training.log import RunLog
-from entcomp.training.ranks import blaming_others, meet, rank, wait_for_all, world_size
+from entcomp.training.ranks import join_ranks, naming_lost_ranks, rank, wait_for_all, world_size
 from entcomp.training.weights import load_weights, write_mean
 
 
@@ -81,7 +81,7 @@ def fit(
     folder: Path,
     inputs: dict[str, Any],
 ) -> FitResult:
-    """Train ``model``, or go on where a killed run stopped; it then holds the kept weights.
+    """Train ``model``, or continue where a killed run stopped; it then holds the kept weights.
 
     ``inputs`` are JSON-able facts that the result depends on beside ``config``: hashes of the
     data, the model's own config. A complete run is not repeated; one with more ``max_steps`` goes
@@ -92,7 +92,7 @@ def fit(
     """
     if not len(dev):
         raise ValueError("a dev set is needed: it decides what is kept")
-    meet(config)
+    join_ranks(config)
     weights = folder / "model.safetensors"
     stage = training_stage(folder, config, inputs)
     complete = stage.is_complete()
@@ -101,7 +101,7 @@ def fit(
         run = {**inputs, **config.without(FREE_KEYS)}
         checkpoints = Checkpoints(folder / "checkpoints", config, run)
         stage.start()
-        with _exit_on_sigterm(), blaming_others():
+        with _exit_on_sigterm(), naming_lost_ranks():
             _train(model, train, dev, checkpoints)
         if rank() == 0:
             write_mean(weights, checkpoints.kept_files())
@@ -120,7 +120,7 @@ def _train(model: nn.Module, train: Batches, dev: DevBatches, checkpoints: Check
         return
     config, device, step = checkpoints.config, training_device(), checkpoints.step
     folder = checkpoints.folder.parent
-    say_what_is_left_out(config, device, folder)
+    warn_unsupported(config, device, folder)
     model.to(device).train()
     if config.compile and device.type == "cuda":
         model.compile()

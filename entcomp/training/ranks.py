@@ -62,7 +62,7 @@ def tasks_of_srun(config: TrainingConfig) -> int:
     return tasks
 
 
-def meet(config: TrainingConfig) -> None:
+def join_ranks(config: TrainingConfig) -> None:
     """Wait until all ranks are there; they are started if need be. Alone, nothing happens.
 
     Ranks but the first fall silent on stdout. Raises EntcompError if the ranks do not come to be.
@@ -97,7 +97,7 @@ def wait_for_all() -> None:
     Raises EntcompError if a rank has ended.
     """
     if torch.distributed.is_initialized():
-        with blaming_others():
+        with naming_lost_ranks():
             torch.distributed.monitored_barrier(_waiting_group(), PATIENCE)
 
 
@@ -112,14 +112,14 @@ def first_rank_first() -> Iterator[None]:
 
 
 @contextmanager
-def blaming_others() -> Iterator[None]:
+def naming_lost_ranks() -> Iterator[None]:
     """Turn the error of a connection, whose other end is gone, into an EntcompError."""
     try:
         yield
     except RuntimeError as error:
         lost = isinstance(error, torch.distributed.DistError) or "gloo" in str(error)
         if world_size() > 1 and lost:
-            raise EntcompError("another rank of this training failed; it says why") from error
+            raise EntcompError("another rank of this training failed; see its message") from error
         raise
 
 
@@ -130,7 +130,7 @@ def _waiting_group() -> Any:
 
 
 def _join_srun(tasks: int) -> tuple[int, int, TCPStore]:
-    """Rank, number on the node, and where the tasks meet: a port of the first node."""
+    """Rank, number on the node, and where the tasks join_ranks: a port of the first node."""
     number, local = (int(os.environ[f"SLURM_{name}"]) for name in ("PROCID", "LOCALID"))
     address = os.environ.get("MASTER_ADDR") or first_node(os.environ["SLURM_NODELIST"])
     port = os.environ.get("MASTER_PORT") or 15_000 + int(os.environ["SLURM_JOB_ID"]) % 10_000
@@ -160,7 +160,9 @@ def _start_others(size: int) -> TCPStore:
     atexit.register(_end, others)
     while store.add("started", 0) < size - 1:
         if any(one.poll() is not None for one in others):
-            raise EntcompError("another rank of this training ended before it began; it says why")
+            raise EntcompError(
+                "another rank of this training ended before it began; see its message"
+            )
         time.sleep(0.05)
     return store
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -12,6 +14,13 @@ from torch import Tensor, nn
 
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
+
+ModelT = TypeVar("ModelT", bound=nn.Module)
+# What modules and torch say of sizes and names that cannot be.
+MISFITS = (
+    *(ArithmeticError, AssertionError, LookupError, MemoryError, RuntimeError, TypeError),
+    ValueError,
+)
 
 
 def write_weights(
@@ -35,10 +44,42 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def load_weights(model: nn.Module, path: Path) -> None:
     """Load a file into ``model``. Raises EntcompError if they do not fit."""
+    weights = read_weights(path)
+    with naming_misfits(path):
+        model.load_state_dict(weights)
+
+
+def load_model(build: Callable[[], ModelT], path: Path) -> ModelT:
+    """``build()`` with the weights in a file. Raises EntcompError if they do not fit.
+
+    Nothing is allocated for a config, damaged perhaps, that asks for much more than the file holds.
+    """
+    weights = read_weights(path)
+    with naming_misfits(path):
+        return fill(build, weights)
+
+
+def fill(build: Callable[[], ModelT], weights: dict[str, Tensor]) -> ModelT:
+    """As `load_model`; raises what torch does for weights that do not fit."""
+    with torch.device("meta"):  # where tensors have sizes only
+        wanted = sum(one.numel() for one in build().state_dict().values())
+    held = sum(one.numel() for one in weights.values())
+    if wanted > 2 * held:
+        raise RuntimeError(f"{held} numbers, where its config means {wanted}")
+    model = build()
+    model.load_state_dict(weights)
+    return model
+
+
+@contextmanager
+def naming_misfits(path: Path) -> Iterator[None]:
+    """Raises EntcompError for what torch says of weights, or sizes, that do not fit."""
     try:
-        model.load_state_dict(read_weights(path))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
+        yield
+    except EntcompError as error:  # of its config
+        raise EntcompError(f"{path.parent}: {error}") from None
+    except MISFITS as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise EntcompError(f"{path}: weights of another model ({reason})") from None
 
 

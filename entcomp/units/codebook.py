@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +21,12 @@ from entcomp.progress import track
 
 ITERATIONS = 25
 LEAST_VARIANCE = 1e-6  # of the largest; whitening would blow up what hardly varies
+# What numpy makes of damaged files; it parses their headers as Python.
+UNREADABLE = (
+    *(LookupError, ValueError, TypeError, EOFError, OSError, MemoryError, ArithmeticError),
+    *(SyntaxError, NotImplementedError, RecursionError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
+)
 BLOCK = 4096  # frames whose distances to all centroids are held at once
 
 
@@ -90,12 +99,29 @@ class Codebook:
         """Raises EntcompError if the file is not there or holds no codebook."""
         try:
             with np.load(path) as stored:
-                whitening = stored.get("whitening")
-                return cls(stored["centroids"].astype(np.float32), whitening)
+                found = {
+                    name: stored[name] for name in ("centroids", "whitening") if name in stored
+                }
+            centroids, whitening = _numbers(found["centroids"]), found.get("whitening")
+            if whitening is not None:
+                whitening = _numbers(whitening)
+                if whitening.shape != (centroids.shape[1],) * 2:
+                    raise ValueError("whitening of another size")
+            return cls(centroids, whitening)
         except FileNotFoundError:
             raise EntcompError(f"{path}: no such file; run learn-kmeans first") from None
-        except (KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        except UNREADABLE:
             raise EntcompError(f"{path}: not a codebook; delete it and run learn-kmeans") from None
+
+
+def _numbers(stored: Any) -> np.ndarray:
+    """float32 (n, dim) of what an .npz file holds. Raises ValueError for anything else."""
+    matrix = np.asarray(stored)
+    if matrix.ndim != 2 or not matrix.size or matrix.dtype.kind != "f":
+        raise ValueError("no matrix of numbers")
+    if not np.isfinite(matrix).all():
+        raise ValueError("numbers that are none")
+    return matrix.astype(np.float32)
 
 
 def _blocks(frames: int) -> Iterator[slice]:

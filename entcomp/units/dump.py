@@ -10,7 +10,6 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from entcomp.artifacts.experiment import Experiment, UnitsInfo
-from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.stage import Stage, read_stage
 from entcomp.errors import EntcompError
@@ -86,21 +85,9 @@ class Dumper:
 def read_codebook(exp: Experiment) -> tuple[UnitsInfo, Codebook]:
     """The codebook of EXP and the facts about it.
 
-    Raises EntcompError if there is none, or not the one that units.json tells of.
+    Raises EntcompError if there is none, or not the one that units.json names.
     """
     return exp.units_info(), Codebook.read(exp.checked_codebook())
-
-
-def check_checkpoint(exp: Experiment, extractor: Extractor) -> None:
-    """Raises EntcompError if the codebook was learnt with other weights of the extractor."""
-    learnt = read_stage(exp.codebook.parent)["inputs"].get("checkpoint_sha256")
-    check_same(
-        learnt,
-        extractor.checkpoint_sha256,
-        "checkpoint of the extractor",
-        exp.codebook,
-        "pass --checkpoint with the one that learn-kmeans had",
-    )
 
 
 def _note_missing_audio(data_set: DataDir, skipped: SkippedUtterances) -> None:

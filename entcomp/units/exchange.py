@@ -47,7 +47,7 @@ def imported_info(
                 "--sample-rate"
             )
     if samples[0] <= 0:
-        raise EntcompError(f"--frame-shift {frame_shift:g}: has to be positive")
+        raise EntcompError(f"--frame-shift {frame_shift:g}: must be positive")
     codebook = sha256_of([codebook_name, num_clusters]) if codebook_name else ""
     layer = 0
     if layers is not None:

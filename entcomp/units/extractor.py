@@ -135,7 +135,7 @@ def extract_chunk(extractor: Extractor, chunk: Chunk) -> np.ndarray:
     due = extractor.grid.count(len(chunk.waveform))
     if len(features) != due:
         raise EntcompError(
-            f"{extractor.name}: {len(features)} frames where {due} were due; "
+            f"{extractor.name}: {len(features)} frames, expected {due}; "
             f"is the checkpoint one of {extractor.name}?"
         )
     return features[chunk.first : chunk.last]

@@ -23,7 +23,7 @@ from entcomp.units.sampling import FrameSample
 
 
 @dataclass(frozen=True)
-class Learning:
+class KmeansOptions:
     """What the codebook's bytes depend on, beside the extractor and the recordings."""
 
     num_clusters: int
@@ -37,7 +37,7 @@ def learn_kmeans(
     sets: list[DataDir],
     exp: Experiment,
     extractor: Extractor,
-    learning: Learning,
+    learning: KmeansOptions,
     num_jobs: int,
     allow_pipes: bool = False,
 ) -> dict[str, Any] | None:
@@ -72,7 +72,7 @@ def learn_kmeans(
     return outputs
 
 
-def take_kmeans(path: Path, exp: Experiment, extractor: Extractor) -> dict[str, Any] | None:
+def import_kmeans(path: Path, exp: Experiment, extractor: Extractor) -> dict[str, Any] | None:
     """Make a codebook that others have published EXP's own; its manifest, None if complete.
 
     Raises EntcompError for a file that holds none (see `read_centroids`), or one of another
@@ -97,7 +97,7 @@ def take_kmeans(path: Path, exp: Experiment, extractor: Extractor) -> dict[str, 
     return outputs
 
 
-def _inputs(sets: list[DataDir], extractor: Extractor, learning: Learning) -> dict[str, Any]:
+def _inputs(sets: list[DataDir], extractor: Extractor, learning: KmeansOptions) -> dict[str, Any]:
     recordings = {
         data_set.name: [data_set.audio_sha256(), audio_bytes(data_set.utterances())]
         for data_set in sets

@@ -31,7 +31,7 @@ class Recording:
     error: EntcompError | None = None
 
     def chunks(self, extractor: Extractor) -> Iterator[tuple[Recording, Chunk | None]]:
-        """Chunks to extract from; None stands behind the last one, or where reading failed."""
+        """Chunks to extract from; None comes after the last one, or where reading failed."""
         try:
             for chunk in iter_chunks(extractor.grid, extractor.sample_rate, self._counted()):
                 yield self, chunk

@@ -124,7 +124,9 @@ def test_groups_without_units_are_bounded(tmp_path: Path) -> None:
     assert len(list(Groups.open(experiment, "dev", "by"))) == 2
     vectors = {"a": np.array([2**31 - 1], np.int32)}
     write_vectors(experiment.segments("by") / "dev", "groups", vectors, "c0de")
-    with pytest.raises(EntcompError, match="groups of 2147483647 frames are no utterance"):
+    with pytest.raises(
+        EntcompError, match="groups of 2147483647 frames are too long for one utterance"
+    ):
         list(Groups.open(experiment, "dev", "by"))
     with pytest.raises(EntcompError, match=r"units\.scp: no such file; run dump-units on dev"):
         list(Groups.open(experiment, "dev", "raw"))
@@ -168,7 +170,7 @@ def test_entropies_of_runs_have_nan_where_units_repeat(tmp_path: Path) -> None:
     [
         (np.array([1, 5], np.int32), "unit 5 outside 0..4"),
         (np.array([1, -5], np.int32), "unit -5 is negative"),
-        (np.array([1, 2], np.float32), "float32 values are no units"),
+        (np.array([1, 2], np.float32), "float32 values are not units"),
         (np.zeros(0, np.int32), "no units"),
     ],
 )
@@ -188,12 +190,12 @@ def test_an_utterance_that_the_units_lack(tmp_path: Path) -> None:
 
 def test_units_are_compared_unless_the_manifest_names_them(tmp_path: Path) -> None:
     experiment = make_experiment(tmp_path)
-    assert not Entropies.open(experiment, "dev").name_their_units
+    assert not Entropies.open(experiment, "dev").match_units
     named = {"units_sha256": str(Units.open(experiment, "dev").sha256)}
     short = {"a": ENTROPY["a"][:4], "b": ENTROPY["b"]}
     write_vectors(experiment.entropy("dev"), "entropy", short, "c0de", **named)
     entropies = Entropies.open(experiment, "dev")
-    assert entropies.name_their_units
+    assert entropies.match_units
     with pytest.raises(EntcompError, match="4 entropies for 5 units"):
         list(entropies.rows())
     assert [row[0] for row in entropies.rows(compare_units=False)] == ["a", "b"]

@@ -77,7 +77,7 @@ def test_refuses_a_shard_that_is_not_whole(tmp_path):
 def test_refuses_a_shard_of_another_run(tmp_path):
     write_shard(tmp_path, Shard(1, 2), IDS, {"seed": 1})
     write_shard(tmp_path, Shard(2, 2), IDS, {"seed": 2})
-    with pytest.raises(EntcompError, match=r"stage\.2of2\.json: made from other inputs"):
+    with pytest.raises(EntcompError, match=r"stage\.2of2\.json: inputs or options differ"):
         merge_shards(tmp_path, "units", 2, IDS)
     assert not (tmp_path / "units.scp").exists()
 
@@ -86,8 +86,8 @@ def test_refuses_a_shard_of_another_run(tmp_path):
     ("upstream", "message"),
     [
         ([*IDS, "utt9"], "utt9 is in no shard"),
-        (IDS[1:], "utt0 where utt1 was due"),
-        (IDS[:-1], "utt6 where the end was due"),
+        (IDS[1:], "utt0 instead of utt1"),
+        (IDS[:-1], "utt6 instead of the end"),
     ],
 )
 def test_refuses_lost_and_unknown_utterances(tmp_path, upstream, message):

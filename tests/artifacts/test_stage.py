@@ -32,7 +32,7 @@ def test_a_manifest_there_and_back(tmp_path: Path) -> None:
         ("[1]", "not a JSON object"),
         ("[" * 100_000, "not JSON"),
         ('{"outputs": 1' + "0" * 5000 + "}", "not JSON"),
-        ('{"outputs": [1]}', "outputs is no object"),
+        ('{"outputs": [1]}', "outputs is not an object"),
         ('{"outputs": {"groups": 3}}', "no 'frames'"),
         ('{"inputs": {}}', "no 'frames'"),
     ],
@@ -90,5 +90,5 @@ def test_sizes_in_units_json_are_positive(tmp_path: Path, key: str) -> None:
     experiment = Experiment(tmp_path)
     UnitsInfo("mfcc", 0, 100, 16000, 320, 160, "c0de").write(experiment.units_json)
     write_json(experiment.units_json, read_json(experiment.units_json) | {key: 0})
-    with pytest.raises(EntcompError, match=rf"units\.json: {key} has to be positive"):
+    with pytest.raises(EntcompError, match=rf"units\.json: {key} must be positive"):
         experiment.units_info()

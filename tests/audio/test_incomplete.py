@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import struct
 from pathlib import Path
 
@@ -12,11 +11,10 @@ import pytest
 import soundfile
 
 from entcomp.audio import decode
-from entcomp.audio.channels import parse_channel
 from entcomp.audio.decode import audio_info, audio_seconds, count_samples
 from entcomp.audio.read import read_utterance, read_wav
 from entcomp.errors import EntcompError
-from entcomp.kaldi.datadir import DataDir, Utterance, find_sets
+from entcomp.kaldi.datadir import Utterance
 
 RATE = 16000
 SAMPLES = 37600  # 2.35 s
@@ -61,7 +59,7 @@ def test_a_recording_cut_off_by_a_broken_copy_counted_as_good(tmp_path, sound, e
     path = write(tmp_path / f"a.{extension}", sound, extension)
     assert len(read_wav(path, RATE)) == pytest.approx(SAMPLES, abs=0.1 * RATE)
     cut(path, share)
-    with pytest.raises(EntcompError, match=r"a\..*: (incomplete|unreadable audio)"):
+    with pytest.raises(EntcompError, match=r"a\..*: (its header says|unreadable audio)"):
         read_wav(path, RATE)
 
 
@@ -69,7 +67,9 @@ def test_a_recording_cut_off_by_a_broken_copy_counted_as_good(tmp_path, sound, e
 def test_a_cut_header_is_told_without_decoding(tmp_path, sound, extension):
     path = cut(write(tmp_path / f"a.{extension}", sound, extension), 0.25)
     for ask in (audio_info, count_samples):
-        with pytest.raises(EntcompError, match=r"incomplete: 0\.\d\d s of the 2\.35 s"):
+        with pytest.raises(
+            EntcompError, match=r"its header says 2\.\d+ s, but the recording has 0\.\d+ s"
+        ):
             ask(path)
 
 
@@ -91,7 +91,7 @@ def test_a_cut_container_counted_as_good(tmp_path, sound, extension, codec):
             container.mux(packet)
     assert len(read_wav(path, RATE)) == pytest.approx(SAMPLES, abs=0.1 * RATE)
     cut(path, 0.6)
-    with pytest.raises(EntcompError, match=rf"a\.{extension}: (incomplete|unreadable audio)"):
+    with pytest.raises(EntcompError, match=rf"a\.{extension}: (its header says|unreadable audio)"):
         read_wav(path, RATE)
 
 
@@ -125,7 +125,7 @@ def test_wavs_of_streams_know_no_length_and_are_read(tmp_path, sound, size):
     np.testing.assert_allclose(read_wav(path, RATE), whole, atol=1e-4)
     np.testing.assert_allclose(read_wav(path, RATE, 1, 2), whole[RATE : 2 * RATE], atol=1e-4)
     assert count_samples(path) == SAMPLES
-    with pytest.raises(EntcompError, match="the segment ends at 5 s"):
+    with pytest.raises(EntcompError, match="ends at 5 s"):
         read_wav(path, RATE, 1, 5)
 
 
@@ -168,46 +168,14 @@ def test_without_pyav_the_message_names_its_extra(tmp_path, sound, monkeypatch):
         read_wav(path, RATE)
 
 
-@pytest.mark.parametrize("channels", [[1, -1], [1, -1, 1, -1], [0.5, -0.5001]])
-def test_channels_that_cancel_gave_one_unit_without_a_word(tmp_path, sound, caplog, channels):
+@pytest.mark.parametrize("channels", [[1, -1, 1, -1], [0.5, -0.5001]])
+def test_channels_that_cancel_gave_one_unit_without_a_word(tmp_path, sound, channels):
     path = tmp_path / "a.wav"
     soundfile.write(path, sound[:, None] * np.array(channels), RATE)
-    with caplog.at_level(logging.WARNING):
+    with pytest.raises(EntcompError, match=r"a\.wav: silent as a mix"):
         read_wav(path, RATE)
-    assert f"{path}: its channels cancel each other" in caplog.text
-    np.testing.assert_allclose(
-        read_wav(path, RATE, channel=2), sound * np.float32(channels[1]), atol=1e-4
-    )
-
-
-@pytest.mark.parametrize("channels", [[1, 1], [1, 0], [0, 0], [1, -0.5]])
-def test_other_channels_are_mixed_without_a_warning(tmp_path, sound, caplog, channels):
-    path = tmp_path / "a.wav"
-    soundfile.write(path, sound[:, None] * np.array(channels), RATE)
-    with caplog.at_level(logging.WARNING):
-        read_wav(path, RATE)
-    assert caplog.text == ""
-
-
-def test_the_side_of_a_telephone_call(tmp_path, sound):
-    path = tmp_path / "a.wav"
-    soundfile.write(path, np.stack([sound, sound[::-1]], axis=1), RATE, "FLOAT")
-    np.testing.assert_array_equal(read_wav(path, RATE, channel=1), sound)
-    np.testing.assert_array_equal(read_wav(path, RATE, channel=2), sound[::-1])
-    with pytest.raises(EntcompError, match=r"a\.wav: has no channel 3, only 2"):
-        read_wav(path, RATE, channel=3)
-    assert [parse_channel(one) for one in ("left", "right", "1", "12")] == [1, 2, 1, 12]
-    for text in ("0", "-1", "", "middle", "1.5", "²"):
-        with pytest.raises(EntcompError, match="give left, right or a number"):
-            parse_channel(text)
-
-
-def test_a_chosen_channel_names_other_sound(tmp_path):
-    (tmp_path / "wav.scp").write_text("a a.wav\n")
-    plain, left, right = (find_sets(tmp_path, None, one)[0] for one in (None, 1, 2))
-    assert [one.channel for one in left.utterances()] == [1]
-    assert plain.audio_sha256() == DataDir("a", tmp_path).audio_sha256()
-    assert len({one.audio_sha256() for one in (plain, left, right)}) == 3
+    right = read_wav(path, RATE, channel=1)
+    np.testing.assert_allclose(right, sound * np.float32(channels[1]), atol=1e-4)
 
 
 def test_a_thousand_channels_are_read_in_small_blocks(tmp_path):

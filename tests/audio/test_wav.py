@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from entcomp.audio.decode import audio_seconds, count_samples
+from entcomp.audio.decode import audio_info, audio_seconds, count_samples
 from entcomp.audio.read import iter_wav, read_utterance, read_wav, resample
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import Utterance
@@ -217,3 +217,91 @@ def test_samples_are_counted_in_what_only_pyav_reads(tmp_path, extension, codec)
     (tmp_path / "a.txt").write_text("no audio")
     with pytest.raises(EntcompError, match=r"a\.txt: unreadable audio"):
         count_samples(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "W64", "AU"])
+def test_a_file_that_a_broken_copy_cut_off_was_read(tmp_path, kind):
+    path = tmp_path / "a.audio"
+    soundfile.write(path, tone(2, RATE), RATE, "PCM_16", format=kind)
+    path.write_bytes(path.read_bytes()[:20_000])
+    message = r"a\.audio: its header says \S+ s, but the recording has 0\.6\d* s; is it cut off\?"
+    with pytest.raises(EntcompError, match=message):
+        read_wav(path, RATE)
+    with pytest.raises(EntcompError, match=message):
+        count_samples(path)
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_wav_from_a_pipe_has_no_length_to_be_held_against_it(tmp_path, size):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(1, RATE), RATE, "PCM_16")
+    header = bytearray(path.read_bytes())
+    header[40:44] = size.to_bytes(4, "little")
+    path.write_bytes(header)
+    assert len(read_wav(path, RATE)) == RATE
+
+
+def flac(path: Path, seconds: float, streamed: bool = False) -> Path:
+    """A FLAC of noise, ``streamed`` without the number of samples in its header."""
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, round(seconds * RATE))
+    soundfile.write(path, noise, RATE, "PCM_16", format="FLAC")
+    if streamed:
+        header = bytearray(path.read_bytes())
+        header[21] &= 0xF0
+        header[22:26] = bytes(4)
+        path.write_bytes(header)
+    return path
+
+
+def test_a_flac_from_a_pipe_was_unreadable(tmp_path):
+    whole = read_wav(flac(tmp_path / "a.flac", 3), RATE)
+    path = flac(tmp_path / "b.flac", 3, streamed=True)
+    np.testing.assert_array_equal(read_wav(path, RATE), whole)
+    np.testing.assert_array_equal(read_wav(path, RATE, 1, 2), whole[RATE : 2 * RATE])
+    assert (audio_seconds(path), count_samples(path), audio_info(path).seconds) == (0, 3 * RATE, 0)
+    with pytest.raises(EntcompError, match=r"ends at 20 s, but the recording has 3 s"):
+        read_wav(path, RATE, 1, 20)
+
+
+def test_a_flac_is_whole_or_refused(tmp_path):
+    """PyAV, asked when libsndfile fails, passes over the frames that it cannot read."""
+    sound = flac(tmp_path / "a.flac", 3).read_bytes()
+    path = tmp_path / "b.flac"
+    for position in range(6_000, len(sound), 9_000):
+        damaged = bytearray(sound)
+        damaged[position] ^= 0x10
+        path.write_bytes(damaged)
+        with pytest.raises(EntcompError, match=r"b\.flac: "):
+            read_wav(path, RATE)
+
+
+def test_a_segment_far_behind_the_end_was_cut_without_a_word(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(2, RATE), RATE)
+    message = r"a\.wav: ends at 500 s, but the recording has 2 s"
+    with pytest.raises(EntcompError, match=message):
+        read_utterance(Utterance("a", str(tmp_path / "a.wav"), 0.5, 500), RATE)
+    write_av(tmp_path / "a.m4a", tone(2, RATE), RATE)
+    with pytest.raises(EntcompError, match=r"a\.m4a: ends at 500 s, but the recording has 2"):
+        read_wav(tmp_path / "a.m4a", RATE, 0.5, 500)
+    assert len(read_wav(tmp_path / "a.wav", RATE, 0.5, 2.08)) == 1.5 * RATE  # rounding
+
+
+def test_channels_that_cancel_each_other_were_one_unit_repeated(tmp_path):
+    path, noise = tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.5, 0.5, RATE)
+    soundfile.write(path, np.stack([noise, -noise], axis=1), RATE)
+    with pytest.raises(EntcompError, match=r"a\.wav: silent as a mix.*--channel left"):
+        read_wav(path, RATE)
+    left, right = (read_wav(path, RATE, channel=one) for one in (0, 1))
+    np.testing.assert_allclose(left, -right, atol=1e-4)
+    with pytest.raises(EntcompError, match=r"no channel 3, it has 2"):
+        read_utterance(Utterance("a", str(path), channel=2), RATE)
+    movie = write_av(tmp_path / "a.m4a", tone(1, RATE), RATE)
+    assert np.abs(read_wav(movie, RATE, channel=1)).max() > 0.4
+    with pytest.raises(EntcompError, match=r"no channel 3, it has 2"):
+        read_wav(movie, RATE, channel=2)
+
+
+def test_a_recording_of_silence_is_named(tmp_path, caplog):
+    soundfile.write(tmp_path / "a.wav", np.zeros((RATE, 2)), RATE)
+    assert not read_wav(tmp_path / "a.wav", RATE).any()
+    assert caplog.messages == [f"{tmp_path}/a.wav: nothing but silence"]

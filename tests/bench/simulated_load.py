@@ -82,7 +82,7 @@ def make_many(data: Path, experiment: Experiment, utterances: int) -> None:
 
 
 def entropies(hours: float) -> Iterator[tuple[str, np.ndarray]]:
-    """Utterances of 14.8 s; a long tail, below ln 500."""
+    """UtteranceDataset of 14.8 s; a long tail, below ln 500."""
     generator = np.random.default_rng(0)
     length = round(SECONDS * FRAME_RATE)
     for first in range(0, round(hours * 3600 / SECONDS), BLOCK):
@@ -140,14 +140,14 @@ def read_for_asr(data: Path, exp: Path) -> None:
     from entcomp.tasks.text.config import TextTaskConfig
     from entcomp.tasks.text.corpus import (
         Corpus,
-        ReadAgain,
+        RowDecoder,
         SegmentedStreams,
         read_rows,
         read_texts,
     )
     from entcomp.tasks.text.data import TextBatches
     from entcomp.tasks.text.vocabulary import Vocabulary
-    from entcomp.tasks.utterances import stored
+    from entcomp.training.utterances import stored_datasets
 
     config = TextTaskConfig()
     char = config.vocabulary.model_copy(update={"kind": "char"})
@@ -155,7 +155,7 @@ def read_for_asr(data: Path, exp: Path) -> None:
     source = SegmentedStreams(Experiment(exp), "rate15")
     texts = read_texts(one, "text", str.strip, SkippedUtterances(False))
     rows = read_rows(source, one.name, texts, config.longest)
-    with stored(exp / "asr", rows, [], make=ReadAgain(source)) as (utterances, _):
+    with stored_datasets(exp / "asr", rows, [], make=RowDecoder(source)) as (utterances, _):
         vocabulary = Vocabulary.train(["a b"], char)
         TextBatches(Corpus(utterances), vocabulary, config, mask=500).batch(0)
 
@@ -163,18 +163,20 @@ def read_for_asr(data: Path, exp: Path) -> None:
 def read_for_vc(data: Path, exp: Path) -> None:
     """What train-vc makes of its training set, up to a target and its prompts."""
     from entcomp.kaldi.datadir import find_sets
-    from entcomp.tasks.utterances import stored
     from entcomp.tasks.vc.config import VcConfig
-    from entcomp.tasks.vc.content import Clock
-    from entcomp.tasks.vc.corpus import ReadAgain, read_rows
+    from entcomp.tasks.vc.content import FrameMap
+    from entcomp.tasks.vc.corpus import RowDecoder, read_rows
     from entcomp.tasks.vc.dataset import VcBatches
+    from entcomp.training.utterances import stored_datasets
 
     experiment, config = Experiment(exp), VcConfig()
     (one,) = find_sets(data, "training")
     voices = experiment.voices(one.name) / "speaker.scp"
     rows = read_rows(experiment, one, "rate15", voices)
-    with stored(exp / "vc", rows, [], make=ReadAgain("rate15")) as (utterances, _):
-        batches = VcBatches(utterances, Clock.between(experiment.units_info(), config.mel), config)
+    with stored_datasets(exp / "vc", rows, [], make=RowDecoder("rate15")) as (utterances, _):
+        batches = VcBatches(
+            utterances, FrameMap.between(experiment.units_info(), config.mel), config
+        )
         batches._prompts(batches._target(0))
 
 
@@ -226,7 +228,7 @@ def main() -> None:
     for criterion in ("global", "peak"):
         options = ["--criterion", criterion, "--target-rate", "10", "--sets", "long"]
         measure(f"segment, {criterion}, {long}", [entcomp, "segment", *options, *places])
-    libraries = "import entcomp.tasks.text.data, entcomp.tasks.vc.dataset, entcomp.tasks.utterances"
+    libraries = "import entcomp.tasks.text.data, entcomp.tasks.vc.dataset"
     measure("the libraries of a training alone", [sys.executable, "-c", libraries])
     for what, code in TRAINING.items():
         here = f"sys.path.append({str(Path(__file__).parent)!r})\n"

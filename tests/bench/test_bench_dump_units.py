@@ -44,7 +44,7 @@ def dumper(tmp_path_factory: pytest.TempPathFactory) -> Dumper:
     try:
         extractor = load_extractor("moonshine")
     except EntcompError as error:
-        pytest.skip(str(error))
+        pytest.fail(str(error))
     exp = Experiment(tmp_path_factory.mktemp("exp"))
     generator = np.random.default_rng(1)
     codebook = Codebook(generator.standard_normal((CLUSTERS, extractor.dim)).astype(np.float32))

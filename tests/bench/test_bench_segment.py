@@ -11,6 +11,8 @@ import kaldiio
 import numpy as np
 import pytest
 
+from entcomp.artifacts.entropies import Entropies
+from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.segmentation.rule import Rule
 from entcomp.segmentation.source import Source
@@ -24,7 +26,7 @@ THETA = 2.0
 @pytest.fixture(scope="module")
 def entropies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """6 million units, 33 hours at 50 Hz."""
-    folder = tmp_path_factory.mktemp("entropy")
+    folder = Experiment(tmp_path_factory.mktemp("exp")).entropy("dev")
     generator = np.random.default_rng(0)
     with ArkWriter(folder, "entropy") as ark, ArkWriter(folder, "entropy_backward") as backward:
         for i in range(UTTERANCES):
@@ -65,8 +67,10 @@ RULES = [
 def test_bench_segment(
     entropies: Path, tmp_path: Path, rule: Rule, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    names = ("entropy", "entropy_backward") if rule.criterion == "bidirectional" else ("entropy",)
-    source = Source(entropies, names)
+    both = rule.criterion == "bidirectional"
+    directions: list[Direction] = ["forward", "backward"] if both else ["forward"]
+    experiment = Experiment(entropies.parents[1])
+    source = Source("dev", entropies=Entropies.open(experiment, "dev", directions))
     took = seconds(lambda: segment_set(source, tmp_path / "ours", rule))
     fast = UTTERANCES * UNITS_AN_UTTERANCE / took
     slow = PLAIN_UTTERANCES * UNITS_AN_UTTERANCE / seconds(lambda: plain_loop(entropies, tmp_path))

@@ -159,7 +159,7 @@ def test_units_of_one_experiment_are_of_one_kind(
     [
         (["--num-clusters", "50", "--frame-shift", "0.02"], "labels.txt:2: unit 99 is not one of"),
         (["--num-clusters", "100", "--frame-shift", "0.00001"], "not a whole number of samples"),
-        (["--num-clusters", "100", "--frame-shift", "0"], "--frame-shift 0: has to be positive"),
+        (["--num-clusters", "100", "--frame-shift", "0"], "--frame-shift 0: must be positive"),
     ],
 )
 def test_mistakes(
@@ -190,16 +190,16 @@ def test_a_folder_of_sets_is_no_set(
     assert code == 1 and "nowhere.txt: no such file" in err
 
 
-def test_real_hubert_units(
-    tmp_path: Path, shared_data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    source = shared_data / "hubert100" / "lj_val" / "units.txt"
-    call = ["import-units", "--format", "text", *OPTIONS, "--receptive-offset", "0.01"]
-    code, out, err = run(capsys, *call, source, tmp_path / "lj_val", tmp_path / "exp")
+def test_real_units(tmp_path: Path, prompt_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = prompt_data / "units.txt"
+    call = ["import-units", "--format", "text", *OPTIONS, "--num-clusters", "500"]
+    code, out, err = run(capsys, *call, source, tmp_path / "prompts", tmp_path / "exp")
     assert code == 0, err
-    assert out == "lj_val: 1310 utterances, 436450 units, 0 utterances skipped\n"
-    run(capsys, "export-units", "--format", "text", tmp_path / "lj_val", tmp_path / "exp", tmp_path)
-    assert (tmp_path / "lj_val.txt").read_bytes() == source.read_bytes()
+    units = sum(len(line.split()) - 1 for line in source.read_text().splitlines())
+    assert out == f"prompts: 60 utterances, {units} units, 0 utterances skipped\n"
+    arguments = (tmp_path / "prompts", tmp_path / "exp", tmp_path)
+    run(capsys, "export-units", "--format", "text", *arguments)
+    assert (tmp_path / "prompts.txt").read_bytes() == source.read_bytes()
 
 
 @pytest.mark.parametrize(("extension", "codec"), [("m4a", "aac"), ("webm", "libopus")])

@@ -13,6 +13,7 @@ from fake_experiment import make_fake, write_entropies
 from tiny_pipeline import TAG, add_converter, add_recogniser, make_pipeline
 
 from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.models import LMInfo
 from entcomp.files import read_json, write_json
 
 
@@ -54,7 +55,7 @@ def test_all_that_a_pipeline_made(experiment: Experiment) -> None:
     rates = read_json(experiment.segments(TAG) / "threshold.json")["rates"]
     assert segmentation["sets"]["train"]["rate"] == rates["train"]
     assert found["models"]["asr/tiny"] == {"complete": True, "reads": TAG, "writes": "text"}
-    assert found["models"]["vc/tiny"] == {"complete": True, "reads": TAG}
+    assert found["models"]["vc/tiny"] == {"complete": True, "reads": TAG, "writes": "speech"}
     lines = text(experiment)
     assert lines[0] == str(experiment.path)
     assert f"model asr/tiny: reads {TAG}, writes text" in lines
@@ -83,9 +84,8 @@ def test_shards_that_wait_to_be_merged_are_not_complete(tmp_path: Path) -> None:
 
 def test_files_of_another_lm_or_codebook_are_named(tmp_path: Path) -> None:
     fake = make_fake(tmp_path, {"train": 2, "dev": 2})
-    (fake.experiment.lm() / "lm.json").parent.mkdir()
-    facts = {"lm_sha256": "lm_forward", "lm_units": "raw", "nats_per_unit": {"lm": 2.0}}
-    write_json(fake.experiment.lm() / "lm.json", facts)
+    fake.experiment.lm().mkdir()
+    LMInfo("lm_forward", "c0de", "forward", "raw", 500, {"lm": 2.0}).write(fake.experiment.lm())
     write_entropies(fake, "dev", "forward", lm="older")
     entropies = info(fake.experiment)["entropies"]["forward"]
     assert "made_with_another" not in entropies["train"]
@@ -99,4 +99,4 @@ def test_files_of_another_lm_or_codebook_are_named(tmp_path: Path) -> None:
 def test_what_is_no_experiment(tmp_path: Path) -> None:
     code, _, err = run("info", tmp_path)
     assert code == 1
-    assert err == (f"entcomp: error: {tmp_path}: no experiment, as it has no units/units.json\n")
+    assert err == (f"entcomp: error: {tmp_path}: not an experiment: it has no units/units.json\n")

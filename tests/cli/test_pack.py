@@ -185,8 +185,8 @@ def test_what_does_not_belong_together_is_not_packed(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--model", "asr/none"), "asr/none: no such model; there are: asr/tiny"),
-        (("--model", "vc/tiny"), "vc/tiny: no such model; there are: asr/tiny"),
+        (("--model", "asr/none"), "asr/none: no such model; available: asr/tiny"),
+        (("--model", "vc/tiny"), "vc/tiny: no such model; available: asr/tiny"),
         (("--segmentation", "none"), "threshold.json: no such file"),
         (("--notes", "none"), "--notes none: no such file"),
     ],

@@ -208,14 +208,14 @@ def test_sets_are_added_to_the_rates(fake: Fake, capsys: pytest.CaptureFixture[s
         ("--theta-g 9.7 --theta-unit nats", "no entropy over 500 units exceeds ln 500 = 6.215"),
         ("--theta-g 2.5", "the paper's thetas run from 7.5 (30 Hz) to 10.5 (6 Hz)"),
         ("--theta-g nan", "--theta-g nan: not a number"),
-        ("--target-rate 0", "--target-rate 0: has to be positive"),
+        ("--target-rate 0", "--target-rate 0: must be positive"),
         ("--target-rate 7 --peaks", "--peaks goes with --criterion bidirectional"),
-        ("--target-rate 7 --min-length 0", "--min-length 0: has to be positive"),
+        ("--target-rate 7 --min-length 0", "--min-length 0: must be positive"),
         ("--target-rate 7 --min-length 5 --max-length 3", "--max-length 3 is below"),
         ("--target-rate 90 --criterion peak", "90 Hz is out of reach: on the calibration set"),
         ("--target-rate 90 --criterion random", "only 50 units a second"),
         ("--target-rate 7 --shard 3", "--shard 3: expected i/N"),
-        ("--target-rate 7 --sets nope", "no set 'nope'; there are: dev, test"),
+        ("--target-rate 7 --sets nope", "no set 'nope'; available: dev, test"),
         (
             "--theta-g 1 --theta-unit nats --criterion bidirectional",
             "--criterion bidirectional counts in sd; give --target-rate",
@@ -299,7 +299,7 @@ def test_mistakes_in_the_files(
         (np.array([np.nan, 1.0], np.float32), "no entropy for unit 0 (NaN)"),
         (np.array([1.0, np.inf], np.float32), "an infinite entropy"),
         (np.array([], np.float32), "no entropies"),
-        (np.array([1, 2], np.int32), "int32 values are no entropies"),
+        (np.array([1, 2], np.int32), "int32 values are not entropies"),
     ],
 )
 def test_bad_utterances(

@@ -42,7 +42,7 @@ def read_prompt(path: Path) -> np.ndarray:
 @pytest.fixture(scope="module")
 def prompts(repository: Path) -> dict[str, np.ndarray]:
     if not (repository / SOUNDS).is_dir():
-        pytest.skip("no prompts here; egs/asterisk/run.sh --stop-stage 0 downloads them")
+        pytest.fail("no prompts here; egs/asterisk/run.sh --stop-stage 0 downloads them")
     return {utt_id: read_prompt(repository / SOUNDS / f"{utt_id}.g722") for utt_id in TEXTS}
 
 

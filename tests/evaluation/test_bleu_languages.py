@@ -48,7 +48,7 @@ def test_equal_texts_without_spaces_score_100(code: str) -> None:
 )
 def test_unknown_codes_are_refused(code: str) -> None:
     meant = f"did you mean {MISTAKEN[code]}" if code in MISTAKEN else "as fr, fra or fr_CA"
-    with pytest.raises(EntcompError, match=f"'{re.escape(code)}' is no known language.*{meant}"):
+    with pytest.raises(EntcompError, match=f"'{re.escape(code)}' is not a known language.*{meant}"):
         translation_scores(["a"], ["a"], code)
 
 

@@ -12,7 +12,7 @@ from entcomp.evaluation.bootstrap import percentile_interval, ratio, ratio_inter
 from entcomp.evaluation.boundaries.metrics import COUNTS, count_boundaries, score_set
 from entcomp.evaluation.text.recognition import error_rates
 from entcomp.evaluation.text.translation import translation_scores
-from entcomp.evaluation.voices.judges import mean_interval
+from entcomp.evaluation.voices.evaluator import mean_interval
 
 # Few and lopsided: then percentiles pass the value by most often.
 counts = st.integers(1, 12).flatmap(

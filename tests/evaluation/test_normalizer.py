@@ -108,7 +108,7 @@ def test_the_dotted_i_of_turkish_is_a_matter_of_language(lang: str | None, words
 
 
 def test_a_language_that_is_not_known_is_refused() -> None:
-    with pytest.raises(EntcompError, match="'qqq' is no known language"):
+    with pytest.raises(EntcompError, match="'qqq' is not a known language"):
         normalize("x", "basic", "qqq")
 
 

@@ -156,15 +156,15 @@ def test_only_empty_references_and_their_interval(insertions: int, percent: floa
     assert scores["wer"]["percent"] == percent
     low, high = scores["wer"]["interval"]
     assert low <= percent <= high
-    assert "2 utterances (2 with an empty reference)" in describe_scores(scores)[0]
-    assert " of 0, " in describe_scores(scores)[0]
+    assert "2 utterances (2 with an empty reference)" in describe_scores(scores, "wer")[0]
+    assert " of 0, " in describe_scores(scores, "wer")[0]
 
 
 def test_some_empty_references_are_counted_and_said() -> None:
     scores = error_rates(["a b", "", "c"], ["a b", "x", "c"], "basic")
     assert scores["wer"]["empty_references"] == 1
-    assert "3 utterances (1 with an empty reference)" in describe_scores(scores)[0]
-    assert "empty" not in describe_scores(error_rates(["a"], ["a"], "basic"))[0]
+    assert "3 utterances (1 with an empty reference)" in describe_scores(scores, "wer")[0]
+    assert "empty" not in describe_scores(error_rates(["a"], ["a"], "basic"), "wer")[0]
 
 
 def test_a_missing_hypothesis_is_an_error() -> None:
@@ -234,12 +234,12 @@ def test_score_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--metric", "ter"], "--metric ter: one of wer, bleu"),
+        (["--metric", "ter"], "--metric ter: one of bleu, wer"),
         (["--normalizer", "all"], "--normalizer all: one of basic, none"),
         (["--hyp", "nowhere"], "nowhere: no such file"),
         (["--nlsyms_txt", "nowhere"], "nowhere: no such file of non-linguistic symbols"),
-        (["--metric", "bleu", "--lang", "cn"], "'cn' is no known language; .* did you mean zh?"),
-        (["--lang", "english"], "'english' is no known language; codes are those of ISO 639"),
+        (["--metric", "bleu", "--lang", "cn"], "'cn' is not a known language; .* did you mean zh?"),
+        (["--lang", "english"], "'english' is not a known language; codes are those of ISO 639"),
     ],
 )
 def test_score_command_errors(tmp_path: Path, options: list[str], message: str) -> None:

@@ -150,7 +150,7 @@ def test_calls_of_what_the_pickle_made_itself_and_changes_to_it(tmp_path: Path) 
         (b"\x80\x02X\x04\x00\x00\x00evil)R.", "calls a str"),
         (b"\x80\x02]}b.", "changes a list"),
         (b"\x80\x02\x82\x01.", "unregistered extension code"),
-        (b"\x80\x02cnumpy\ndtype\n)}\x92.", "no k-means model"),
+        (b"\x80\x02cnumpy\ndtype\n)}\x92.", "not a k-means model"),
         (b"P1\n.", "refers to objects outside of it"),
         (b"cos\nsystem\n.", "names os.system"),
         (b"(S'true'\nios\nsystem\n.", "names os.system"),
@@ -180,11 +180,11 @@ def test_what_is_no_codebook(tmp_path: Path) -> None:
         read_centroids(path)
     for stored in ({"means": 1}, {"cluster_centers_": np.zeros(3)}, [1, 2], "text"):
         joblib.dump(stored, path)
-        with pytest.raises(EntcompError, match=r"no (k-means model|codebook)"):
+        with pytest.raises(EntcompError, match=r"not a (k-means model|codebook)"):
             read_centroids(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a", "b")
-    with pytest.raises(EntcompError, match="no k-means model"):
+    with pytest.raises(EntcompError, match="not a k-means model"):
         read_centroids(path)
 
 

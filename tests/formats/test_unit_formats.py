@@ -161,7 +161,7 @@ def test_byte_order_marks(tmp_path: Path) -> None:
         ("jsonl", "utt 1 2", r"units:2: not a line of --format jsonl"),
         ("jsonl", '{"key": "utt"}', r"units:2: .*KeyError: 'code'"),
         ("jsonl", "[1, 2]", r"units:2: not a line of --format jsonl"),
-        ("text", "good 1 1", r"units:2: good again, with other units"),
+        ("text", "good 1 1", r"units:2: good twice, with different units"),
         ("text", "utt 1 100", r"units:2: unit 100 is not one of 0..99 \(utterance utt\)"),
         ("text", "utt -1", r"units:2: unit -1 is not one of 0..99"),
         ("text", "utt", r"units:2: no units \(utterance utt\)"),

@@ -31,7 +31,7 @@ def test_one_data_dir_or_a_folder_of_them(tmp_path):
 
 def test_refuses_a_pattern_that_fits_none_and_a_folder_without_sets(tmp_path):
     make_set(tmp_path / "data" / "dev", wav_scp="a x.wav\n")
-    with pytest.raises(EntcompError, match="no set 'test'; there are: dev"):
+    with pytest.raises(EntcompError, match="no set 'test'; available: dev"):
         find_sets(tmp_path / "data", "dev,test")
     (tmp_path / "empty").mkdir()
     with pytest.raises(EntcompError, match="no data dir"):
@@ -88,3 +88,10 @@ def test_what_names_the_recordings(tmp_path):
     assert data.audio_sha256() == before
     make_set(tmp_path, segments="a a 0 1\n")
     assert data.audio_sha256() != before
+
+
+def test_a_channel_is_part_of_what_was_read(tmp_path):
+    make_set(tmp_path / "data" / "a", wav_scp="u x.wav\n", segments="u-1 u 0 1\n")
+    (mixed,), (left,) = find_sets(tmp_path / "data"), find_sets(tmp_path / "data", channel=0)
+    assert [one.channel for one in left.utterances()] == [0]
+    assert mixed.audio_sha256() != left.audio_sha256()

@@ -89,7 +89,7 @@ def test_with_what_was_read_before_in_a_cache(folder: Path, cuts: list[int]) -> 
     lm, tokens = OnnxLM.open(folder), tokens_of(64)
     expected, cache, done = lm.entropies(tokens), lm.empty_cache, 0
     for count in cuts:
-        entropy, cache = lm.go_on(tokens[done : done + count], cache)
+        entropy, cache = lm.step(tokens[done : done + count], cache)
         done += count
         assert entropy == pytest.approx(expected[done - 1], abs=TOLERANCE)
     assert {one.shape for one in cache.values()} == {(2, 64, 16)}

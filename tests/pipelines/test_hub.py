@@ -124,6 +124,8 @@ def test_it_tokenizes_and_transcribes_as_the_experiment_does(
         expected = machine.python(ENTCOMP, *call, made.path)
         assert expected[0] == 0, expected[2]
         assert machine.python(ENTCOMP, *call, "anna/tiny")[:2] == expected[:2]
+    fresh = machine.python(ENTCOMP, "-q", *call, "anna/tiny", HF_HUB_CACHE="elsewhere")
+    assert fresh == (0, expected[1], "")
     offline = machine.python(ENTCOMP, *call, "anna/tiny/asr/tiny", HF_HUB_OFFLINE="1")
     assert offline[:2] == expected[:2]
 
@@ -197,7 +199,7 @@ def test_a_folder_of_that_name_comes_first(machine: Machine, made: Experiment) -
         ("anna/none", "no such folder, and no such model on the hub; if it is private"),
         ("anna/gated", "its owner wants to be asked for access"),
         ("anna/other", "on the hub, but no model of entcomp, as it has no manifest.json"),
-        ("anna/tiny/asr/none", "no such model; there are: asr/tiny"),
+        ("anna/tiny/asr/none", "no such model; available: asr/tiny"),
         ("anna/gone.tar", "neither an experiment, nor a pack"),
         ("../anna/tiny", "neither an experiment, nor a pack"),
     ],

@@ -41,7 +41,7 @@ def speech(repository: Path) -> np.ndarray:
     """float32 (samples,) at 16 kHz."""
     path = repository / PROMPTS / "conf-placeintoconf.g722"
     if not path.is_file():
-        pytest.skip("no prompts here; egs/asterisk/run.sh --stop-stage 0 downloads them")
+        pytest.fail("no prompts here; egs/asterisk/run.sh --stop-stage 0 downloads them")
     with av.open(str(path), format="g722") as container:
         frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
     return (np.concatenate(frames) / 32768).astype(np.float32)

@@ -132,7 +132,7 @@ def test_integers_are_scaled(tokenizer: Tokenizer) -> None:
         (np.zeros(0), "waveform: wav shorter than a frame"),
         (np.zeros((2, RATE)), r"waveform: expected mono \(samples,\), got shape \(2, 16000\)"),
         (np.full(RATE, np.nan), "waveform: NaN, infinite or float64 samples"),
-        (np.zeros(RATE, np.complex64), "complex64 samples are no waveform"),
+        (np.zeros(RATE, np.complex64), "complex64 samples are not a waveform"),
     ],
 )
 def test_refuses_waveforms(tokenizer: Tokenizer, waveform: np.ndarray, message: str) -> None:
@@ -182,7 +182,7 @@ def test_refuses_thresholds_of_another_lm(experiment: Experiment, tmp_path: Path
     tokenizer = Tokenizer.open(copy)
     with pytest.raises(EntcompError, match=r"threshold\.json: made with another LM; rerun segment"):
         tokenizer.stored_rule(TAG)
-    with pytest.raises(EntcompError, match=f"no such segmentation; there are: raw, dedup, {TAG}"):
+    with pytest.raises(EntcompError, match=f"no such segmentation; available: raw, dedup, {TAG}"):
         tokenizer.stored_rule("nothing")
 
 

@@ -75,7 +75,7 @@ def prompts(repository: Path, folder: Path) -> Path:
     """Some English prompts as a Kaldi data dir; a test is skipped where there are none."""
     downloads = repository / "egs/asterisk/downloads/prompts"
     if not downloads.is_dir():
-        pytest.skip("no prompts here; egs/asterisk/run.sh --stop-stage 0 downloads them")
+        pytest.fail("no prompts here; egs/asterisk/run.sh --stop-stage 0 downloads them")
     prepare = repository / "egs/asterisk/local/prepare_data.py"
     command = [sys.executable, prepare, "--subset", "60", downloads, folder / "flac", folder]
     subprocess.run(command, check=True)

@@ -86,6 +86,15 @@ def test_dry_run_runs_nothing(stage: int, tmp_path: Path) -> None:
     assert re.findall(names, done.stdout, re.MULTILINE) == COMMANDS[stage]
 
 
+def test_a_vocoder_is_fetched_where_voices_are_to_come() -> None:
+    def setup(*words: str) -> str:
+        return run("--dry-run", *words).stdout.partition("stage 1:")[0]
+
+    assert "install_hifigan.sh" in setup()
+    assert "install_hifigan.sh" not in setup("--stop-stage", "12")
+    assert "install_hifigan.sh" not in setup("--vocoder", "griffin-lim")
+
+
 def test_full_trains_on_every_segmentation_there_is(tmp_path: Path) -> None:
     for tag in ("dedup", "uniform15"):
         (tmp_path / "segments" / tag).mkdir(parents=True)
@@ -122,7 +131,7 @@ def test_mistaken_calls(arguments: list[str], reason: str) -> None:
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the data and exp of all stages behind the set-up."""
     if not (RECIPE / "downloads" / "prompts" / "ru").is_dir():
-        pytest.skip("no prompts; run egs/asterisk/run.sh --stop-stage 0")
+        pytest.fail("no prompts; run egs/asterisk/run.sh --stop-stage 0")
     folder = tmp_path_factory.mktemp("asterisk_recipe")
     (folder / "lm.yaml").write_text(TINY_LM)
     (folder / "text.yaml").write_text(TINY_TEXT)
@@ -135,6 +144,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options(folder: Path) -> list[str | Path]:
     return [
+        "--vocoder", "griffin-lim",
         "--data", folder / "data", "--exp", folder / "exp", "--lm-config", folder / "lm.yaml",
         "--subset", "30", "--num-clusters", "50", "--lm-steps", "20", "--rates", "7",
         "--asr-config", folder / "text.yaml", "--st-config", folder / "text.yaml",
@@ -242,7 +252,7 @@ def test_voices_take_turns(tmp_path: Path) -> None:
 def test_stream_that_is_not_there(recipe: Path) -> None:
     done = run(*options(recipe), "--stage", "9", "--streams", "rate9_global")
     assert done.returncode == 1
-    assert "rate9_global: no such segmentation; there are: raw, dedup" in done.stderr
+    assert "rate9_global: no such segmentation; available: raw, dedup" in done.stderr
     assert "stage 10" not in done.stdout
 
 

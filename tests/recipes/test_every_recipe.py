@@ -25,7 +25,7 @@ def run(recipe: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_are_recipes() -> None:
-    assert {"asterisk", "mls_en"} <= {recipe.parent.name for recipe in RECIPES}
+    assert {"asterisk", "librispeech_100", "mls_en"} <= {recipe.parent.name for recipe in RECIPES}
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.parent.name)

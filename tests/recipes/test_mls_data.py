@@ -304,11 +304,11 @@ def test_a_column_that_is_not_there(tmp_path: Path) -> None:
     words = [tmp_path / "covost.tsv", tmp_path / "en", tmp_path / "set", "--lang", "zh"]
     result = prepare("covost", *words)
     assert result.returncode == 1
-    assert "covost.tsv: no column 'translation'; there are: path, split" in result.stderr
+    assert "covost.tsv: no column 'translation'; available: path, split" in result.stderr
 
 
-def test_real_speech_in_the_layout_of_mls(tmp_path: Path, shared_data: Path) -> None:
-    recordings = real_recordings(shared_data / "speechocean762/train", count=4)
+def test_real_speech_in_the_layout_of_mls(tmp_path: Path, prompt_data: Path) -> None:
+    recordings = real_recordings(prompt_data, count=4)
     make_mls(tmp_path / "mls", recordings)
     prepared("mls", tmp_path / "mls", tmp_path / "train")
     check_kaldi(tmp_path / "train")

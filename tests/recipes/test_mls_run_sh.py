@@ -158,6 +158,31 @@ def test_mistakes(words: list[str], environment: dict[str, str], message: str) -
     assert message in result.stderr
 
 
+def test_voices_get_the_vocoder_and_the_judge_that_were_named(tmp_path: Path) -> None:
+    words = ["--stage", "9", "--stop-stage", "9"]
+    output = dry(*words)
+    assert "../../tools/install_hifigan.sh" in output
+    assert output.count("--vocoder universal") == 7, "six conversions, and score-vc"
+    utmos, vocoder = tmp_path / "utmos.jit", tmp_path / "g.pth"
+    vocoder.touch()
+    output = dry(*words, "--vocoder", os.path.relpath(vocoder), "--utmos", str(utmos))
+    assert "install_hifigan" not in output
+    assert output.count(f"--vocoder {vocoder}") == 7
+    assert output.count(f"--utmos {utmos}") == 1
+
+
+def test_chinese_has_settings_of_its_own(tmp_path: Path) -> None:
+    output = dry("--stage", "8", "--stop-stage", "8", **TRANSLATION)
+    for line in output.splitlines():
+        if "train-st --tag" in line:
+            name = "paper_zh.yaml" if "--lang zh" in line else "paper.yaml"
+            assert f"/conf/st/{name} " in line
+    own = tmp_path / "own.yaml"
+    assert output.count("paper_zh.yaml") == 12
+    said = dry("--stage", "8", "--stop-stage", "8", "--st-config", str(own), **TRANSLATION)
+    assert said.count(f"--config {own} ") == said.count("train-st --tag")
+
+
 def test_help_names_every_stage() -> None:
     output = run("--help").stdout
     numbers = [line.split()[0] for line in output.splitlines() if line[:5].strip().isdigit()]

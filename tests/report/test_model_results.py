@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from entcomp.report import result_figures
 from entcomp.report.latency import STAGES, describe_latency, latency_table
 from entcomp.report.result_figures import Point
 from entcomp.report.text_scores import read_text_results, score_table, summary_table
+from entcomp.tasks.text.info import TextInfo
 
 # Of 40 utterances with five words each: in how many is one word wrong?
 STREAMS = {
@@ -48,13 +49,13 @@ def write_result(
     segments = tag.removeprefix(f"{lang}_")
     folder = experiment.path / model
     target = f"text.{lang}" if lang else "text"
-    write_json(folder / "task.json", {"task": task, "target": target, "segments": segments})
+    TextInfo(segments, ["train"], ["dev"], 500, "c0de", task, target, 0.02).write(folder)
     references = {f"{one:02d}": " ".join(WORDS) for one in range(40)}
     hypotheses = {
         utt_id: text.replace("menu", "venue") if int(utt_id) < wrong else text
         for utt_id, text in references.items()
     }
-    metric: Literal["wer", "bleu"] = "bleu" if lang else "wer"
+    metric = "bleu" if lang else "wer"
     scores = score_texts(references, hypotheses, metric, lang=lang or None)
     stage = Stage(folder / decoded, {"segments": read or segments})
     stage.start()

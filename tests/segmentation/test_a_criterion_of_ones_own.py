@@ -1,4 +1,4 @@
-"""The criterion of the README, one file in somebody else's package, through all that asks it."""
+"""The criterion of the README, one file in another package, through all that asks it."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_its_options_stand_in_the_tag_and_the_rule(env: Env, fake: Fake) -> None
     assert done.stdout.startswith("rate10_contrast_weight0.5: "), done.stderr
     found, default = (groups(fake, tag) for tag in ("rate10_contrast_weight0.5", "rate10_contrast"))
     assert any(found[utt_id].tolist() != default[utt_id].tolist() for utt_id in default)
-    for option, message in (("weight=x", "has to be of type float"), ("w=1", "has: weight")):
+    for option, message in (("weight=x", "must be of type float"), ("w=1", "has: weight")):
         done = entcomp(env, "segment", *options[:-1], option, *fake.arguments)
         assert done.returncode == 1 and message in done.stderr
 

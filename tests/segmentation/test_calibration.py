@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fake_experiment import Fake, make_fake, write_calibration, write_entropies
 
+from entcomp.artifacts.calibration import Calibration
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
 from entcomp.segmentation import calibration
@@ -126,7 +127,7 @@ def test_calibration_of_another_lm_is_refused(tmp_path: Path) -> None:
 def test_incomplete_calibration_is_refused(tmp_path: Path) -> None:
     fake = make_fake(tmp_path, {"dev": 5})
     path = fake.experiment.calibration()
-    path.write_text(path.read_text().replace('"predictions"', '"predictionz"'))
+    path.write_text(path.read_text().replace('"predictions": ', '"utterances": '))
     with pytest.raises(EntcompError, match=r"calibration.json: .*predictions.*rerun score-entropy"):
         resolve(Request("global", target_rate=7), fake.experiment, 0.02)
 
@@ -143,7 +144,7 @@ def test_a_large_calibration_set_is_sampled_and_said(
 def test_codebook_of_the_calibration(tmp_path: Path) -> None:
     fake = make_fake(tmp_path, {"dev": 5})
     write_calibration(fake, "dev", "forward", codebook_sha256="another")
-    found = calibration.Calibration.find(fake.experiment)
+    found = Calibration.find(fake.experiment)
     assert found is not None
     with pytest.raises(EntcompError, match="another codebook"):
         found.check_codebook("c0de")

@@ -47,7 +47,7 @@ def rule_of(name: str, **values: Any) -> Rule:
 def test_all_on_forward_entropies_can_stream() -> None:
     assert STREAMING == ["global", "combined", "peak", "relative"]
     for name in set(criterion_names()) - {*STREAMING, "wide"}:
-        with pytest.raises(EntcompError, match=f"--criterion {name}: cannot stream; there are: gl"):
+        with pytest.raises(EntcompError, match=f"--criterion {name}: cannot stream; available: gl"):
             StreamingGroups(Rule(name))
 
 

@@ -15,7 +15,12 @@ from torch.utils.data import DataLoader
 from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.kaldi.table import iter_table
-from entcomp.tasks.utterances import Place, Utterances, iter_places, stored
+from entcomp.training.utterances import (
+    ArchiveOffset,
+    UtteranceDataset,
+    iter_offsets,
+    stored_datasets,
+)
 
 Item = tuple[str, str, np.ndarray, "np.ndarray | None"]
 TEXTS = ["plain", "two\nlines", "日本語 \u2028 मेरा", "", '{"archive": 0}']
@@ -44,7 +49,7 @@ def items(tmp_path: Path) -> list[Item]:
 
 def rows(folder: Path, items: list[Item]) -> Iterator[list[Any]]:
     scps = [[folder / f"{name}{half}.scp" for half in range(2)] for name in ("units", "x")]
-    units, others = (dict(row for scp in one for row in iter_places(scp)) for one in scps)
+    units, others = (dict(row for scp in one for row in iter_offsets(scp)) for one in scps)
     return ([utt_id, text, units[utt_id], others.get(utt_id)] for utt_id, text, *_ in items)
 
 
@@ -59,7 +64,10 @@ def same(one: Item, other: Item) -> bool:
 
 
 def test_items_come_back_in_any_order(tmp_path: Path, items: list[Item]) -> None:
-    with stored(tmp_path / "new", rows(tmp_path, items), [], make=item) as (found, nothing):
+    with stored_datasets(tmp_path / "new", rows(tmp_path, items), [], make=item) as (
+        found,
+        nothing,
+    ):
         assert len(found) == len(items) and all(map(same, found, items))
         for index in (199, 0, np.int64(42), -1):
             assert same(found[index], items[index])
@@ -71,7 +79,7 @@ def test_items_come_back_in_any_order(tmp_path: Path, items: list[Item]) -> None
 def test_forked_workers_share_the_files(tmp_path: Path, items: list[Item]) -> None:
     """One file position for all of them would mix their vectors up."""
     order = np.random.default_rng(0).permutation(len(items)).tolist()
-    with stored(tmp_path, rows(tmp_path, items), [], make=item) as (found, _):
+    with stored_datasets(tmp_path, rows(tmp_path, items), [], make=item) as (found, _):
         assert same(found[3], items[3])  # the archives are open
         loader = DataLoader(
             found,
@@ -88,7 +96,7 @@ def test_forked_workers_share_the_files(tmp_path: Path, items: list[Item]) -> No
 def test_a_copy_for_a_spawned_worker_opens_the_files_itself(
     tmp_path: Path, items: list[Item]
 ) -> None:
-    with stored(tmp_path, rows(tmp_path, items), [], make=item) as (found, _):
+    with stored_datasets(tmp_path, rows(tmp_path, items), [], make=item) as (found, _):
         pickled = pickle.dumps(found)
         copy = pickle.loads(pickled)
         assert len(pickled) < 250 and same(copy[7], items[7])
@@ -99,7 +107,7 @@ def test_an_archive_that_changes_under_a_training_is_an_error(
     tmp_path: Path, items: list[Item]
 ) -> None:
     """Another codebook's units of the same lengths would be read without a word."""
-    with stored(tmp_path, rows(tmp_path, items), [], make=item) as (found, _):
+    with stored_datasets(tmp_path, rows(tmp_path, items), [], make=item) as (found, _):
         with ArkWriter(tmp_path, "units0") as ark:
             for utt_id, _, vector, _ in items[:100]:
                 ark.write(utt_id, vector + 1)
@@ -115,20 +123,20 @@ def test_an_archive_beside_its_scp_goes_first(tmp_path: Path, items: list[Item])
     for name in ("units0.ark", "units0.scp"):
         (tmp_path / name).rename(moved / name)
     assert next(iter_table(moved / "units0.scp"))[1].startswith(f"{tmp_path}/units0.ark:")
-    found = next(iter_places(moved / "units0.scp"))
-    assert found == ("utt000", Place(moved / "units0.ark", 7))
+    found = next(iter_offsets(moved / "units0.scp"))
+    assert found == ("utt000", ArchiveOffset(moved / "units0.ark", 7))
 
 
 def test_the_files_go_when_the_block_ends(tmp_path: Path, items: list[Item]) -> None:
     there = {path.name for path in tmp_path.iterdir()}
     (tmp_path / ".train.jsonl").write_text("what a killed run left" * 1000)
-    with stored(tmp_path, rows(tmp_path, items), [], make=item):
+    with stored_datasets(tmp_path, rows(tmp_path, items), [], make=item):
         assert len(list(tmp_path.iterdir())) == len(there) + 2
     assert {path.name for path in tmp_path.iterdir()} == there
-    with pytest.raises(KeyboardInterrupt), stored(tmp_path, [], [], make=item):
+    with pytest.raises(KeyboardInterrupt), stored_datasets(tmp_path, [], [], make=item):
         raise KeyboardInterrupt
     broken = ([1 // (5 - i)] for i in range(9))
-    with pytest.raises(ZeroDivisionError), stored(tmp_path, [], broken, make=item):
+    with pytest.raises(ZeroDivisionError), stored_datasets(tmp_path, [], broken, make=item):
         raise AssertionError("not reached")
     assert {path.name for path in tmp_path.iterdir()} == there
 
@@ -138,12 +146,12 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     (tmp_path / ".train.jsonl").symlink_to("/dev/full")
     with (
         pytest.raises(OSError, match=r"No space left.*\.train\.jsonl"),
-        stored(tmp_path, [["utt"]], [], make=item),
+        stored_datasets(tmp_path, [["utt"]], [], make=item),
     ):
         raise AssertionError("not reached")
 
 
 def test_memory_is_8_bytes_an_item(tmp_path: Path, items: list[Item]) -> None:
-    with stored(tmp_path, rows(tmp_path, items), [], make=item) as (found, _):
-        assert isinstance(found, Utterances)
+    with stored_datasets(tmp_path, rows(tmp_path, items), [], make=item) as (found, _):
+        assert isinstance(found, UtteranceDataset)
         assert found._bounds.nbytes == 8 * (len(items) + 2)

@@ -181,7 +181,7 @@ def test_a_config_with_a_tag_of_python(tmp_path: Path, touched: Path, tag: str) 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packed")
-    pack(make_pipeline(folder), folder / "pack", [], [], "a card")
+    pack(make_pipeline(folder), folder / "pack", [], {}, "a card")
     return folder / "pack"
 
 

@@ -22,10 +22,10 @@ import sys, time
 from pathlib import Path
 from entcomp.config import make_config
 from entcomp.training.config import TrainingConfig
-from entcomp.training.ranks import first_rank_first, is_first_rank, meet
+from entcomp.training.ranks import first_rank_first, is_first_rank, join_ranks
 
 made = Path(sys.argv[1])
-meet(make_config(TrainingConfig, {"devices": 2}, "test"))
+join_ranks(make_config(TrainingConfig, {"devices": 2}, "test"))
 here = made.with_name("here")
 if not is_first_rank():
     here.write_text("")
@@ -43,17 +43,17 @@ STORED = """
 import sys
 from pathlib import Path
 from entcomp.config import make_config
-from entcomp.tasks.utterances import stored
+from entcomp.training.utterances import stored_datasets
 from entcomp.training.config import TrainingConfig
-from entcomp.training.ranks import is_first_rank, meet, wait_for_all
+from entcomp.training.ranks import is_first_rank, join_ranks, wait_for_all
 
 def rows():
     assert is_first_rank()
     for number in range(100):
         yield [number]
 
-meet(make_config(TrainingConfig, {"devices": 2}, "test"))
-with stored(Path(sys.argv[1]), rows(), rows(), make=int) as both:
+join_ranks(make_config(TrainingConfig, {"devices": 2}, "test"))
+with stored_datasets(Path(sys.argv[1]), rows(), rows(), make=int) as both:
     assert all(list(one) == list(range(100)) for one in both)
     wait_for_all()
 """
@@ -133,7 +133,7 @@ def test_other_ranks_do_not_wait_for_one_that_failed(tmp_path: Path) -> None:
     """They ended in a traceback about their connection."""
     said = run_two_ranks(STORED.replace("in range(100)", "in [1 // 0]"), tmp_path / "made")
     assert said[0].endswith("ZeroDivisionError: integer division or modulo by zero")
-    assert said[1].endswith("EntcompError: another rank of this training failed; it says why")
+    assert said[1].endswith("EntcompError: another rank of this training failed; see its message")
     assert not list((tmp_path / "made").iterdir())
 
 
@@ -151,7 +151,7 @@ def run_toy(folder: Path, disturb: str, *settings: str) -> tuple[int, str]:
 def test_a_rank_that_is_lost_ends_the_training(tmp_path: Path, disturb: str) -> None:
     code, said = run_toy(tmp_path, disturb)
     assert code == 1
-    assert said.endswith("EntcompError: another rank of this training failed; it says why\n")
+    assert said.endswith("EntcompError: another rank of this training failed; see its message\n")
     assert ("the second rank says why" in said) == (disturb == "fail")
     assert not (tmp_path / "model.safetensors").exists()
 

@@ -71,7 +71,7 @@ def test_a_sample_is_enough(cli, data, tmp_path):
         (("--layer", "2"), "mfcc: has no layers"),
         (("--checkpoint", "nowhere.onnx"), "mfcc: has no layers and no checkpoint"),
         (("--extractor", "moonshine", "--checkpoint", "nowhere"), "nowhere: no such checkpoint"),
-        (("--sets", "trian"), "no set 'trian'; there are: dev, train"),
+        (("--sets", "trian"), "no set 'trian'; available: dev, train"),
     ],
 )
 def test_refuses(cli, data, tmp_path, options, message):

@@ -92,7 +92,10 @@ def test_makes_units(cli, data: Path, tmp_path: Path) -> None:
         ("output=frames", "give --extractor onnx:output=NAME,shift=SAMPLES"),
         ("output=frames,shift=10ms", "shift=10ms: expected a number of samples"),
         ("output=frames,shift=160,hop=2", "hop: unknown"),
-        ("output=other,shift=160", "no tensor other; there are, last: deep, frames, hidden, wide"),
+        (
+            "output=other,shift=160",
+            "no tensor other; available, the last ones: deep, frames, hidden, wide",
+        ),
         ("output=deep,shift=160", "6 frames of 15840 samples, 6 of 16000 and 6 of 16160; what is"),
         ("output=frames,shift=320", "96 frames of 15680 samples, 98 of 16000 and 100 of 16320"),
     ],

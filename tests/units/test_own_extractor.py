@@ -76,5 +76,5 @@ def test_help_and_errors_name_it(packages: Path, data: Path, tmp_path: Path) -> 
     assert "energies of four bands (layer" in " ".join(shown.replace("│", "").split())
     with pytest.raises(subprocess.CalledProcessError) as caught:
         entcomp(packages, "learn-kmeans", data, tmp_path / "exp", "--extractor", "band")
-    assert "extractor band: unknown; there are: " in caught.value.stderr
+    assert "extractor band: unknown; available: " in caught.value.stderr
     assert ", bands" in caught.value.stderr

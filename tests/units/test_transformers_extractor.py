@@ -114,7 +114,9 @@ def test_refuses(tmp_path: Path) -> None:
     with pytest.raises(EntcompError, match="no checkpoint that transformers loads"):
         load_extractor("transformers", None, tmp_path)
     transformers.BertConfig().save_pretrained(tmp_path / "bert")
-    with pytest.raises(EntcompError, match="a bert is no speech encoder of: data2vec-audio"):
+    with pytest.raises(
+        EntcompError, match="a bert is not one of the supported speech encoders: data2vec-audio"
+    ):
         load_extractor("transformers", None, tmp_path / "bert")
     model = write_checkpoint(tmp_path / "part", "hubert")
     weights = {name: value for name, value in model.state_dict().items() if "layers.2." not in name}

@@ -76,7 +76,7 @@ def test_chunks_do_not_depend_on_blocks_or_on_what_is_far_behind(block):
 
 def test_a_checkpoint_with_other_strides_is_refused():
     claimed = Claimed(Ruler(20, 20))
-    with pytest.raises(EntcompError, match=r"5 frames where 9 were due; is the checkpoint"):
+    with pytest.raises(EntcompError, match=r"5 frames, expected 9; is the checkpoint"):
         extract(claimed, np.zeros(100, np.float32), "a.wav")
 
 
@@ -104,7 +104,7 @@ def test_where_frames_begin():
     [
         (
             ("moonshin",),
-            "extractor moonshin: unknown; there are: .*moonshine, .*hubert",
+            "extractor moonshin: unknown; available: .*moonshine, .*hubert",
         ),
         (("mfcc", "3"), "mfcc: has no layers"),
         (("hubert", None, "nowhere.pt"), r"nowhere\.pt: no such checkpoint"),

@@ -113,11 +113,13 @@ def test_max_jobs_run_limits_how_many_run_at_a_time(tmp_path: Path) -> None:
 
 def test_threads_and_gpus_are_told_to_the_job(tmp_path: Path) -> None:
     words = ["--num-threads", "3", "--gpu", "2", "JOB=1:4", "l.JOB", "bash", "-c"]
-    script = "echo $OMP_NUM_THREADS $CUDA_VISIBLE_DEVICES; sleep 0.2"
+    # Two run at a time, so that the first two have to wait for each other.
+    script = "touch at.JOB; until [ -e at.1 -a -e at.2 ]; do sleep 0.1; done; "
+    script += "echo $OMP_NUM_THREADS $CUDA_VISIBLE_DEVICES"
     result = run(tmp_path, *words, script, CUDA_VISIBLE_DEVICES="4,5,6,7")
     assert result.returncode == 0, result.stderr
     seen = [body(tmp_path / f"l.{i}") for i in range(1, 5)]
-    assert sorted(seen) == ["3 4,5", "3 4,5", "3 6,7", "3 6,7"]
+    assert set(seen[:2]) == set(seen) == {"3 4,5", "3 6,7"}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_interrupt_ends_jobs_and_their_children(tmp_path: Path, number: signal.S
     children = [tmp_path / "child.1", tmp_path / "child.2"]
     _until(lambda: all(path.exists() and path.read_text() for path in children))
     process.send_signal(number)
-    assert process.wait(timeout=10) == 130
+    assert process.wait(timeout=60) == 130
     for path in children:
         pid = int(path.read_text())
         _until(lambda pid=pid: not _runs(pid))
@@ -186,7 +188,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def _until(condition: object, seconds: float = 10.0) -> None:
+def _until(condition: object, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "waited too long"

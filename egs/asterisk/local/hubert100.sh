@@ -50,12 +50,13 @@ for table in units.txt utt2spk; do
 done
 tar -xJf "$source/lj_val/textgrids.tar.xz" -C "$dir/align" --strip-components=1
 
+# Seconds: where entcomp has frame 0 of HuBERT begin.
+offset=$(python3 -c 'from entcomp.units.extractor import HUBERT_GRID; print(HUBERT_GRID.offset / 16000)')
 for kind in $kinds; do
   exp=$dir/$kind
   for set in train dev test; do
-    # Unit i of HuBERT covers the audio from 10 ms after i * 20 ms on.
     entcomp import-units --format text --num-clusters 100 --frame-shift 0.02 \
-      --receptive-offset 0.01 "$dir/data/$set/units.txt" "$dir/data/$set" "$exp"
+      --receptive-offset "$offset" "$dir/data/$set/units.txt" "$dir/data/$set" "$exp"
   done
   for direction in forward backward; do
     entcomp train-lm --config "$lm_config" --lm-units "$kind" --direction "$direction" \

@@ -169,7 +169,7 @@ def read_tsv(path: Path, columns: Sequence[str], dropped: Dropped) -> Iterator[l
     header = next(lines, ("", ""))[1].split("\t")
     missing = [name for name in columns if name not in header]
     if missing:
-        raise EntcompError(f"{path}: no column '{missing[0]}'; there are: {', '.join(header)}")
+        raise EntcompError(f"{path}: no column '{missing[0]}'; available: {', '.join(header)}")
     positions = [header.index(name) for name in columns]
     for where, line in lines:
         fields = line.split("\t")

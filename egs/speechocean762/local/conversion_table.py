@@ -19,7 +19,7 @@ from error_table import cell, mean_errors, print_table
 
 from entcomp.errors import EntcompError
 from entcomp.evaluation.bootstrap import ratio_interval
-from entcomp.evaluation.voices.judges import mean_interval
+from entcomp.evaluation.voices.evaluator import mean_interval
 from entcomp.files import read_json
 from entcomp.kaldi.table import read_table
 from entcomp.report.conversion import BASELINES, label, score_cell

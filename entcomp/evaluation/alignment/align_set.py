@@ -69,7 +69,7 @@ def align_set(
     listed = folder / f"unaligned{shard.suffix}.txt"
     unaligned.write(listed)
     if not aligned and unaligned and shard.count == 1:
-        raise EntcompError(f"{listed}: no utterance could be aligned; the reasons stand there")
+        raise EntcompError(f"{listed}: no utterance could be aligned; the file has the reasons")
     counts = {"aligned": aligned, "unaligned": len(unaligned)}
     stage.finish(counts)
     return counts

@@ -56,7 +56,7 @@ def language_of(code: str) -> str:
         return KNOWN[first]
     meant = f"; did you mean {MISTAKEN[first]}?" if first in MISTAKEN else ""
     raise EntcompError(
-        f"'{code}' is no known language; codes are those of ISO 639, as fr, fra or fr_CA{meant}"
+        f"'{code}' is not a known language; codes are those of ISO 639, as fr, fra or fr_CA{meant}"
     )
 
 

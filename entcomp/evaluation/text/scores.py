@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
 
 from entcomp.errors import EntcompError
-from entcomp.evaluation.text.normalizer import Normalizer, normalize
-from entcomp.evaluation.text.recognition import error_rates
-from entcomp.evaluation.text.translation import translation_scores
-
-Metric = Literal["wer", "bleu"]
+from entcomp.evaluation.text.metric import Score, TextOptions
+from entcomp.evaluation.text.metrics import METRICS
+from entcomp.evaluation.text.normalizer import Normalizer
 
 
 def score_texts(
-    references: dict[str, str],
-    hypotheses: dict[str, str],
-    metric: Metric,
+    references: Mapping[str, str],
+    hypotheses: Mapping[str, str],
+    metric: str,
     normalizer: Normalizer = "basic",
     lang: str | None = None,
     where: Path | None = None,
     nlsyms: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    """``wer`` gives WER and CER of normalised texts, ``bleu`` BLEU and chrF of texts as they are.
+) -> dict[str, Score]:
+    """The scores of a metric: ``wer`` gives WER and CER, ``bleu`` BLEU and chrF.
 
     ``lang`` is the code of the texts' language, ``nlsyms`` the non-linguistic symbols that do not
     count (see `normalize`); ``bleu`` counts all but those named. Raises EntcompError if an
@@ -33,29 +30,12 @@ def score_texts(
     if missing or not references:
         reason = f"no hypothesis for {missing[0]}" if missing else "no utterance to score"
         raise EntcompError(f"{where or 'hypotheses'}: {reason}; decode the set again")
-    said, heard = list(references.values()), [hypotheses[utt_id] for utt_id in references]
-    if metric == "wer":
-        return error_rates(said, heard, normalizer, lang, nlsyms)
-    if nlsyms:
-        said, heard = ([normalize(one, "none", None, nlsyms) for one in x] for x in (said, heard))
-    return translation_scores(said, heard, lang)
+    found = [hypotheses[utt_id] for utt_id in references]
+    options = TextOptions(normalizer, lang, nlsyms)
+    return METRICS[metric]().scores(list(references.values()), found, options)
 
 
-def describe_scores(scores: dict[str, Any]) -> list[str]:
-    """A line for each score."""
-    return [_describe(name, score) for name, score in scores.items()]
-
-
-def _describe(name: str, score: dict[str, Any]) -> str:
-    low, high = score["interval"]
-    interval = f"[{low:.2f}, {high:.2f}], {score['utterances']} utterances"
-    if "signature" in score:
-        label = {"bleu": "BLEU", "chrf": "chrF"}[name]
-        return f"{label} {score['score']:.2f} {interval}, {score['signature']}"
-    if empty := score["empty_references"]:
-        interval += f" ({empty} with an empty reference)"
-    return (
-        f"{name.upper()} {score['percent']:.2f}% {interval}, {score['substitutions']} sub, "
-        f"{score['deletions']} del, {score['insertions']} ins of {score['reference_length']}, "
-        f"normalizer {score['normalizer']}"
-    )
+def describe_scores(scores: Mapping[str, Score], metric: str) -> list[str]:
+    """A line for each score of the metric."""
+    kind = METRICS[metric]()
+    return [kind.describe(name, score) for name, score in scores.items()]

@@ -78,7 +78,7 @@ class Utmos:
             self._model = torch.jit.load(path, map_location="cpu").eval()
         except (OSError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise EntcompError(f"{path}: no TorchScript model of UTMOS ({reason})") from None
+            raise EntcompError(f"{path}: not a TorchScript model of UTMOS ({reason})") from None
 
     def predict(self, waveform: np.ndarray) -> float:
         import torch

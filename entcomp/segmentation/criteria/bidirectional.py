@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from entcomp.artifacts.calibration import Calibration
 from entcomp.artifacts.experiment import Experiment
-from entcomp.segmentation.calibration import Calibration
 from entcomp.segmentation.criteria import CRITERIA
 from entcomp.segmentation.criterion import EntropyCriterion, Style, Threshold
 from entcomp.segmentation.request import Request

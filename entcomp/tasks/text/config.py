@@ -89,17 +89,3 @@ class TextTaskConfig(Config):
         keep_best=5,
         precision="bfloat16",
     )
-
-
-def default_config(task: str) -> TextTaskConfig:
-    """``conf/asr/small.yaml`` or ``conf/st/small.yaml``.
-
-    A translation keeps case and punctuation, and does without CTC: it is not monotonic in speech.
-    """
-    config = TextTaskConfig()
-    if task == "asr":
-        return config
-    vocabulary = config.vocabulary.model_copy(update={"normalizer": "none"})
-    decoding = config.decoding.model_copy(update={"ctc_weight": 0.0})
-    changes = {"vocabulary": vocabulary, "decoding": decoding, "ctc_weight": 0.0}
-    return config.model_copy(update=changes)

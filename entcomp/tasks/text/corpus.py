@@ -19,7 +19,7 @@ from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table, join
 from entcomp.skipped import SkippedUtterances
-from entcomp.tasks.utterances import Place, iter_places
+from entcomp.training.utterances import ArchiveOffset, iter_offsets
 
 # Id and entropies, forward and backward (or units and None): what groups are drawn from.
 Row = tuple[str, np.ndarray, np.ndarray | None]
@@ -57,31 +57,31 @@ class SegmentedStreams:
     """`StreamSource` of plain units (``raw``, ``dedup``), or of a tag's groups."""
 
     experiment: Experiment
-    segments: str
+    segmentation: str
 
     def streams(self, set_name: str) -> Iterator[Stream]:
-        return (Stream(*row) for row in read_streams(self.experiment, set_name, self.segments))
+        return (Stream(*row) for row in read_streams(self.experiment, set_name, self.segmentation))
 
     def scps(self, set_name: str) -> list[Path]:
-        return stream_scps(self.experiment, set_name, self.segments)
+        return stream_scps(self.experiment, set_name, self.segmentation)
 
     def stream(self, utt_id: str, units: np.ndarray, *groups: np.ndarray) -> Stream:
-        plain = self.segments in PLAIN_STREAMS
-        return Stream(utt_id, units, plain_groups(units, self.segments) if plain else groups[0])
+        plain = self.segmentation in PLAIN_STREAMS
+        return Stream(utt_id, units, plain_groups(units, self.segmentation) if plain else groups[0])
 
 
 def read_rows(
     source: StreamSource, set_name: str, texts: Iterable[tuple[str, str]], longest: int
-) -> Iterator[tuple[str | Place, ...]]:
+) -> Iterator[tuple[str | ArchiveOffset, ...]]:
     """Yield id, text and the places of the vectors of what `pair` leaves of a set."""
     pairs = pair(source.streams(set_name), texts, longest, set_name)
     ids = ((stream.utt_id, text) for stream, text in pairs)
-    for row, *places in join(ids, *map(iter_places, source.scps(set_name))):
+    for row, *places in join(ids, *map(iter_offsets, source.scps(set_name))):
         yield *row, *(place for _, place in places)
 
 
 @dataclass(frozen=True)
-class ReadAgain:
+class RowDecoder:
     """Makes a stream and its text of a row of `read_rows`, once its vectors are read."""
 
     source: StreamSource

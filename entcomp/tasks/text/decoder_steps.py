@@ -38,11 +38,11 @@ class DecoderSteps:
         return logits_NV.log_softmax(-1)
 
     def select(self, from_N: Tensor) -> None:
-        """Let each hypothesis go on from another one."""
+        """Let each hypothesis continue another one."""
         self.past = [(k[from_N], v[from_N]) for k, v in self.past]
 
     def keep(self, rows_B: Tensor, groups: int) -> None:
-        """Go on with some utterances, of at most ``groups``; call `select` as well."""
+        """Keep some utterances, of at most ``groups``; call `select` as well."""
         self.mask_B11M = self.mask_B11M[rows_B, ..., :groups]
         self.memory = [(k[rows_B, :, :groups], v[rows_B, :, :groups]) for k, v in self.memory]
 

@@ -39,7 +39,7 @@ class Encoder(nn.Module):
             use_cnn_module=conformer,
             cnn_module_kernel=config.encoder.kernel,
         )
-        # Made for embeddings that are small at first, it would drown what the blocks add to ours.
+        # Made for embeddings that are small at first; it would hide what the blocks add to ours.
         self.blocks.embed[0].xscale = 1.0
         for block in self.blocks.encoders:
             block.self_attn.__class__ = RelativeAttention  # other arithmetic, same parameters

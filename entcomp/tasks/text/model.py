@@ -20,7 +20,7 @@ from entcomp.tasks.text.encoder import build_encoder
 from entcomp.tasks.text.espnet_parts import CTC, TransformerDecoder
 from entcomp.tasks.text.vocabulary import Vocabulary
 
-IGNORED = -1  # behind the end of a target
+IGNORED = -1  # after the end of a target
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class TextModel(nn.Module):
             dropout_rate=config.dropout,
             positional_dropout_rate=config.dropout,
         )
-        # ESPnet multiplies by sqrt(dim), so that ones as large as torch makes them drown positions.
+        # ESPnet multiplies by sqrt(dim), so that embeddings as large as torch's hide positions.
         nn.init.normal_(self.decoder.embed[0].weight, std=config.dim**-0.5)
         self.ctc = CTC(vocabulary_size, config.dim)
 

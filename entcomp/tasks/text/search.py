@@ -71,7 +71,7 @@ class TextSearch:
         for step in range(max(limits)):
             self._extend(beams, may_end=exactly is None)
             done = [
-                beams.take_ended(row, ended[one], last=step == limits[one] - 1)
+                beams.pop_ended(row, ended[one], last=step == limits[one] - 1)
                 or end_detect(ended[one], step)
                 for row, one in enumerate(running)
             ]
@@ -137,7 +137,7 @@ class _Beams:
         return scores_NV
 
     def extend(self, scores_NV: Tensor) -> None:
-        """Go on with the best W of each utterance's W * V, given the scores of their last piece."""
+        """Keep the best W of each utterance's W * V, given the scores of their last piece."""
         B, W, L = self.pieces_BWL.shape
         total_BWV = self.scores_BW[..., None] + scores_NV.view(B, W, -1)
         self.scores_BW, best_BW = total_BWV.flatten(1).topk(W)
@@ -149,7 +149,7 @@ class _Beams:
         if self.prefixes is not None:
             self.prefixes = self.ctc.index_select_state(self.prefixes, best_BW)
 
-    def take_ended(self, row: int, ended: list[dict[str, Any]], last: bool) -> bool:
+    def pop_ended(self, row: int, ended: list[dict[str, Any]], last: bool) -> bool:
         """Move what has ended, or all if this piece was the last; true if none is left."""
         pieces_WL, scores_W = self.pieces_BWL[row].tolist(), self.scores_BW[row].tolist()
         for one, (pieces, score) in enumerate(zip(pieces_WL, scores_W, strict=True)):
@@ -161,7 +161,7 @@ class _Beams:
         return bool(self.scores_BW[row].isneginf().all())
 
     def keep(self, rows: Tensor) -> None:
-        """Go on with some utterances only."""
+        """Keep some utterances only."""
         count = self.scores_BW.shape[1]
         rows_N = (rows[:, None] * count + torch.arange(count, device=rows.device)).flatten()
         self.lengths_B = self.lengths_B[rows]

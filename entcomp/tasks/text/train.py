@@ -9,48 +9,31 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from entcomp.artifacts.models import ModelInfo, weights_path
+from entcomp.artifacts.models import weights_path
 from entcomp.config import load_config
 from entcomp.errors import EntcompError
 from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.corpus import Corpus, ctc_length
 from entcomp.tasks.text.data import TextBatches
+from entcomp.tasks.text.info import TextInfo
 from entcomp.tasks.text.model import TextModel, build_model
 from entcomp.tasks.text.vocabulary import Vocabulary
-from entcomp.training.description import describe
+from entcomp.training.description import write_description
 from entcomp.training.evaluation import training_device
 from entcomp.training.loop import FitResult, fit
 from entcomp.training.ranks import is_first_rank
-from entcomp.training.weights import load_weights
-
-
-@dataclass(frozen=True)
-class TaskInfo(ModelInfo):
-    """``EXP/{asr,st}/<tag>/task.json``: what the model reads and writes.
-
-    ``segments`` is ``raw``, ``dedup``, a tag, or what ``--random-rates`` drew; ``target`` is the
-    text's file, ``text`` or ``text.<lang>``.
-    """
-
-    task: str
-    target: str
-    segments: str
-    train_sets: list[str]
-    dev_sets: list[str]
-    num_clusters: int
-    frame_shift: float
-    codebook_sha256: str
+from entcomp.training.weights import load_model
 
 
 def train_text_model(
     folder: Path,
-    info: TaskInfo,
+    info: TextInfo,
     config: TextTaskConfig,
     train: Corpus,
     dev: Corpus,
     centroids_KF: np.ndarray | None = None,
 ) -> FitResult:
-    """Train in ``folder``, or go on where a killed run stopped; prints what it found.
+    """Train in ``folder``, or continue where a killed run stopped; prints what it found.
 
     ``centroids_KF`` are the codebook's, where the embeddings are to begin from them.
     Raises EntcompError if no stream is long enough for CTC, and for what `fit` does.
@@ -78,7 +61,7 @@ def train_text_model(
     result = fit(model, batches, dev_batches.in_order(), config.training, folder, inputs)
     if is_first_rank():
         vocabulary.save(folder / "text.model")
-    describe(folder, config, info)
+    write_description(folder, config, info)
     return result
 
 
@@ -87,7 +70,7 @@ class TrainedTextModel:
     """What `train_text_model` left in ``folder``; ``weights_sha256`` names it."""
 
     folder: Path
-    info: TaskInfo
+    info: TextInfo
     config: TextTaskConfig
     vocabulary: Vocabulary
     model: TextModel
@@ -95,11 +78,12 @@ class TrainedTextModel:
     @classmethod
     def load(cls, folder: Path) -> TrainedTextModel:
         """Raises EntcompError if there is none, or if its training has not ended."""
-        info = TaskInfo.read(folder)
+        info = TextInfo.read(folder)
         config = load_config(TextTaskConfig, folder / "config.yaml")
         vocabulary = Vocabulary.load(folder / "text.model")
-        model = build_model(config, info.num_clusters, len(vocabulary))
-        load_weights(model, weights_path(folder))
+        model = load_model(
+            lambda: build_model(config, info.num_clusters, len(vocabulary)), weights_path(folder)
+        )
         return cls(folder, info, config, vocabulary, model.to(training_device()).eval())
 
 
@@ -119,6 +103,6 @@ def _check_ctc(corpus: Corpus, vocabulary: Vocabulary) -> None:
     if short:
         where = "" if one_rate else " at the lowest rate"
         print(
-            f"{short} of {len(corpus)} streams are shorter than their text{where} and do "
+            f"{short} of {len(corpus)} streams are shorter than their text{where} and are trained "
             f"without CTC ({first} is the first); if they are many, {remedy}"
         )

@@ -24,10 +24,17 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
-        """Raises EntcompError for a missing file."""
+        """Raises EntcompError for a missing file, and for no model of SentencePiece's."""
         if not path.exists():
             raise EntcompError(f"{path}: no such file; train the model to its end")
-        return cls(path.read_bytes())
+        try:
+            found = cls(path.read_bytes())
+            found.encode("")  # an empty file is loaded, and fails when it is used
+            return found
+        except RuntimeError:
+            raise EntcompError(
+                f"{path}: not a model of SentencePiece's; train the model again"
+            ) from None
 
     def save(self, path: Path) -> None:
         """Write a file that SentencePiece can read."""

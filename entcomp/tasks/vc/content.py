@@ -20,7 +20,7 @@ Layout = Literal["zero_insert", "repeat"]
 
 
 @dataclass(frozen=True)
-class Clock:
+class FrameMap:
     """Mel frame ``j`` and unit ``i`` begin at ``j * mel_step`` and ``offset + i * unit_step``.
 
     All three count the same tick, 1 / (sample rate of the units * sample rate of the mel) seconds.
@@ -31,8 +31,8 @@ class Clock:
     mel_step: int
 
     @classmethod
-    def between(cls, units: UnitsInfo, mel: MelConfig) -> Clock:
-        """The clock of an experiment's units and a model's mel."""
+    def between(cls, units: UnitsInfo, mel: MelConfig) -> FrameMap:
+        """The map of an experiment's units and a model's mel."""
         return cls(
             unit_step=units.frame_shift_samples * mel.sample_rate,
             unit_offset=units.receptive_offset_samples * mel.sample_rate,
@@ -45,14 +45,16 @@ class Clock:
         return np.maximum(ticks // self.mel_step, 0)
 
 
-def lay_out(groups: np.ndarray, num_frames: int, clock: Clock, layout: Layout) -> np.ndarray:
-    """Row of the table for each mel frame: int64 (num_frames,); 0 is the zero row.
+def regulate_lengths(
+    groups: np.ndarray, num_frames: int, frame_map: FrameMap, layout: Layout
+) -> np.ndarray:
+    """The length regulator: row of the table for each mel frame, int64 (num_frames,); 0 is zero.
 
     ``groups`` are lengths in units. ``zero_insert`` puts group ``g`` (row ``g + 1``) on the mel
     frame in which it begins, as in the paper's appendix B; ``repeat`` on all frames until the next
-    group begins. Raises EntcompError if a group begins behind the last frame, or two in the same.
+    group begins. Raises EntcompError if a group begins after the last frame, or two in the same.
     """
-    starts = clock.mel_frames(starts_of(groups))
+    starts = frame_map.mel_frames(starts_of(groups))
     if starts[-1] >= num_frames:
         raise EntcompError(
             f"{int(groups.sum())} units are longer than the audio ({num_frames} mel frames); "

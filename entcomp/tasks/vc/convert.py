@@ -13,7 +13,7 @@ from torch import Tensor
 from entcomp.audio.mel import MelConfig, log_mel
 from entcomp.errors import EntcompError
 from entcomp.tasks.vc.config import SamplerConfig, VcConfig
-from entcomp.tasks.vc.content import Clock, lay_out
+from entcomp.tasks.vc.content import FrameMap, regulate_lengths
 from entcomp.tasks.vc.dataset import Excerpt, collate, mel_frames
 from entcomp.tasks.vc.model import VoiceConverter
 from entcomp.tasks.vc.vocoder import Vocoder
@@ -45,7 +45,7 @@ class Converter:
     """A trained model with a vocoder, and the settings of the sampler."""
 
     model: VoiceConverter
-    clock: Clock
+    frame_map: FrameMap
     vocoder: Vocoder
     sampler: SamplerConfig
     seed: int
@@ -88,7 +88,7 @@ class Converter:
         return match_loudness(waveform[: len(source.waveform)], source.waveform)
 
     def _excerpt(self, mel: Tensor, recording: Recording) -> Excerpt:
-        rows = lay_out(recording.groups, len(mel), self.clock, self.config.layout)
+        rows = regulate_lengths(recording.groups, len(mel), self.frame_map, self.config.layout)
         return Excerpt(mel, rows, recording.units, recording.groups)
 
 

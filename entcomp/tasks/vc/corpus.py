@@ -17,7 +17,7 @@ from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import iter_table, join
-from entcomp.tasks.utterances import iter_places
+from entcomp.training.utterances import iter_offsets
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class VcUtterance:
 def read_corpus(
     experiment: Experiment,
     data_set: DataDir,
-    segments: str,
+    segmentation: str,
     embeddings: Path,
     allow_pipes: bool = False,
 ) -> Iterator[VcUtterance]:
@@ -52,7 +52,7 @@ def read_corpus(
     that is a command without ``allow_pipes``.
     """
     rows = join(
-        read_streams(experiment, data_set.name, segments),
+        read_streams(experiment, data_set.name, segmentation),
         ((one.utt_id, one) for one in data_set.utterances()),
         iter_table(data_set.path / "utt2spk"),
         iter_vectors(embeddings),
@@ -69,23 +69,23 @@ def read_corpus(
 def read_rows(
     experiment: Experiment,
     data_set: DataDir,
-    segments: str,
+    segmentation: str,
     embeddings: Path,
     allow_pipes: bool = False,
 ) -> Iterator[list[Any]]:
     """`read_corpus`, with the places of vectors instead of these."""
-    found = read_corpus(experiment, data_set, segments, embeddings, allow_pipes)
+    found = read_corpus(experiment, data_set, segmentation, embeddings, allow_pipes)
     rows = ((one.audio.utt_id, one.speaker, astuple(one.audio)) for one in found)
-    scps = [embeddings, *stream_scps(experiment, data_set.name, segments)]
-    for row, *places in join(rows, *map(iter_places, scps)):
+    scps = [embeddings, *stream_scps(experiment, data_set.name, segmentation)]
+    for row, *places in join(rows, *map(iter_offsets, scps)):
         yield [*row, *(place and place[1] for place in places)]
 
 
 @dataclass(frozen=True)
-class ReadAgain:
+class RowDecoder:
     """Makes an utterance of a row of `read_rows`, once its vectors are read."""
 
-    segments: str
+    segmentation: str
 
     def __call__(
         self,
@@ -96,11 +96,11 @@ class ReadAgain:
         units: np.ndarray,
         *groups: np.ndarray,
     ) -> VcUtterance:
-        plain = self.segments in PLAIN_STREAMS
+        plain = self.segmentation in PLAIN_STREAMS
         return VcUtterance(
             Utterance(*audio),
             speaker,
             units,
-            plain_groups(units, self.segments) if plain else groups[0],
+            plain_groups(units, self.segmentation) if plain else groups[0],
             np.zeros(0, np.float32) if embedding is None else embedding,
         )

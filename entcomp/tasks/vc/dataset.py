@@ -18,7 +18,7 @@ from entcomp.encoder.packed import PackedTokens, group_tokens
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import Utterance
 from entcomp.tasks.vc.config import VcConfig
-from entcomp.tasks.vc.content import Clock, lay_out
+from entcomp.tasks.vc.content import FrameMap, regulate_lengths
 from entcomp.tasks.vc.corpus import VcUtterance
 from entcomp.tasks.vc.model import VcBatch
 
@@ -92,13 +92,13 @@ class VcBatches:
     def __init__(
         self,
         utterances: Sequence[VcUtterance],
-        clock: Clock,
+        frame_map: FrameMap,
         config: VcConfig,
         allow_pipes: bool = False,
     ) -> None:
         self.utterances = utterances
         self.allow_pipes = allow_pipes
-        self.clock = clock
+        self.frame_map = frame_map
         self.config = config
         numbers: dict[str, int] = {}
         speakers, voiced = array("q"), array("b")
@@ -160,7 +160,7 @@ class VcBatches:
     def _excerpt(self, one: VcUtterance) -> Excerpt:
         try:
             mel = read_mel(one.audio, self.config.mel, self.allow_pipes)
-            rows = lay_out(one.groups, len(mel), self.clock, self.config.layout)
+            rows = regulate_lengths(one.groups, len(mel), self.frame_map, self.config.layout)
         except EntcompError as error:
             raise EntcompError(f"{error} (utterance {one.audio.utt_id})") from None
         return Excerpt(mel, rows, one.units, one.groups)

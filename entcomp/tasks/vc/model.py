@@ -79,7 +79,7 @@ class Network(nn.Module):
 
 
 @dataclass(frozen=True)
-class GivenField:
+class VelocityField:
     """The velocity field under one condition, whose mean mel is worked out once."""
 
     network: Network
@@ -221,8 +221,8 @@ class VoiceConverter(nn.Module):
             valid=batch.prompt_BM | batch.target_BM,
         )
 
-    def _field(self, given: Condition, batch: VcBatch) -> GivenField:
-        return GivenField(self._active, given, self._active.mean(given), batch.target_BM)
+    def _field(self, given: Condition, batch: VcBatch) -> VelocityField:
+        return VelocityField(self._active, given, self._active.mean(given), batch.target_BM)
 
     def _normalised(self, mel_BMN: Tensor) -> Tensor:
         return (mel_BMN - self.mel_mean) / self.mel_std

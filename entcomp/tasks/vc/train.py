@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +12,21 @@ import numpy as np
 import torch
 
 from entcomp.artifacts.experiment import UnitsInfo
-from entcomp.artifacts.models import ModelInfo, weights_path
+from entcomp.artifacts.models import weights_path
 from entcomp.config import load_config
 from entcomp.files import sha256_file
 from entcomp.tasks.vc.config import VcConfig
-from entcomp.tasks.vc.content import Clock
+from entcomp.tasks.vc.content import FrameMap
 from entcomp.tasks.vc.corpus import VcUtterance
 from entcomp.tasks.vc.dataset import VcBatches, mel_statistics
+from entcomp.tasks.vc.info import VcInfo
 from entcomp.tasks.vc.model import VoiceConverter
-from entcomp.training.description import describe
+from entcomp.training.description import write_description
 from entcomp.training.evaluation import training_device
 from entcomp.training.loop import FitResult, fit
-from entcomp.training.weights import load_weights
+from entcomp.training.weights import load_model
 
 MAX_DEV_BATCHES = 16
-
-
-@dataclass(frozen=True)
-class VcInfo(ModelInfo):
-    """``EXP/vc/<tag>/task.json``: what the model was trained on."""
-
-    segments: str  # raw, dedup or a tag
-    train_sets: list[str]
-    dev_sets: list[str]
-    num_clusters: int
-    codebook_sha256: str
 
 
 def train_voice_converter(
@@ -52,15 +42,15 @@ def train_voice_converter(
     report: Callable[[str], None],
     allow_pipes: bool = False,
 ) -> FitResult:
-    """Train in ``folder``, or go on there; ``report`` receives lines for the user.
+    """Train in ``folder``, or continue there; ``report`` receives lines for the user.
 
     ``data_sha256`` names all that the utterances were read from; ``start`` is the folder of a
     converter to begin with; ``centroids_KF`` are the codebook's, where the embeddings are to begin
     from them. Raises EntcompError if no speaker has two utterances, if ``start`` is of another
     codebook or another size, and for what `fit` does.
     """
-    clock = Clock.between(units, config.mel)
-    batches, dev_batches = (VcBatches(one, clock, config, allow_pipes) for one in (train, dev))
+    frame_map = FrameMap.between(units, config.mel)
+    batches, dev_batches = (VcBatches(one, frame_map, config, allow_pipes) for one in (train, dev))
     count = min(MAX_DEV_BATCHES, -(-len(dev_batches.targets) // config.batch.size))
     torch.manual_seed(config.training.seed)
     model = VoiceConverter(config, info.num_clusters)
@@ -82,7 +72,7 @@ def train_voice_converter(
         inputs["embeddings_sha256"] = hashlib.sha256(centroids_KF.tobytes()).hexdigest()
     fixed = [dev_batches.batch(step) for step in range(count)]
     result = fit(model, batches, fixed, config.training, folder, inputs)
-    describe(folder, config, info)
+    write_description(folder, config, info)
     return result
 
 
@@ -93,6 +83,6 @@ def load_converter(folder: Path, units: UnitsInfo) -> tuple[VoiceConverter, VcIn
     """
     info = VcInfo.read(folder)
     info.check_units(units, folder)
-    model = VoiceConverter(load_config(VcConfig, folder / "config.yaml"), info.num_clusters)
-    load_weights(model, weights_path(folder))
+    config = load_config(VcConfig, folder / "config.yaml")
+    model = load_model(lambda: VoiceConverter(config, info.num_clusters), weights_path(folder))
     return model.to(training_device()).eval(), info

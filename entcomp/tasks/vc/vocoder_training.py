@@ -25,11 +25,11 @@ from entcomp.audio.read import check_pipe, read_utterance
 from entcomp.config import Config
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir, Utterance
-from entcomp.tasks.utterances import stored
 from entcomp.tasks.vc.vocoders.hifigan import VocoderConfig, build_generator
 from entcomp.training.config import TrainingConfig
-from entcomp.training.description import describe
+from entcomp.training.description import write_description
 from entcomp.training.loop import FitResult, fit
+from entcomp.training.utterances import stored_datasets
 
 DEV_BATCHES = 8
 MEL_WEIGHT = 45.0
@@ -130,11 +130,11 @@ def train_hifigan(
         "data": {one.name: one.audio_sha256() for one in (*train, *dev)},
     }
     rows = (_rows(sets, allow_pipes) for sets in (train, dev))
-    with stored(folder, *rows, make=Utterance) as audio:
+    with stored_datasets(folder, *rows, make=Utterance) as audio:
         batches, dev_batches = (WaveformBatches(one, config, allow_pipes) for one in audio)
         fixed = [dev_batches.batch(step) for step in range(DEV_BATCHES)]
         result = fit(model, batches, fixed, config.training, folder, inputs)
-    describe(folder, config)
+    write_description(folder, config)
     return result
 
 

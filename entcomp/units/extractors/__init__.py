@@ -1,4 +1,4 @@
-"""Extractors by name; each is one file of this package, or of somebody else's: see README.md."""
+"""Extractors by name; each is one file of this package, or of another package: see README.md."""
 
 from __future__ import annotations
 

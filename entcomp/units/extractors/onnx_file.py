@@ -69,7 +69,9 @@ def runner(model: Model, output: str) -> Run:
     )
     inputs = [one.name for one in session.get_inputs()]
     if len(inputs) != 1:
-        raise EntcompError(f"{output}: needs {', '.join(inputs)}, where one waveform is given")
+        raise EntcompError(
+            f"--extractor onnx: {output} needs {', '.join(inputs)}, where one waveform is given"
+        )
 
     def run(waveform: np.ndarray) -> np.ndarray:
         (features,) = session.run(None, {inputs[0]: waveform[None]})
@@ -99,9 +101,18 @@ class OnnxFile:
         if given:
             raise EntcompError(f"--extractor onnx: {', '.join(given)}: unknown; give {USAGE}")
         model = read_model(path, "give another --checkpoint")
-        if output not in model.tensors():
-            raise EntcompError(f"{path}: no tensor {output}; there are, last: {_last(model)}")
-        run = _checked(runner(model, output), path, output)
+        try:
+            if output not in model.tensors():
+                raise EntcompError(
+                    f"{path}: no tensor {output}; available, the last ones: {_last(model)}"
+                )
+            run = _checked(runner(model, output), path, output)
+        except EntcompError:
+            raise
+        except Exception as error:  # onnxruntime has its own
+            raise EntcompError(
+                f"{path}: not an ONNX model that can run ({error}); give another --checkpoint"
+            ) from None
         grid = FrameGrid(shift, _field(run, shift, rate, path))
         return OnnxExtractor(f"onnx:{self.text}", 0, path, run, rate, grid)
 

@@ -104,7 +104,9 @@ def _load(source: str) -> tuple[Any, Any]:
         kind = AutoConfig.from_pretrained(source).model_type
         if kind not in (*OF_WAVEFORMS, OF_MELS):
             known = ", ".join((*OF_WAVEFORMS, OF_MELS))
-            raise EntcompError(f"{source}: a {kind} is no speech encoder of: {known}")
+            raise EntcompError(
+                f"{source}: a {kind} is not one of the supported speech encoders: {known}"
+            )
         prepare = AutoFeatureExtractor.from_pretrained(source)
         model, info = AutoModel.from_pretrained(source, output_loading_info=True)
     except (OSError, ValueError, RuntimeError) as error:

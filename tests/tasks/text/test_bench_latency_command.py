@@ -108,7 +108,7 @@ def test_cpu_time_is_that_of_one_thread(
 
 
 def test_model_that_is_not_there(paths: tuple[Path, Path]) -> None:
-    with pytest.raises(EntcompError, match="asr/no: no such model; there are: rate15_global, raw"):
+    with pytest.raises(EntcompError, match="asr/no: no such model; available: rate15_global, raw"):
         run("bench-latency", *paths, "--models", "asr/no")
 
 

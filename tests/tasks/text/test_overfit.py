@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from text_experiment import lj_experiment
+from text_experiment import prompt_experiment
 from typer.testing import CliRunner
 
 from entcomp.cli.app import app
@@ -17,8 +17,8 @@ def run(*arguments: str) -> str:
     return result.output
 
 
-def test_recognition_of_dedup_units_reaches_zero_wer(tmp_path: Path, shared_data: Path) -> None:
-    one = lj_experiment(tmp_path, shared_data)
+def test_recognition_of_dedup_units_reaches_zero_wer(tmp_path: Path, prompt_data: Path) -> None:
+    one = prompt_experiment(tmp_path, prompt_data)
     config = str(one.config())
     run("train-asr", *one.arguments, "--segmentation", "dedup", "--config", config)
     output = run("decode", *one.arguments, "--model", "asr/dedup", "--beam", "3")
@@ -30,9 +30,9 @@ def test_recognition_of_dedup_units_reaches_zero_wer(tmp_path: Path, shared_data
     assert (folder / "hyp.trn").read_text() == (folder / "ref.trn").read_text()
 
 
-def test_translation_of_groups_exceeds_95_bleu(tmp_path: Path, shared_data: Path) -> None:
+def test_translation_of_groups_exceeds_95_bleu(tmp_path: Path, prompt_data: Path) -> None:
     """To the words in reverse order, which no monotonic model can write; CALE over 15 Hz."""
-    one = lj_experiment(tmp_path, shared_data)
+    one = prompt_experiment(tmp_path, prompt_data)
     run("segment", *one.arguments, "--criterion", "uniform", "--target-rate", "15")
     vocabulary = {"kind": "char", "size": 80, "normalizer": "none"}
     config = str(one.config(ctc_weight=0.0, vocabulary=vocabulary))

@@ -64,7 +64,7 @@ def write_groups(one: TextExperiment, tag: str, length: int = 3, codebook: str =
         with ArkWriter(folder / name, "groups") as ark:
             for utt_id, units, _ in read_streams(one.experiment, name, "raw"):
                 ark.write(utt_id, np.full(len(units) // length, length, np.int32))
-    write_json(folder / "threshold.json", {"codebook_sha256": codebook})
+    write_json(folder / "threshold.json", {"criterion": "fixed", "codebook_sha256": codebook})
 
 
 def test_files_of_a_model_and_of_its_decoding(toy: TextExperiment) -> None:
@@ -196,7 +196,7 @@ def fails(message: str, *arguments: object) -> None:
     [
         (
             ["--segmentation", "rate15"],
-            "segments/rate15: no such segmentation; there are: raw, dedup;",
+            "segments/rate15: no such segmentation; available: raw, dedup;",
         ),
         ([], "give either --segmentation raw.dedup.TAG or --random-rates"),
         (["--segmentation", "raw", "--random-rates", "7-24"], "give either --segmentation"),
@@ -205,7 +205,7 @@ def fails(message: str, *arguments: object) -> None:
         (["--segmentation", "raw", "--pooling", "median"], "key 'local.pooling': Input should be"),
         (
             ["--segmentation", "raw", "--sets", "trian"],
-            "no set 'trian'; there are: dev, test, train",
+            "no set 'trian'; available: dev, test, train",
         ),
         (["--segmentation", "raw", "--config", "no.yaml"], "no.yaml: no such config"),
     ],
@@ -245,7 +245,7 @@ def test_some_streams_shorter_than_their_text_are_counted(toy: TextExperiment) -
     lines = [f"toy-{index} {'a' if index else 'abcde abcde abcde abcde'}\n" for index in range(6)]
     (toy.data / "train" / "text").write_text("".join(lines))
     output = train(toy, "--segmentation", "dedup")
-    assert "1 of 6 streams are shorter than their text and do without CTC (toy-0" in output
+    assert "1 of 6 streams are shorter than their text and are trained without CTC (toy-0" in output
 
 
 def test_model_of_another_codebook(toy: TextExperiment) -> None:
@@ -287,7 +287,7 @@ def test_model_that_is_not_there(toy: TextExperiment) -> None:
         "asr/rwa",
     )
     train(toy, "--segmentation", "raw")
-    fails("there are: raw", "decode", *toy.arguments, "--model", "asr/rwa")
+    fails("available: raw", "decode", *toy.arguments, "--model", "asr/rwa")
     decode = ("decode", *toy.arguments, "--model", "asr/raw", "--segmentation", "rate7")
     fails("rate7: no such segmentation", *decode)
 

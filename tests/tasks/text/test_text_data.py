@@ -21,12 +21,12 @@ from entcomp.errors import EntcompError
 from entcomp.evaluation.text.normalizer import normalize
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.tasks.text.config import TextTaskConfig
-from entcomp.tasks.text.corpus import Corpus, ReadAgain, SegmentedStreams, Stream
+from entcomp.tasks.text.corpus import Corpus, RowDecoder, SegmentedStreams, Stream
 from entcomp.tasks.text.data import TextBatches, mask_spans
 from entcomp.tasks.text.model import TextBatch
 from entcomp.tasks.text.vocabulary import Vocabulary
-from entcomp.tasks.utterances import Utterances, iter_places, stored
 from entcomp.training.loop import Steps
+from entcomp.training.utterances import UtteranceDataset, iter_offsets, stored_datasets
 
 VOCABULARY = Vocabulary.train(
     ["abcdefghij"], TextTaskConfig().vocabulary.model_copy(update={"kind": "char"})
@@ -49,21 +49,21 @@ def batches_of(lengths: list[int], batch_frames: int, **changes: object) -> Text
 
 
 @contextmanager
-def on_disk(folder: Path, utterances: list[tuple[Stream, str]]) -> Iterator[Utterances]:
+def on_disk(folder: Path, utterances: list[tuple[Stream, str]]) -> Iterator[UtteranceDataset]:
     """The same utterances, their units and groups in archives."""
     with ArkWriter(folder, "units") as units, ArkWriter(folder, "groups") as groups:
         for stream, _ in utterances:
             units.write(stream.utt_id, stream.units)
             groups.write(stream.utt_id, stream.groups)
     places = zip(
-        *(iter_places(folder / f"{name}.scp") for name in ("units", "groups")), strict=True
+        *(iter_offsets(folder / f"{name}.scp") for name in ("units", "groups")), strict=True
     )
     rows = (
         (stream.utt_id, text, one, other)
         for (stream, text), ((_, one), (_, other)) in zip(utterances, places, strict=True)
     )
-    make = ReadAgain(SegmentedStreams(Experiment(folder), "a_tag"))
-    with stored(folder, rows, [], make=make) as (found, _):
+    make = RowDecoder(SegmentedStreams(Experiment(folder), "a_tag"))
+    with stored_datasets(folder, rows, [], make=make) as (found, _):
         yield found
 
 

@@ -18,13 +18,13 @@ from entcomp.config import load_config
 from entcomp.encoder.local import LocalEncoderConfig
 from entcomp.encoder.packed import PackedTokens, group_tokens, length_mask
 from entcomp.errors import EntcompError
+from entcomp.tasks import TASKS
 from entcomp.tasks.text.attention import RelativeAttention
 from entcomp.tasks.text.config import (
     DecodingConfig,
     EncoderConfig,
     TextTaskConfig,
     VocabularyConfig,
-    default_config,
 )
 from entcomp.tasks.text.corpus import ctc_length
 from entcomp.tasks.text.decoder_steps import DecoderSteps
@@ -165,7 +165,7 @@ def test_impossible_sizes_are_errors() -> None:
 @pytest.mark.parametrize("task", ["asr", "st"])
 def test_configs_load_and_small_is_the_default(repository: Path, task: str) -> None:
     folder = repository / "conf" / task
-    assert load_config(TextTaskConfig, folder / "small.yaml") == default_config(task)
+    assert load_config(TextTaskConfig, folder / "small.yaml") == TASKS[task].default_config()
     for path in folder.glob("*.yaml"):
         load_config(TextTaskConfig, path)
 

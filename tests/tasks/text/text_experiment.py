@@ -1,4 +1,4 @@
-"""Data dirs and units of a few real utterances (HuBERT units of LJSpeech), and a tiny config."""
+"""Data dirs and units of a few real utterances, or made ones, and a tiny config."""
 
 from __future__ import annotations
 
@@ -68,15 +68,14 @@ def write_set(one: TextExperiment, name: str, units: dict[str, np.ndarray]) -> N
     stage.finish(ark.summary)
 
 
-def lj_experiment(folder: Path, shared_data: Path, utterances: int = 12) -> TextExperiment:
+def prompt_experiment(folder: Path, prompt_data: Path, utterances: int = 12) -> TextExperiment:
     """The shortest utterances of real speech, the same in train, dev and test."""
-    source = shared_data / "hubert100" / "lj_val"
-    rows = (line.split() for line in (source / "units.txt").read_text().splitlines())
+    rows = (line.split() for line in (prompt_data / "units.txt").read_text().splitlines())
     units = {utt_id: np.array(row, np.int32) for utt_id, *row in rows}
     shortest = sorted(sorted(units, key=lambda utt_id: len(units[utt_id]))[:utterances])
-    lines = (line.split(" ", 1) for line in (source / "text").read_text().splitlines())
+    lines = (line.split(" ", 1) for line in (prompt_data / "text").read_text().splitlines())
     texts = {utt_id: text for utt_id, text in lines if utt_id in shortest}
-    return _write(folder, {utt_id: units[utt_id] for utt_id in shortest}, texts, 100)
+    return _write(folder, {utt_id: units[utt_id] for utt_id in shortest}, texts, 500)
 
 
 def toy_experiment(folder: Path, utterances: int = 6) -> TextExperiment:

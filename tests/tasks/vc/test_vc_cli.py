@@ -257,7 +257,7 @@ def test_training_goes_on_from_another_stream(world: Path) -> None:
     another = [*train, "--tag", "another"]
     message = fails(*another, "--init", "vc/fixed4")  # its pooling is max
     assert "the model to start from has another size" in message
-    assert "vc/x: no such model; there are: " in fails(*another, "--init", "vc/x")
+    assert "vc/x: no such model; available: " in fails(*another, "--init", "vc/x")
 
 
 def test_conversion_keeps_length_loudness_and_texts(world: Path, tmp_path: Path) -> None:
@@ -345,11 +345,11 @@ def test_mistakes_in_the_call(world: Path, tmp_path: Path) -> None:
     reference = data / "train" / "bob_2.wav"
     convert = ["convert", data / "test/ann_0.wav", exp, "--reference", reference]
     assert "-o OUT.wav" in fails(*convert, "--model", "vc/fixed4")
-    assert "vc/x: no such model; there are: " in fails(*convert, "--model", "vc/x", "-o", "x.wav")
+    assert "vc/x: no such model; available: " in fails(*convert, "--model", "vc/x", "-o", "x.wav")
     voice = ["--model", "vc/fixed4", "--vocoder", tmp_path / "g", "-o", tmp_path / "x.wav"]
     assert "no such vocoder" in fails(*convert, *voice)
     train = ["train-vc", data, exp, "--config", world / "vc.yaml"]
-    assert "no such segmentation; there are: raw, dedup, fixed4" in fails(
+    assert "no such segmentation; available: raw, dedup, fixed4" in fails(
         *train, "--segmentation", "x"
     )
     layout = fails(*train, "--segmentation", "fixed4", "--layout", "spread")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from entcomp.artifacts.experiment import UnitsInfo
 from entcomp.audio.mel import MelConfig
 from entcomp.errors import EntcompError
-from entcomp.tasks.vc.content import Clock, lay_out
+from entcomp.tasks.vc.content import FrameMap, regulate_lengths
 
 MEL = MelConfig()
 
@@ -34,12 +34,12 @@ def frame_at(seconds: Fraction) -> int:
 def test_groups_begin_in_the_mel_frame_of_their_time(
     lengths: list[int], grid: tuple[int, int]
 ) -> None:
-    clock = Clock.between(info(*grid), MEL)
+    frame_map = FrameMap.between(info(*grid), MEL)
     groups = np.array(lengths, np.int32)
     starts = np.cumsum(groups) - groups
     expected = [frame_at(Fraction(grid[1] + int(unit) * grid[0], 16000)) for unit in starts]
     num_frames = frame_at(Fraction(grid[1] + sum(lengths) * grid[0], 16000)) + 1
-    rows = lay_out(groups, num_frames, clock, "zero_insert")
+    rows = regulate_lengths(groups, num_frames, frame_map, "zero_insert")
     assert np.flatnonzero(rows).tolist() == expected
     assert rows[expected].tolist() == list(range(1, len(groups) + 1))
 
@@ -47,27 +47,27 @@ def test_groups_begin_in_the_mel_frame_of_their_time(
 @settings(deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=60))
 def test_repeat_fills_zero_insert_forward(lengths: list[int]) -> None:
-    clock = Clock.between(info(), MEL)
+    frame_map = FrameMap.between(info(), MEL)
     groups = np.array(lengths, np.int32)
     num_frames = sum(lengths) * 384 * 22050 // (256 * 16000) + 3
-    sparse = lay_out(groups, num_frames, clock, "zero_insert")
-    dense = lay_out(groups, num_frames, clock, "repeat")
+    sparse = regulate_lengths(groups, num_frames, frame_map, "zero_insert")
+    dense = regulate_lengths(groups, num_frames, frame_map, "repeat")
     np.testing.assert_array_equal(dense, np.maximum(np.maximum.accumulate(sparse), 1))
 
 
 def test_times_are_exact_after_an_hour() -> None:
     units = 3600 * 16000 // 384
-    clock = Clock.between(info(offset=0), MEL)
-    assert clock.mel_frames(np.array([units]))[0] == units * 384 * 22050 // (16000 * 256)
+    frame_map = FrameMap.between(info(offset=0), MEL)
+    assert frame_map.mel_frames(np.array([units]))[0] == units * 384 * 22050 // (16000 * 256)
 
 
 def test_units_longer_than_the_audio_are_an_error() -> None:
     with pytest.raises(EntcompError, match="100 units are longer than the audio"):
-        lay_out(np.full(100, 1, np.int32), 50, Clock.between(info(), MEL), "repeat")
+        regulate_lengths(np.full(100, 1, np.int32), 50, FrameMap.between(info(), MEL), "repeat")
 
 
 def test_groups_denser_than_mel_frames_are_an_error() -> None:
-    clock = Clock.between(info(shift=160), MEL)
+    frame_map = FrameMap.between(info(shift=160), MEL)
     with pytest.raises(EntcompError, match="two groups begin in one mel frame"):
-        lay_out(np.full(100, 1, np.int32), 200, clock, "zero_insert")
-    assert lay_out(np.full(100, 2, np.int32), 200, clock, "zero_insert").max() == 100
+        regulate_lengths(np.full(100, 1, np.int32), 200, frame_map, "zero_insert")
+    assert regulate_lengths(np.full(100, 2, np.int32), 200, frame_map, "zero_insert").max() == 100

@@ -14,7 +14,7 @@ from vc_toys import CLUSTERS, UNITS, tone, toy_config
 from entcomp.audio.read import resample
 from entcomp.errors import EntcompError
 from entcomp.tasks.vc.config import SamplerConfig
-from entcomp.tasks.vc.content import Clock
+from entcomp.tasks.vc.content import FrameMap
 from entcomp.tasks.vc.convert import (
     Converter,
     Recording,
@@ -40,8 +40,8 @@ def converter() -> Converter:
     config = toy_config()
     model = VoiceConverter(config, CLUSTERS).eval()
     model.set_mel_statistics(-5.0, 2.0)
-    clock = Clock.between(UNITS, config.mel)
-    return Converter(model, clock, GriffinLim(config.mel), SamplerConfig(steps=2), seed=0)
+    frame_map = FrameMap.between(UNITS, config.mel)
+    return Converter(model, frame_map, GriffinLim(config.mel), SamplerConfig(steps=2), seed=0)
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 4.03])

@@ -14,12 +14,12 @@ from vc_toys import UNITS, toy_config, write_toy_corpus
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import Utterance
 from entcomp.tasks.vc.config import BatchConfig
-from entcomp.tasks.vc.content import Clock, Layout
+from entcomp.tasks.vc.content import FrameMap, Layout
 from entcomp.tasks.vc.corpus import VcUtterance
 from entcomp.tasks.vc.dataset import Excerpt, VcBatches, read_mel
 
 CONFIG = toy_config()
-CLOCK = Clock.between(UNITS, CONFIG.mel)
+CLOCK = FrameMap.between(UNITS, CONFIG.mel)
 
 
 def test_a_batch_is_a_function_of_its_step(tmp_path: Path) -> None:

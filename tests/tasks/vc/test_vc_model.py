@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vc_toys import CLUSTERS, UNITS, toy_config, write_toy_corpus
 
 from entcomp.tasks.vc.config import SamplerConfig, VcConfig
-from entcomp.tasks.vc.content import Clock
+from entcomp.tasks.vc.content import FrameMap
 from entcomp.tasks.vc.dataset import VcBatches, mel_statistics
 from entcomp.tasks.vc.dit import DitConfig
 from entcomp.tasks.vc.mean_mel import MeanMelConfig
@@ -26,7 +26,7 @@ def batch(tmp_path: Path) -> VcBatch:
 
 
 def batches(folder: Path, config: VcConfig) -> VcBatches:
-    return VcBatches(write_toy_corpus(folder), Clock.between(UNITS, config.mel), config)
+    return VcBatches(write_toy_corpus(folder), FrameMap.between(UNITS, config.mel), config)
 
 
 def random_model(config: VcConfig) -> VoiceConverter:
@@ -195,7 +195,7 @@ def test_one_utterance_is_learnt_by_heart(tmp_path: Path, layout: str, patch: in
     torch.manual_seed(0)
     config = toy_config(layout=layout, dit=DitConfig(dim=32, depth=2, heads=2, patch=patch))
     corpus = write_toy_corpus(tmp_path, speakers=1, each=2)
-    made = VcBatches(corpus, Clock.between(UNITS, config.mel), config)
+    made = VcBatches(corpus, FrameMap.between(UNITS, config.mel), config)
     model = VoiceConverter(config, CLUSTERS)
     model.set_mel_statistics(*mel_statistics(corpus, config))
     one = made.batch(0)

@@ -1,4 +1,4 @@
-"""Vocoders by name or checkpoint; each is one file of this package, or of somebody else's.
+"""Vocoders by name or checkpoint; each is one file of this package, or of another package.
 
 See README.md for how to add one.
 """
@@ -37,12 +37,12 @@ def _find(name: str) -> tuple[VocoderKind, Path | None]:
     path = Path(name)
     if not path.exists():
         names = ", ".join(VOCODERS)
-        raise EntcompError(f"{path}: no such vocoder; there are: {names}, or a checkpoint's path")
+        raise EntcompError(f"{path}: no such vocoder; available: {names}, or a checkpoint's path")
     for _, kind in VOCODERS.items():
         if kind.recognises(path):
             return kind, path
     known = "; ".join(f"{name}: {kind.help}" for name, kind in VOCODERS.items())
-    raise EntcompError(f"{path}: a checkpoint of no known vocoder; there are: {known}")
+    raise EntcompError(f"{path}: a checkpoint of no known vocoder; available: {known}")
 
 
 def _default(mel: MelConfig) -> tuple[VocoderKind, None]:

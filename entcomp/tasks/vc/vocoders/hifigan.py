@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from entcomp.audio.mel import MelConfig, check_same_mel
-from entcomp.config import Config
+from entcomp.config import Config, make_config, read_yaml
 from entcomp.errors import EntcompError
 from entcomp.files import read_json, sha256_file
 from entcomp.tasks.vc.vocoder import VocoderKind, delay, fold_weight_norm
@@ -37,6 +36,13 @@ JIK876_NAMES = [
     (r"^resblocks\.(\d+)\.(convs[12])\.(\d+)\.", r"blocks.\1.\2.\3.1."),
     (r"^conv_post\.", "output_conv.1."),
 ]
+
+
+# What torch and pickle make of damaged files.
+UNREADABLE = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
+    *(TypeError, ValueError, pickle.UnpicklingError),
+)
 
 
 class GeneratorConfig(Config):
@@ -102,22 +108,24 @@ def _filled(
     config: GeneratorConfig, mel: MelConfig, weights: dict[str, Tensor], path: Path
 ) -> HiFiGANGenerator:
     """A generator with weights, whether or not weight norm was removed before they were saved."""
-    generator = build_generator(config, mel, weight_norm=False)
+    from entcomp.training.weights import MISFITS, fill
+
     try:
-        generator.load_state_dict(fold_weight_norm(weights))
-    except (RuntimeError, KeyError) as error:
+        folded = fold_weight_norm(weights)
+        return fill(lambda: build_generator(config, mel, weight_norm=False), folded)
+    except EntcompError as error:
+        raise EntcompError(f"{path}: {error}") from None
+    except (*MISFITS, AttributeError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise EntcompError(f"{path}: no HiFi-GAN generator of its config ({reason})") from None
-    return generator
+        raise EntcompError(f"{path}: not a HiFi-GAN generator of its config ({reason})") from None
 
 
 def _load_own(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
     from entcomp.training.weights import read_weights
 
     values = read_yaml(config_path)
-    config = VocoderConfig.model_validate(
-        {name: values[name] for name in VocoderConfig.model_fields if name in values}
-    )
+    known = {name: values[name] for name in VocoderConfig.model_fields if name in values}
+    config = make_config(VocoderConfig, known, str(config_path))
     check_same_mel(mel, config.mel, str(path))
     prefix, weights_path = "generator.", path / "model.safetensors"
     weights = {
@@ -199,7 +207,9 @@ def _pickled(path: Path, *keys: str) -> dict[str, Tensor]:
         stored: Any = torch.load(path, map_location="cpu", weights_only=True)
         for key in keys:
             stored = stored[key]
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as error:
+        if not all(isinstance(one, torch.Tensor) for one in dict(stored).values()):
+            raise TypeError("no tensors")
+    except UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
         raise EntcompError(f"{path}: no checkpoint with '{'.'.join(keys)}' ({reason})") from None
     return stored
@@ -218,23 +228,14 @@ def _statistics(path: Path) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(mean), torch.from_numpy(scale)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping. Raises EntcompError if it is none."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise EntcompError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise EntcompError(f"{path}: expected 'key: value' lines")
-    return values
-
-
 @contextmanager
 def _missing_keys(path: Path) -> Iterator[None]:
     try:
         yield
     except KeyError as error:
         raise EntcompError(f"{path}: no key {error}; not a config of a HiFi-GAN") from None
+    except (ArithmeticError, TypeError, ValueError) as error:  # pydantic's among them
+        raise EntcompError(f"{path}: not a config of a HiFi-GAN ({error})") from None
 
 
 MAKES = {

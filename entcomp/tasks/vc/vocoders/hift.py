@@ -204,7 +204,7 @@ def load_hift(path: Path | None, mel: MelConfig) -> Hift:
         hift = Hift(f"HiFT {path.parent.name}/{path.name}", sha256, weights, mel.sample_rate)
     except UNUSABLE as error:
         reason = " ".join(str(error).split())[:200]
-        raise EntcompError(f"{path}: no HiFT generator of CosyVoice-300M ({reason})") from None
+        raise EntcompError(f"{path}: not a HiFT generator of CosyVoice-300M ({reason})") from None
     bands = weights["conv_pre.weight"].shape[1]
     if (hift.hop_length, bands) != (mel.hop_length, mel.n_mels):
         raise EntcompError(

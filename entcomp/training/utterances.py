@@ -26,14 +26,14 @@ BLOCK = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
-class Place:
+class ArchiveOffset:
     """Where a vector lies: at a byte of a Kaldi archive."""
 
     archive: Path
     byte: int
 
 
-def iter_places(scp: Path) -> Iterator[tuple[str, Place]]:
+def iter_offsets(scp: Path) -> Iterator[tuple[str, ArchiveOffset]]:
     """Yield ``(utt_id, place)`` of a scp that has been read before, in order."""
     archives: dict[str, Path] = {}
     for utt_id, entry in iter_table(scp):
@@ -41,11 +41,11 @@ def iter_places(scp: Path) -> Iterator[tuple[str, Place]]:
         if name not in archives:
             beside = scp.parent / Path(name).name
             archives[name] = beside if beside.exists() else Path(name)
-        yield utt_id, Place(archives[name], int(byte))
+        yield utt_id, ArchiveOffset(archives[name], int(byte))
 
 
-class Utterances(Sequence[Item]):
-    """The items of a file that `stored` wrote; in memory are 8 bytes an item.
+class UtteranceDataset(Sequence[Item]):
+    """The items of a file that `stored_datasets` wrote; in memory are 8 bytes an item.
 
     Each access reads a row of JSON, the vectors whose places stand in it, and calls ``make`` with
     what the row then holds. Forked workers share the files; one that is not forked, or another
@@ -57,11 +57,13 @@ class Utterances(Sequence[Item]):
         self.path, self.make = path, make
         self._stream = open(path, "rb")
         self._bounds = _line_bounds(path)
+        if len(self._bounds) < 2:
+            raise self._damaged()
         self._archives: list[tuple[str, int, int]] = self._row(len(self))
         self._readers: dict[tuple[int, int], ArkReader] = {}  # by process and archive
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Utterances, (self.path, self.make)
+        return UtteranceDataset, (self.path, self.make)
 
     def __len__(self) -> int:
         return len(self._bounds) - 2  # the last row names the archives
@@ -72,32 +74,42 @@ class Utterances(Sequence[Item]):
     def _row(self, number: int) -> list[Any]:
         begin, end = self._bounds[number : number + 2].tolist()
         line = os.pread(self._stream.fileno(), end - begin, begin)
-        row: list[Any] = json.loads(line, object_hook=self._load)
+        try:
+            row: list[Any] = json.loads(line, object_hook=self._load)
+            if not isinstance(row, list):
+                raise TypeError("no row")
+        except (AttributeError, LookupError, OSError, TypeError, ValueError, RecursionError):
+            raise self._damaged() from None
         return row
+
+    def _damaged(self) -> EntcompError:
+        return EntcompError(f"{self.path}: damaged while a training reads it; start that again")
 
     def _load(self, place: dict[str, int]) -> np.ndarray:
         key = os.getpid(), place["archive"]  # forked readers would move each other's positions
         name, size, time = self._archives[place["archive"]]
         if key not in self._readers:
             if [size, time] != _state(Path(name)):
-                raise EntcompError(f"{name}: changed while a training reads it; start that again")
+                raise EntcompError(
+                    f"{name}: changed while a training reads it; start the training again"
+                )
             self._readers[key] = ArkReader(Path(name))
         return self._readers[key].load("of a training", f"{name}:{place['byte']}")
 
 
 @contextmanager
-def stored(
+def stored_datasets(
     folder: Path,
     train: Iterable[Sequence[Any]],
     dev: Iterable[Sequence[Any]],
     *,
     make: Callable[..., Item],
-) -> Iterator[tuple[Utterances[Item], Utterances[Item]]]:
-    """Rows of the sets of a model in ``folder``, as `Utterances` while the block runs.
+) -> Iterator[tuple[UtteranceDataset[Item], UtteranceDataset[Item]]]:
+    """Rows of the sets of a model in ``folder``, as `UtteranceDataset` while the block runs.
 
-    Rows hold what JSON does, and `Place` for vectors. The first rank takes them, over what a killed
-    run may have left; the others wait for it. The files are removed when the block ends, in an
-    error too.
+    Rows hold what JSON does, and `ArchiveOffset` for vectors. The first rank takes them, over what
+    a killed run may have left; the others wait for it. The files are removed when the block ends,
+    in an error too.
     """
     paths = folder / ".train.jsonl", folder / ".dev.jsonl"
     try:
@@ -105,7 +117,7 @@ def stored(
             if is_first_rank():
                 for path, rows in zip(paths, (train, dev), strict=True):
                     _write(path, rows)
-            both = Utterances(paths[0], make), Utterances(paths[1], make)
+            both = UtteranceDataset(paths[0], make), UtteranceDataset(paths[1], make)
         yield both
     finally:
         if is_first_rank():
@@ -117,7 +129,7 @@ def _write(path: Path, rows: Iterable[Sequence[Any]]) -> None:
     """A row a line; the last names the archives, with what tells that they have changed."""
     numbers: dict[Path, int] = {}
 
-    def as_json(place: Place) -> dict[str, int]:
+    def as_json(place: ArchiveOffset) -> dict[str, int]:
         number = numbers.setdefault(place.archive, len(numbers))
         return {"archive": number, "byte": place.byte}
 

@@ -35,7 +35,7 @@ class Recogniser(Protocol):
 
 
 @dataclass(frozen=True)
-class Judges:
+class Evaluator:
     """The models that score an utterance."""
 
     recognisers: Sequence[Recogniser]
@@ -43,12 +43,12 @@ class Judges:
     voices: SpeakerEncoder
 
     def names(self) -> dict[str, str]:
-        """Which model stands behind each column."""
+        """Which model made each column."""
         recognisers = {one.key: one.name for one in self.recognisers}
         predictors = {one.key: one.name for one in self.predictors}
         return {**recognisers, **predictors, "similarity": self.voices.name}
 
-    def judge(self, waveform: np.ndarray, reference: np.ndarray, source: np.ndarray) -> Scores:
+    def evaluate(self, waveform: np.ndarray, reference: np.ndarray, source: np.ndarray) -> Scores:
         """Score (samples,) at 16 kHz against the voices of reference and source."""
         voice = self.voice(waveform)
         return {

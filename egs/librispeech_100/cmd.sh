@@ -1,0 +1,1 @@
+../mls_en/cmd.sh

@@ -1,0 +1,1 @@
+../../mls_en/local/prepare_librispeech.py

@@ -1,0 +1,53 @@
+"""Word and character error rates, of recognition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from entcomp.evaluation.text.metric import Metric, Score, TextOptions
+from entcomp.evaluation.text.metrics import METRICS
+from entcomp.evaluation.text.normalizer import normalize
+from entcomp.evaluation.text.recognition import error_rates, write_trn
+
+
+@METRICS.register("wer")
+class WordErrorRate(Metric):
+    """WER and CER of normalised texts; see `error_rates`."""
+
+    help = "word and character error rates of normalised texts (recognition)"
+    labels = {"wer": "WER (%)", "cer": "CER (%)"}  # noqa: RUF012
+
+    def scores(
+        self, references: Sequence[str], hypotheses: Sequence[str], options: TextOptions
+    ) -> dict[str, Score]:
+        return error_rates(references, hypotheses, options.normalizer, options.lang, options.nlsyms)
+
+    def describe(self, name: str, score: Score) -> str:
+        low, high = score["interval"]
+        utterances = f"{score['utterances']} utterances"
+        if empty := score["empty_references"]:
+            utterances += f" ({empty} with an empty reference)"
+        return (
+            f"{name.upper()} {score['percent']:.2f}% [{low:.2f}, {high:.2f}], {utterances}, "
+            f"{score['substitutions']} sub, {score['deletions']} del, {score['insertions']} ins of "
+            f"{score['reference_length']}, {self.settings(score)}"
+        )
+
+    def settings(self, score: Score) -> str:
+        return f"normalizer {score['normalizer']}"
+
+    def write_texts(
+        self,
+        folder: Path,
+        references: Mapping[str, str],
+        hypotheses: Mapping[str, str],
+        options: TextOptions,
+    ) -> None:
+        """``ref.trn`` and ``hyp.trn``, normalised, for sclite."""
+        for name, texts in (("ref", references), ("hyp", hypotheses)):
+            clean = {
+                utt_id: normalize(texts[utt_id], options.normalizer, options.lang, options.nlsyms)
+                for utt_id in references
+            }
+            write_trn(folder / f"{name}.trn", clean)

@@ -1,0 +1,74 @@
+"""Recordings as one HTML page with sliders, sound and boundary scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from entcomp.audio.read import read_wav
+from entcomp.errors import EntcompError
+from entcomp.formats.textgrid import read_textgrid, textgrid_beside
+from entcomp.pipelines.plot import LONGEST
+from entcomp.pipelines.recordings import Recordings
+from entcomp.pipelines.tokenizer import PLAIN_RULES, Tokenizer
+from entcomp.progress import progress_bar
+from entcomp.report.explorer.data import Initial, ShownUtterance, known_tiers
+from entcomp.report.explorer.write import write_explorer
+from entcomp.segmentation import DEFAULT_CRITERION
+
+
+def explore_files(
+    tokenizer: Tokenizer,
+    files: Sequence[Path],
+    output: Path,
+    textgrid: Path | None = None,
+    start: float = 0.0,
+    end: float | None = None,
+) -> list[ShownUtterance]:
+    """Write the page of ``files``, each from ``start`` to ``end`` (seconds); what it shows.
+
+    Words and phones are those of ``textgrid``, of one recording, else of the TextGrids beside the
+    recordings. Raises EntcompError for a recording that cannot be read or lasts more than
+    `plot.LONGEST` seconds, and for ``textgrid`` with several.
+    """
+    if textgrid is not None and len(files) > 1:
+        raise EntcompError(
+            f"--textgrid {textgrid}: {len(files)} recordings; put TextGrids beside them instead"
+        )
+    utterances = []
+    with progress_bar("explore", len(files)) as advance:
+        for utt_id, path in Recordings(files).paths.items():
+            grid = textgrid or textgrid_beside(path)
+            utterances.append(_read(tokenizer, utt_id, path, grid, start, end))
+            advance(1)
+    write_explorer(output, tokenizer.experiment, utterances, Initial(DEFAULT_CRITERION))
+    return utterances
+
+
+def _read(
+    tokenizer: Tokenizer,
+    utt_id: str,
+    path: Path,
+    textgrid: Path | None,
+    start: float,
+    end: float | None,
+) -> ShownUtterance:
+    rate = tokenizer.info.sample_rate
+    waveform = read_wav(path, rate, start, end)
+    if len(waveform) > LONGEST * rate:
+        raise EntcompError(f"{path}: more than {LONGEST:g} s; choose a part by --start and --end")
+    # The plainest grouping, as the page makes its own.
+    units = tokenizer.encode(waveform, rate, rule=PLAIN_RULES["raw"], name=str(path)).units
+    backward = tokenizer.experiment.lm("backward").is_dir()
+    grid = None if textgrid is None else read_textgrid(textgrid)
+    return ShownUtterance(
+        utt_id,
+        "",
+        waveform,
+        rate,
+        units,
+        tokenizer.entropies(units),
+        tokenizer.entropies(units, "backward") if backward else None,
+        {} if grid is None else known_tiers(grid, start),
+        None if grid is None else min(grid.duration, end or grid.duration) - start,
+    )

@@ -1,0 +1,288 @@
+"""`entcomp explore` and its page, as a user opens, moves and hears it in a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+import soundfile
+from browser import Browser
+from fake_alignment import make_aligned, run, write_grid
+from fake_experiment import Fake
+from tiny_pipeline import RATE, babble, make_pipeline
+
+from entcomp import Tokenizer
+from entcomp.artifacts.experiment import Experiment
+from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
+from entcomp.evaluation.boundaries.references import References
+from entcomp.evaluation.boundaries.ticks import to_ticks
+from entcomp.formats.textgrid import read_textgrid
+from entcomp.segmentation.rule import Rule
+
+WORDS = [(0.4, 1.0, "hello"), (1.1, 1.5, "there"), (1.5, 2.5, "<b>&")]
+PHONES = [(0.4, 0.7, "a"), (0.7, 1.0, "b"), (1.1, 1.5, "c"), (1.5, 2.1, "d"), (2.1, 2.5, "e")]
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    return make_pipeline(tmp_path_factory.mktemp("pipeline"))
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two, of which the first has a TextGrid beside it."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for number, name in enumerate("ab"):
+        soundfile.write(folder / f"{name}.wav", babble(3.0 - number, number), RATE)
+    write_grid(folder / "a.TextGrid", 3.0, words=WORDS, phones=PHONES)
+    return [folder / "a.wav", folder / "b.wav"]
+
+
+@pytest.fixture(scope="module")
+def page(
+    experiment: Experiment, recordings: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    code, out, err = run("explore", *recordings, "--model", experiment.path, "-o", path)
+    assert code == 0, err
+    assert out.startswith(f"{path}: 2 recordings, 5.00 s, ")
+    return path
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Fake:
+    fake = make_aligned(tmp_path_factory.mktemp("fake"))
+    code, _, err = run("segment", "--target-rate", 15, *fake.arguments)
+    assert code == 0, err
+    return fake
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium: Browser, page: Path) -> Iterator[Browser]:
+    """The page as it is first shown; afterwards, that nothing went wrong or out."""
+    chromium.open(page)
+    yield chromium
+    assert chromium.errors == []
+    elsewhere = [one for one in chromium.requests if not one.startswith(("data:", "file:///"))]
+    assert elsewhere == []
+    files = {one for one in chromium.requests if one.startswith("file:")}
+    assert files <= {page.as_uri()}
+
+
+def groups(browser: Browser) -> int:
+    """How many are drawn, and counted in words."""
+    drawn = browser.eval("document.querySelectorAll('rect.group').length")
+    assert browser.eval("Number(document.getElementById('groups').textContent)") == drawn
+    return int(drawn)
+
+
+def exported(browser: Browser, which: str) -> str:
+    url = browser.eval(f"document.getElementById('as-{which}').href")
+    return unquote(url.partition(",")[2])
+
+
+@pytest.mark.chromium
+def test_sliders_regroup_at_once(browser: Browser) -> None:
+    counts = []
+    for rate in (20, 10, 5):
+        browser.choose("#rate", rate)
+        counts.append(groups(browser))
+    assert counts[0] > counts[1] > counts[2] > 1
+    theta = browser.eval("Number(document.getElementById('theta_g').value)")
+    browser.choose("#theta_g", theta - 0.1)
+    assert groups(browser) > counts[2]
+    assert browser.eval("Number(document.getElementById('rate').value)") > 5
+
+
+@pytest.mark.chromium
+def test_every_criterion_of_the_menu_groups_as_the_tokenizer(
+    browser: Browser, experiment: Experiment, recordings: list[Path]
+) -> None:
+    tokenizer = Tokenizer.from_pretrained(experiment.path)
+    waveform = soundfile.read(recordings[0])[0].astype(np.float32)
+    menu = browser.eval("[...document.getElementById('criterion').options].map((o) => o.value)")
+    assert {"global", "bidirectional", "dedup"} <= set(menu)
+    assert "random" not in menu
+    left_out = browser.eval("document.getElementById('others').textContent")
+    assert "random" in left_out
+    assert "see entcomp segment" in left_out
+    for criterion in menu:
+        browser.choose("#criterion", criterion)
+        found = json.loads(exported(browser, "json"))
+        rule = Rule.from_json(found["rule"])
+        assert rule.criterion == criterion
+        expected = tokenizer.encode(waveform, RATE, rule=rule)
+        assert found["groups"] == expected.groups.tolist()
+        np.testing.assert_allclose(found["times"], expected.times)
+        assert found["rate"] == pytest.approx(expected.rate)
+        assert groups(browser) == len(expected.groups)
+
+
+@pytest.mark.chromium
+def test_a_rate_is_matched_on_this_recording(browser: Browser) -> None:
+    browser.click("#mode-here")
+    for rate in (8, 15):
+        browser.choose("#rate", rate)
+        assert groups(browser) == pytest.approx(rate * 2.98, abs=1)
+
+
+@pytest.mark.chromium
+def test_scores_are_those_of_align_eval(
+    browser: Browser, experiment: Experiment, recordings: list[Path]
+) -> None:
+    browser.choose("#criterion", "fixed")
+    browser.choose("#window", 7)
+    found = json.loads(exported(browser, "json"))
+    references = References(recordings[0].parent, ("words", "phones"))
+    lengths = np.array(found["groups"], np.int32)
+    info = experiment.units_info()
+    expected = evaluate([("a", lengths)], references, info, Matching(to_ticks(0.02)), {})
+    for tier, scores in found["boundary_scores"].items():
+        own = expected["tiers"][tier]["segmentation"]
+        assert scores == pytest.approx({name: own[name] for name in scores}, abs=1e-6)
+        cells = browser.eval(
+            f"[...document.querySelectorAll('#scores-{tier} td')].map((one) => one.textContent)"
+        )
+        assert cells == [f"{100 * scores[name]:.1f}" for name in scores]
+    assert set(found["boundary_scores"]) == {"words", "phones"}
+
+
+@pytest.mark.chromium
+def test_a_click_plays_a_group(browser: Browser) -> None:
+    """The sound is in the page, and what is heard is the part that was clicked at."""
+    browser.wait("document.getElementById('player').readyState >= 1")
+    assert browser.eval("document.getElementById('player').duration") == pytest.approx(3, abs=0.01)
+    browser.eval(
+        "window.heard = []; const original = AudioBufferSourceNode.prototype.start;"
+        "AudioBufferSourceNode.prototype.start = function (...times) {"
+        "  heard.push([...times, this.buffer.getChannelData(0).reduce((a, b) => Math.max(a, b))]);"
+        "  return original.apply(this, times); }; null"
+    )
+    browser.click("rect.group:nth-of-type(3)")
+    browser.wait("heard.length")
+    ((_, start, seconds, loudest),) = browser.eval("heard")
+    times = json.loads(exported(browser, "json"))["times"][2]
+    assert [start, start + seconds] == pytest.approx(times)
+    assert loudest > 0.05
+
+
+@pytest.mark.chromium
+def test_exports_a_textgrid(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "a.TextGrid"
+    path.write_text(exported(browser, "textgrid"), encoding="utf-8")
+    grid = read_textgrid(path)
+    assert [(one.start, one.end, one.label) for one in grid.tier("words")] == WORDS
+    found = json.loads(exported(browser, "json"))
+    times = [(one.start, one.end) for one in grid.tier("groups")]
+    np.testing.assert_allclose(times, found["times"])
+    name = browser.eval("document.getElementById('as-textgrid').download")
+    assert name == "a.groups.TextGrid"
+
+
+@pytest.mark.chromium
+def test_a_menu_of_recordings(browser: Browser) -> None:
+    before = groups(browser)
+    browser.choose("#utterance", 1)
+    assert json.loads(exported(browser, "json"))["utt_id"] == "b"
+    assert groups(browser) < before
+    assert "No TextGrid" in browser.eval("document.getElementById('scores').textContent")
+
+
+@pytest.mark.chromium
+@pytest.mark.parametrize("width", [1300, 400])
+def test_fits_the_window(browser: Browser, page: Path, width: int) -> None:
+    browser.open(page, width)
+    for criterion in ("global", "combined", "bidirectional", "uniform"):
+        browser.choose("#criterion", criterion)
+        assert browser.eval("document.documentElement.scrollWidth") <= width
+        sizes = browser.eval(
+            "[...document.querySelectorAll('body *')].filter((one) => one.childElementCount === 0"
+            " && one.textContent.trim() && one.getClientRects().length)"
+            ".map((one) => parseFloat(getComputedStyle(one).fontSize))"
+        )
+        assert min(sizes) >= 13
+
+
+@pytest.mark.chromium
+def test_the_reports_page_stands_where_the_report_does(
+    chromium: Browser, fake: Fake, html: str
+) -> None:
+    """Imported units and entropies; the sliders at the segmentation shown."""
+    assert '<a href="explore.html">' in html
+    chromium.open(fake.experiment.path / "report" / "explore.html")
+    found = json.loads(exported(chromium, "json"))
+    assert f"{found['utt_id']}, “x”: groups of rate15_global, {found['rate']:.1f} a second" in html
+    assert chromium.errors == []
+
+
+def test_nothing_but_itself(page: Path) -> None:
+    html = page.read_text(encoding="utf-8")
+    markup = re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+    assert "default-src 'none'" in markup
+    assert not re.search(r"https?://|url\(|@import", html)
+    assert not re.search(r"@(STYLE|DATA|SCRIPT)@", html)
+    assert "<b>&" not in html  # a label, which is data
+
+
+def test_no_torch(experiment: Experiment, recordings: list[Path], tmp_path: Path) -> None:
+    script = (
+        "import sys; from entcomp.cli.app import main; main();"
+        "assert not {'torch', 'onnx'} & sys.modules.keys()"
+    )
+    arguments = ["explore", recordings[1], "--model", experiment.path, "-o", tmp_path / "b.html"]
+    subprocess.run([sys.executable, "-c", script, *map(str, arguments)], check=True)
+
+
+def test_a_part_of_a_recording(
+    experiment: Experiment, recordings: list[Path], tmp_path: Path
+) -> None:
+    """Times of words and phones count from where the part begins."""
+    path = tmp_path / "a.html"
+    part = ("--start", 1.25, "--end", 2.25)
+    code, out, _ = run("explore", recordings[0], "--model", experiment.path, "-o", path, *part)
+    assert (code, out.split(",")[1]) == (0, " 1.00 s")
+    (_, text) = path.read_text(encoding="utf-8").split('id="data">')
+    (utterance,) = json.loads(text.partition("</script>")[0])["utterances"]
+    assert utterance["end"] == to_ticks(1.0)
+    assert utterance["boundaries"]["words"] == [to_ticks(0.25)]
+    assert utterance["tiers"]["words"][0] == pytest.approx([-0.15, 0.25, "there"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["a.wav", "b.wav", "--textgrid", "a.TextGrid"], "2 recordings; put TextGrids beside them"),
+        (["long.wav"], "long.wav: more than 60 s; choose a part by --start and --end"),
+        (["none.wav"], "none.wav"),
+    ],
+)
+def test_mistakes(
+    experiment: Experiment,
+    recordings: list[Path],
+    tmp_path: Path,
+    options: list[str],
+    message: str,
+) -> None:
+    soundfile.write(recordings[0].with_name("long.wav"), np.zeros(61 * RATE), RATE)
+    given = [
+        recordings[0].with_name(one) if one.endswith(("wav", "Grid")) else one for one in options
+    ]
+    path = tmp_path / "x.html"
+    code, _, err = run("explore", *given, "--model", experiment.path, "-o", path)
+    assert code == 1
+    assert message in err
+    assert err.splitlines()[-1].startswith("entcomp: error: ")
+    assert not path.exists()
