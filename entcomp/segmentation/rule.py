@@ -53,7 +53,11 @@ class Rule:
         """
         values = {one.name: stored[one.name] for one in fields(cls) if one.name in stored}
         rule = parse_record(cls, values, path, REMEDY)
-        if fault := rule._fault():
+        try:
+            fault = rule._fault()
+        except EntcompError as error:  # a criterion that is not installed, say
+            raise EntcompError(f"{path}: {error}") from None
+        if fault:
             raise EntcompError(f"{path}: {fault}; {REMEDY}")
         return rule
 

@@ -66,7 +66,7 @@ class Checkpoints:
                     number, _, key = key.partition(".")
                     state[int(number)][key] = tensor
             model.load_state_dict(weights)
-            _check_state(state, list(model.parameters()))
+            _check_state(state, [p for group in optimizer.param_groups for p in group["params"]])
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": dict(state), "param_groups": groups})
         except (RuntimeError, ValueError, KeyError):

@@ -30,7 +30,6 @@ from entcomp.segmentation.request import Request
 from entcomp.segmentation.rule import Rule, group_one
 from entcomp.segmentation.stage import segment_sets
 from entcomp.skipped import SkippedUtterances
-from entcomp.tasks.vc.content import Clock
 from entcomp.training.utterances import ArchiveOffset, UtteranceDataset, stored_datasets
 from entcomp.units.codebook import Codebook
 
@@ -123,11 +122,7 @@ def read_voices(path: Path) -> None:
 
 def read_units_json(path: Path) -> None:
     """What every later stage does with the sizes of units."""
-    from entcomp.audio.mel import MelConfig
-
     info = UnitsInfo.read(path)
-    clock = Clock.between(info, MelConfig())
-    clock.mel_frames(np.arange(10))
     assert info.frame_shift > 0 and info.frame_rate > 0
     experiment_info(experiment_of(path))
     segment(path, "fixed")

@@ -100,7 +100,7 @@ def read_converter(path: Path) -> None:
 
 def make_pack(folder: Path) -> Path:
     with tempfile.TemporaryDirectory() as elsewhere:
-        pack(make_pipeline(Path(elsewhere)), folder / "pack.tar", [], [], "a card")
+        pack(make_pipeline(Path(elsewhere)), folder / "pack.tar", [], {}, "a card")
     return folder / "pack.tar"
 
 
