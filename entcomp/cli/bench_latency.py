@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import AllowPipes, Checkpoint, Data, Exp
+from entcomp.cli.options import AllowPipes, Channel, Checkpoint, Data, Exp
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines import latency
 
@@ -35,6 +35,7 @@ def bench_latency(
     ] = False,
     checkpoint: Checkpoint = None,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
 ) -> None:
     """Measure the time from a waveform to its text, stage by stage, one utterance at a time.
 
@@ -45,5 +46,7 @@ def bench_latency(
     """
     bench = latency.LatencyBenchmark(utterances, warm_up, repeats, beam, cpu_time)
     names = [name.strip() for name in models.split(",")]
-    page = bench.measure(Experiment(exp), find_sets(data, sets), names, checkpoint, allow_pipes)
+    page = bench.measure(
+        Experiment(exp), find_sets(data, sets, channel), names, checkpoint, allow_pipes
+    )
     print(page, end="")

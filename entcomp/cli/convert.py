@@ -9,7 +9,7 @@ import typer
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.packing import Model
-from entcomp.cli.options import AllowPipes, Checkpoint, Seed, Sets, SkipBad
+from entcomp.cli.options import AllowPipes, Channel, Checkpoint, Seed, Sets, SkipBad
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines import convert as pipeline
@@ -59,6 +59,7 @@ def convert(
     seed: Seed = 0,
     skip_bad: SkipBad = False,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
 ) -> None:
     """Speak with another voice: content from units, voice from a reference; same duration.
 
@@ -80,9 +81,9 @@ def convert(
     if source.is_file():
         if output is None:
             raise EntcompError("give an output file: -o OUT.wav")
-        print(pipeline.convert_file(converter, source, reference, output))
+        print(pipeline.convert_file(converter, source, reference, output, channel))
         return
-    for data_set in find_sets(source, sets):
+    for data_set in find_sets(source, sets, channel):
         to = (output or converter.folder / "convert") / data_set.name
         line = pipeline.convert_set(converter, data_set, reference, to, skip_bad, allow_pipes)
         print(f"{data_set.name}: {line}", flush=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from entcomp.cli.options import AllowPipes, Data, DataFormat, Sets
+from entcomp.cli.options import AllowPipes, Channel, Data, DataFormat, Sets
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines import data as pipeline
 
@@ -21,8 +21,9 @@ def export_data(
     ] = 16000,
     sets: Sets = None,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
 ) -> None:
     """Write data dirs as lhotse's manifests, or as Hugging Face audiofolders."""
-    for data_set in find_sets(data, sets):
+    for data_set in find_sets(data, sets, channel):
         said = pipeline.export_data(data_set, kind, output, sample_rate, allow_pipes)
         print(f"{data_set.name}: {said}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from entcomp.cli.grouping import Grouping, Segments
-from entcomp.cli.options import Checkpoint, spread
+from entcomp.cli.options import Channel, Checkpoint, spread
 from entcomp.cli.recordings import Model
 from entcomp.pipelines import plot as pipeline
 from entcomp.pipelines import recordings, tokenizer
@@ -33,6 +33,7 @@ def plot(
         typer.Option(metavar="SECONDS", show_default="the end"),
     ] = None,
     segmentation: Segments = None,
+    channel: Channel = None,
     checkpoint: Checkpoint = None,
 ) -> None:
     """Draw the spectrogram, entropy and groups of a recording, with words where they are known."""
@@ -40,5 +41,5 @@ def plot(
     recordings.check_output(output)
     own = tokenizer.Tokenizer.from_pretrained(model, checkpoint)
     rule = grouping.rule(own, segmentation)
-    found = pipeline.plot_file(own, rule, file, output, textgrid, start, end)
+    found = pipeline.plot_file(own, rule, file, output, textgrid, start, end, channel)
     print(f"{output}: {found.duration:.2f} s, {len(found.groups)} groups, {found.rate:.2f} Hz")

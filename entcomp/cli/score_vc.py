@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import AllowPipes, Checkpoint, Data, Exp, Sets
+from entcomp.cli.options import AllowPipes, Channel, Checkpoint, Data, Exp, Sets
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines import score_voices
 
@@ -34,6 +34,7 @@ def score_vc(
     checkpoint: Checkpoint = None,
     sets: Sets = None,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
 ) -> None:
     """Score converted speech beside its source and the vocoder's copy of it.
 
@@ -41,7 +42,7 @@ def score_vc(
     """
     experiment = Experiment(exp)
     evaluator = score_voices.open_evaluator(experiment, asr, moonshine, utmos, checkpoint)
-    for data_set in find_sets(data, sets):
+    for data_set in find_sets(data, sets, channel):
         systems = score_voices.find_systems(experiment, data_set.name, converted or [])
         comparison = score_voices.Comparison.open(
             experiment, data_set, systems, evaluator, vocoder, allow_pipes

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import AllowPipes, Data, Exp, spread
+from entcomp.cli.options import AllowPipes, Channel, Data, Exp, spread
 from entcomp.cli.streams import Compression
 from entcomp.cli.training import Tag, Training, describe
 from entcomp.pipelines import train_voices
@@ -33,6 +33,7 @@ def train_vc(
     training: Training,
     tag: Tag = None,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
 ) -> None:
     """Train a voice converter of compressed units: EXP/vc/TAG."""
     options = train_voices.VoiceTraining(
@@ -43,5 +44,5 @@ def train_vc(
         tag=tag,
         allow_pipes=allow_pipes,
     )
-    result = train_voices.train_voices(Experiment(exp), training.find_sets(data), options)
+    result = train_voices.train_voices(Experiment(exp), training.find_sets(data, channel), options)
     print(describe(*result))

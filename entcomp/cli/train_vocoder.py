@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import AllowPipes, Data, Exp, spread
+from entcomp.cli.options import AllowPipes, Channel, Data, Exp, spread
 from entcomp.cli.training import Tag, Training
 from entcomp.pipelines import train_vocoder as pipeline
 
@@ -16,11 +16,12 @@ def train_vocoder(
     training: Training,
     tag: Tag = None,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
 ) -> None:
     """Train a HiFi-GAN vocoder on recordings: EXP/vocoder/TAG."""
     folder, result = pipeline.train_vocoder(
         Experiment(exp),
-        training.find_sets(data),
+        training.find_sets(data, channel),
         training.config,
         training.changed(),
         tag,

@@ -62,9 +62,11 @@ class Training:
         given = {name.replace("__", "."): one for name, one in named.items() if one is not None}
         return parse_changes(self.changes) | given
 
-    def find_sets(self, data: Path) -> tuple[list[DataDir], list[DataDir]]:
+    def find_sets(
+        self, data: Path, channel: int | None = None
+    ) -> tuple[list[DataDir], list[DataDir]]:
         """Those to train on, and those that decide."""
-        return find_sets(data, self.sets), find_sets(data, self.dev_sets)
+        return find_sets(data, self.sets, channel), find_sets(data, self.dev_sets, channel)
 
 
 TRAINING_KEYS = ("max_steps", "seed", "devices", "num_nodes")

@@ -21,6 +21,17 @@ def split_entry(wav: str) -> tuple[Path, int] | None:
     return Path(match["archive"]), int(match["offset"])
 
 
+def wav_entry(path: Path) -> str:
+    """A file's line in wav.scp, without its id: the absolute path.
+
+    Raises EntcompError for a path that such a line cannot hold, or that would mean a command there.
+    """
+    entry = str(path.resolve())
+    if entry != entry.strip() or "\n" in entry or "\r" in entry or entry.endswith("|"):
+        raise EntcompError(f"{path}: wav.scp cannot hold this name; rename the file")
+    return entry
+
+
 def open_recording(archive: Path, offset: int) -> BinaryIO:
     """The recording at a byte of an archive, as a file of its own; nothing is read yet.
 

@@ -128,9 +128,9 @@ class VoiceConverter:
         at = partial(_resampled, as_float32(waveform, "reference"), sample_rate)
         return self._listen(at, "reference")
 
-    def record(self, path: Path) -> Recording:
+    def record(self, path: Path, channel: int | None = None) -> Recording:
         """A recording of any format, and its groups. Raises EntcompError for bad audio."""
-        return self._record(partial(read_wav, path), str(path))
+        return self._record(partial(read_wav, path, channel=channel), str(path))
 
     def listen(self, path: Path) -> Reference:
         """The voice in a recording of any format; errors as those of `voice`."""
@@ -155,10 +155,16 @@ def _resampled(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
     return resample(waveform, rate, sample_rate)
 
 
-def convert_file(converter: VoiceConverter, source: Path, reference: Path, output: Path) -> str:
+def convert_file(
+    converter: VoiceConverter,
+    source: Path,
+    reference: Path,
+    output: Path,
+    channel: int | None = None,
+) -> str:
     """Convert one recording; returns lines on what was done."""
     voice = converter.listen(reference)
-    waveform = converter.model(converter.record(source), voice, source.stem)
+    waveform = converter.model(converter.record(source, channel), voice, source.stem)
     write_wav(output, waveform, converter.sample_rate)
     rate, vocoder = converter.sample_rate, converter.facts["vocoder"]
     done = f"{output}: {len(waveform)} samples at {rate} Hz, {vocoder}"
@@ -179,6 +185,8 @@ def convert_set(
     """
     stream = stream_sha256(converter.experiment, data_set.name, converter.facts["segments"])
     inputs = {**converter.facts, "reference_sha256": sha256_file(reference), "stream": stream}
+    if data_set.channel is not None:
+        inputs["channel"] = data_set.channel
     stage = Stage(folder, inputs)
     if stage.is_complete():
         return "complete, skipped"

@@ -24,6 +24,7 @@ def plot_file(
     textgrid: Path | None = None,
     start: float = 0.0,
     end: float | None = None,
+    channel: int | None = None,
 ) -> Tokenized:
     """Draw a recording from ``start`` to ``end`` (seconds) as a PNG; returns what is drawn.
 
@@ -31,7 +32,7 @@ def plot_file(
     EntcompError for more than `LONGEST` seconds, and for criteria that read no entropy.
     """
     rate = tokenizer.info.sample_rate
-    waveform = read_wav(file, rate, start, end)
+    waveform = read_wav(file, rate, start, end, channel=channel)
     if len(waveform) > LONGEST * rate:
         raise EntcompError(f"{file}: more than {LONGEST:g} s; choose a part by --start and --end")
     found = tokenizer.encode(waveform, rate, rule=rule, name=str(file))

@@ -16,6 +16,7 @@ import numpy as np
 from entcomp.errors import EntcompError
 from entcomp.formats.textgrid import Interval, TextGrid, write_textgrid
 from entcomp.kaldi.ark import ArkWriter
+from entcomp.kaldi.recordings import wav_entry
 from entcomp.kaldi.table import write_table
 from entcomp.pipelines.recordings import Recordings, check_output, open_lines
 from entcomp.pipelines.tokenizer import Tokenized, Tokenizer
@@ -53,7 +54,10 @@ def tokenize_files(
             if isinstance(found, EntcompError):
                 recordings.fail(source.utt_id, found)
             else:
-                write(source.utt_id, paths[source.utt_id], found)
+                try:
+                    write(source.utt_id, paths[source.utt_id], found)
+                except EntcompError as error:  # of a name that the format cannot hold
+                    recordings.fail(source.utt_id, error)
 
 
 @contextmanager
@@ -149,13 +153,14 @@ def _open_archives(folder: Path) -> Iterator[Write]:
         arks: dict[str, ArkWriter] = {}
 
         def write(utt_id: str, path: Path, found: Tokenized) -> None:
+            entry = wav_entry(path)
             vectors = {"units": found.units, "groups": found.groups, "entropy": found.entropies}
             for name, vector in vectors.items():
                 if vector is not None:
                     if name not in arks:
                         arks[name] = stack.enter_context(ArkWriter(folder, name))
                     arks[name].write(utt_id, vector)
-            recordings.append((utt_id, str(path.resolve())))
+            recordings.append((utt_id, entry))
             durations.append((utt_id, f"{found.duration:.4f}"))
 
         yield write

@@ -412,3 +412,20 @@ def test_a_picture_has_room_for_a_minute(experiment: Experiment, tmp_path: Path)
     code, _, err = run("plot", tmp_path / "a.wav", "--model", experiment.path)
     assert code == 1
     assert "a.wav: more than 60 s; choose a part by --start and --end" in err
+
+
+def test_a_name_that_would_be_a_command_in_wav_scp(
+    experiment: Experiment, two: list[Path], tmp_path: Path
+) -> None:
+    """``|`` or a space at the end of a name: the others are done, and the table stays readable."""
+    files = [tmp_path / name for name in ("good.wav", "touch evil |", "space.wav ")]
+    for path in files:
+        path.write_bytes(two[0].read_bytes())
+    output = tmp_path / "out"
+    code, _, err = run(
+        "tokenize", *files, "--model", experiment.path, "--format", "kaldi", "-o", output
+    )
+    assert code == 1
+    assert err.count("wav.scp cannot hold this name") == 2
+    assert read_table(output / "wav.scp") == {"good": str(files[0].resolve())}
+    assert [key for key, _ in iter_vectors(output / "units.scp")] == ["good"]
