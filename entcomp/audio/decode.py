@@ -103,17 +103,18 @@ def audio_info(source: Path) -> AudioInfo:
 
 def _open(source: Source, name: str) -> Sound:
     """By libsndfile; by PyAV what it does not open, and what has bytes but no samples for it."""
-    sound: Sound | None = None
+    first: SndfileSound | None = None
     reason: object = "no samples, or a header that does not know how many"
     try:
-        sound = open_sndfile(source)
+        first = open_sndfile(source)
     except OSError as error:
         reason = _reason(source, error)
-    if sound is None or not sound.usable:
+    sound: Sound | None = first
+    if first is None or not first.usable:
         other = open_av(source)
-        if other is not None and sound is not None:
-            sound.close()
-        sound = other or (sound if find_spec("av") else None)
+        if other is not None and first is not None:
+            first.close()
+        sound = other or (first if find_spec("av") else None)
     if sound is None:
         raise _unreadable(name, reason)
     try:
@@ -159,7 +160,9 @@ def _decoded(sound: Sound, source: Source, position: int, name: str) -> Blocks:
         return
     except OSError as error:
         other, reason = open_av(source), error
-    if other is None or other.rate != sound.rate or other.channels != sound.channels:
+    if other is None or (other.rate, other.channels) != (sound.rate, sound.channels):
+        if other is not None:
+            other.close()
         raise _unreadable(name, reason)
     passed = 0
     for block in _named(lambda: other.blocks(strict=True), name):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 # Programs that write to a pipe put 2 GiB, 4 GiB, or a little less, for a size that they don't know.
 UNKNOWN_FROM = 0x7FFF0000
 W64_RIFF, W64_DATA = b"riff\x2e\x91\xcf\x11", b"data\xf3\xac\xd3\x11"
 NIST_WORDS = (b"sample_count", b"channel_count", b"sample_n_bytes")
+
+Order = Literal["little", "big"]
 
 
 class Extent(NamedTuple):
@@ -40,7 +42,7 @@ def _extent(stream: BinaryIO) -> Extent | None:
     size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
     head = stream.read(1024)
-    order = "little" if head[:4] in (b"RIFF", b"RF64", b"BW64", b"dns.") else "big"
+    order: Order = "little" if head[:4] in (b"RIFF", b"RF64", b"BW64", b"dns.") else "big"
     if head.startswith((b"RIFF", b"RIFX", b"FORM", b"RF64", b"BW64")):
         return _of_chunks(stream, size, order)
     if head.startswith(W64_RIFF):
@@ -55,12 +57,12 @@ def _extent(stream: BinaryIO) -> Extent | None:
     return None
 
 
-def _of_chunks(stream: BinaryIO, size: int, order: str) -> Extent | None:
+def _of_chunks(stream: BinaryIO, size: int, order: Order) -> Extent | None:
     """RIFF and its kin, AIFF: an id of four bytes, a size of four, and so many bytes, padded."""
     position, in_ds64 = 12, 0
     while position + 8 <= size:
         stream.seek(position)
-        name, length = stream.read(4), int.from_bytes(stream.read(4), order)  # type: ignore[arg-type]
+        name, length = stream.read(4), int.from_bytes(stream.read(4), order)
         if name == b"ds64":
             stream.seek(8, os.SEEK_CUR)
             in_ds64 = int.from_bytes(stream.read(8), "little")

@@ -209,3 +209,16 @@ def test_an_mp3_that_knows_no_length_was_read_to_a_guess_of_it(tmp_path):
             data[at : at + 4] = bytes(4)
     path.write_bytes(data)
     assert len(read_wav(path, RATE)) == pytest.approx(len(whole), abs=0.2 * RATE)
+
+
+def test_a_place_before_the_file_printed_a_traceback(tmp_path, sound, capfd):
+    """A damaged CAF, of which FFmpeg asks for a negative place."""
+    path = write(tmp_path / "a.caf", sound, "caf")
+    data = path.read_bytes()
+    for at in range(8, 64):
+        path.write_bytes(data[:at] + b"\xff\xff\xff\xff" + data[at + 4 :])
+        try:
+            read_wav(path, RATE)
+        except EntcompError:
+            continue
+    assert capfd.readouterr().err == ""
