@@ -74,3 +74,20 @@ def prompt_grids(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     with tarfile.open(repository / "egs" / "asterisk" / "mfa" / "textgrids.tar.xz") as archive:
         archive.extractall(folder, filter="data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def moonshine_folder() -> Path:
+    """Moonshine's encoder and decoder, which tests/run.sh installs."""
+    from entcomp.downloads import download_folder
+
+    folder = download_folder("moonshine")
+    for name in ("encoder_model.onnx", "decoder_model_merged.onnx"):
+        if not (folder / name).is_file():
+            pytest.fail(f"{folder / name}: no such file; run tools/install_moonshine.sh")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def moonshine_encoder(moonshine_folder: Path) -> Path:
+    return moonshine_folder / "encoder_model.onnx"

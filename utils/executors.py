@@ -109,7 +109,7 @@ class Queue(SlurmInfoWatcher):
         return ["squeue", "--noheader", "--array", "--format=%i", user]
 
     def read_info(self, string: bytes | str) -> dict[str, dict[str, str]]:
-        queued = set(str(string, "utf-8").split())
+        queued = set((string if isinstance(string, str) else string.decode()).split())
         return {
             job_id: {"State": "RUNNING" if job_id in queued else "GONE"}
             for job_id in self._registered
@@ -184,8 +184,8 @@ def sbatch_flags(options: Mapping[str, str]) -> list[str]:
     if "time" not in wanted:
         raise RunError(f"{path}: no limit of time; add 'default time=1-00:00:00', or pass --time")
     for name, value in wanted.items():
-        added = rules.get(f"{name}={value}", rules.get(f"{name}=*"))
-        if added is None:
+        found = rules.get(f"{name}={value}", rules.get(f"{name}=*"))
+        if found is None:
             raise RunError(f"{path}: says nothing of --{name.replace('_', '-')} {value}")
-        flags += [word.replace("$0", value) for word in added]
+        flags += [word.replace("$0", value) for word in found]
     return flags

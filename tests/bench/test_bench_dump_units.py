@@ -13,7 +13,6 @@ import soundfile
 
 from entcomp.artifacts.experiment import Experiment, UnitsInfo
 from entcomp.artifacts.shard import Shard
-from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.datadir import DataDir
@@ -40,11 +39,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> DataDir:
 
 
 @pytest.fixture(scope="module")
-def dumper(tmp_path_factory: pytest.TempPathFactory) -> Dumper:
-    try:
-        extractor = load_extractor("moonshine")
-    except EntcompError as error:
-        pytest.fail(str(error))
+def dumper(tmp_path_factory: pytest.TempPathFactory, moonshine_encoder: Path) -> Dumper:
+    extractor = load_extractor("moonshine", checkpoint=moonshine_encoder)
     exp = Experiment(tmp_path_factory.mktemp("exp"))
     generator = np.random.default_rng(1)
     codebook = Codebook(generator.standard_normal((CLUSTERS, extractor.dim)).astype(np.float32))

@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import soundfile
@@ -15,35 +14,33 @@ from fake_alignment import run
 from tiny_pipeline import RATE, TAG, make_pipeline
 
 from entcomp.artifacts.experiment import Experiment
+from entcomp.audio.read import read_wav
 
-SOUNDS = Path("egs/asterisk/downloads/prompts/en/usr/share/asterisk/sounds/en_US_f_Allison")
 TEXTS = {
-    "check-number-dial-again": "please check the number and dial again",
+    "conf-onlyperson": "you are currently the only person in this conference",
     "conf-placeintoconf": "you will now be placed into the conference",
-    "pls-hold-while-try": "please hold while we try to connect you",
-    "transfer": "please hold while i try that extension",
-    "tt-monkeysintro": "they have been carried away by monkeys",
+    "confbridge-unlocked": "the conference is now unlocked",
+    "feature-not-avail-line": "that feature is not available on this line",
+    "vm-leavemsg": "press five to leave a message",
 }
 BACKWARDS = {utt_id: " ".join(text.split()[::-1]) for utt_id, text in TEXTS.items()}
 LONGEST = 4.0  # seconds; longer than each prompt, shorter than any two
 
 
-def read_prompt(path: Path) -> np.ndarray:
+def between_pauses(speech: np.ndarray) -> np.ndarray:
     """A prompt between two pauses of 0.4 s, which are quietest at the far ends."""
-    with av.open(str(path), format="g722") as container:
-        frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
     pause = np.random.default_rng(0).standard_normal(round(0.4 * RATE))
     pause *= np.linspace(0, 1e-3, len(pause))
-    speech = np.concatenate(frames) / 32768
-    whole = np.concatenate([pause, speech, pause[::-1]]).astype(np.float32)
-    return whole[: len(whole) // 160 * 160]
+    complete = np.concatenate([pause, speech, pause[::-1]]).astype(np.float32)
+    return complete[: len(complete) // 160 * 160]
 
 
 @pytest.fixture(scope="module")
-def prompts(repository: Path) -> dict[str, np.ndarray]:
-    if not (repository / SOUNDS).is_dir():
-        pytest.fail("no prompts here; egs/asterisk/run.sh --stop-stage 0 downloads them")
-    return {utt_id: read_prompt(repository / SOUNDS / f"{utt_id}.g722") for utt_id in TEXTS}
+def prompts(prompt_data: Path) -> dict[str, np.ndarray]:
+    return {
+        utt_id: between_pauses(read_wav(prompt_data / f"allison_{utt_id}.opus", RATE))
+        for utt_id in TEXTS
+    }
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def make_fragile() -> Any:
         if request == "crash":
             os._exit(11)
         if request == "hang":
-            time.sleep(60)
+            threading.Event().wait()
         return f"{request} by {os.getpid()}"
 
     return answer

@@ -31,11 +31,8 @@ def voices() -> SpeakerEncoder:
 
 
 @pytest.fixture(scope="module")
-def moonshine(repository: Path) -> MoonshineAsr:
-    folder = repository / "tools" / "downloads" / "moonshine"
-    if not (folder / "decoder_model_merged.onnx").exists():
-        pytest.fail("no Moonshine here; run tools/install_moonshine.sh")
-    return MoonshineAsr(folder)
+def moonshine(moonshine_folder: Path) -> MoonshineAsr:
+    return MoonshineAsr(moonshine_folder)
 
 
 @pytest.mark.parametrize(

@@ -108,10 +108,9 @@ def test_spans_cover_every_unit_once_with_the_stated_overlap(
     assert (spans[0].start, spans[0].keep_from) == (0, 0)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_bfloat16_needs_a_gpu() -> None:
     config = small_config()
-    if torch.cuda.is_available():
-        pytest.skip("there is one")
     with pytest.raises(EntcompError, match="--precision bfloat16: needs a GPU"):
         type(scorer_of(random_lm(config), config))(
             random_lm(config), config, None, torch.device("cpu"), 256, "bfloat16"

@@ -119,7 +119,8 @@ def test_gradients_do_not_depend_on_the_order_of_packing() -> None:
 
 
 def test_same_function_as_transformers_llama() -> None:
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     config = small_config()
     model = random_lm(config, scale=0.2)
     llama = transformers.LlamaForCausalLM(llama_config(config, K)).eval()

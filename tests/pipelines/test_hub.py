@@ -15,6 +15,7 @@ import soundfile
 import yaml
 from hub_server import TOKEN, Hub, Repository, running_hub
 from tiny_pipeline import RATE, TAG, add_recogniser, babble, make_pipeline
+from waiting import LOST
 
 from entcomp.artifacts.experiment import Experiment
 
@@ -47,7 +48,7 @@ class Machine:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=LOST,
         )
         return done.returncode, done.stdout, done.stderr
 

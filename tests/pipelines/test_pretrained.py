@@ -7,29 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import soundfile
 from fake_alignment import run
 
 from entcomp import Tokenizer
-from entcomp.artifacts.packing import DEFAULT_MODEL, PRETRAINED
-from entcomp.downloads import download_folder
-from entcomp.units.extractors.moonshine import ENCODER
+from entcomp.audio.read import read_wav
 
 RATE = 44100
-PROMPTS = Path("egs/asterisk/downloads/prompts/en/usr/share/asterisk/sounds/en_US_f_Allison")
-
-pytestmark = [
-    pytest.mark.skipif(
-        not (PRETRAINED / DEFAULT_MODEL).is_dir(), reason="no model comes with this checkout"
-    ),
-    pytest.mark.skipif(
-        not (download_folder("moonshine") / ENCODER).is_file(),
-        reason="run tools/install_moonshine.sh",
-    ),
-]
+pytestmark = pytest.mark.usefixtures("moonshine_folder")
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +24,10 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.from_pretrained()
 
 
-def speech(repository: Path) -> np.ndarray:
+@pytest.fixture
+def speech(prompt_data: Path) -> np.ndarray:
     """float32 (samples,) at 16 kHz."""
-    path = repository / PROMPTS / "conf-placeintoconf.g722"
-    if not path.is_file():
-        pytest.fail("no prompts here; egs/asterisk/run.sh --stop-stage 0 downloads them")
-    with av.open(str(path), format="g722") as container:
-        frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
-    return (np.concatenate(frames) / 32768).astype(np.float32)
+    return read_wav(prompt_data / "allison_conf-placeintoconf.opus", 16000)
 
 
 def note(hertz: float, seconds: float) -> np.ndarray:
@@ -89,13 +72,12 @@ def test_what_is_no_speech_does_not_fall_to_pieces(tokenizer: Tokenizer, kind: s
     assert found.rate < 15
 
 
-def test_rates_are_met_on_speech(tokenizer: Tokenizer, repository: Path) -> None:
-    waveform = speech(repository)
+def test_rates_are_met_on_speech(tokenizer: Tokenizer, speech: np.ndarray) -> None:
     for rate in (24, 15, 7):
-        found = tokenizer.encode(waveform, 16000, target_rate=rate)
+        found = tokenizer.encode(speech, 16000, target_rate=rate)
         assert found.rate == pytest.approx(rate, rel=0.4)  # one utterance
         stored = tokenizer.stored_rule(f"rate{rate}_global")
-        again = tokenizer.encode(waveform, 16000, rule=stored)
+        again = tokenizer.encode(speech, 16000, rule=stored)
         np.testing.assert_array_equal(again.groups, found.groups)
 
 
@@ -138,10 +120,9 @@ def test_tokenizing_imports_no_torch(tmp_path: Path) -> None:
 
 
 def test_formats_of_one_recording_have_its_units(
-    tokenizer: Tokenizer, repository: Path, tmp_path: Path
+    tokenizer: Tokenizer, speech: np.ndarray, tmp_path: Path
 ) -> None:
     """Lossless ones exactly, others nearly; with music and a broken file among them."""
-    waveform = speech(repository)
     for name, subtype in (
         ("float.wav", "FLOAT"),
         ("deep.flac", "PCM_24"),
@@ -149,7 +130,7 @@ def test_formats_of_one_recording_have_its_units(
         ("lossy.mp3", "MPEG_LAYER_III"),
         ("lossy.ogg", "VORBIS"),
     ):
-        soundfile.write(tmp_path / name, waveform, 16000, subtype)
+        soundfile.write(tmp_path / name, speech, 16000, subtype)
     soundfile.write(tmp_path / "music.wav", np.stack([music(3.0)] * 2, axis=1), RATE, "PCM_24")
     (tmp_path / "broken.flac").write_bytes(b"fLaC")
     code, out, err = run("tokenize", *sorted(tmp_path.iterdir()), "--target-rate", "15")
@@ -157,7 +138,7 @@ def test_formats_of_one_recording_have_its_units(
     assert "broken.flac: unreadable audio" in err
     found = {Path(one["path"]).name: one for one in map(json.loads, out.splitlines())}
     assert len(found) == 6
-    expected = tokenizer.encode(waveform, 16000).units
+    expected = tokenizer.encode(speech, 16000).units
     for name in ("float.wav", "deep.flac", "plain.wav"):
         assert found[name]["units"] == expected.tolist()
     for name in ("lossy.mp3", "lossy.ogg"):

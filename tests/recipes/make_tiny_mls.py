@@ -6,14 +6,12 @@ As a program: `make_tiny_mls.py DATA_DIR FOLDER` makes `FOLDER/mls_english` and
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pytest
 import soundfile
 
 from entcomp.audio.read import read_utterance
@@ -69,17 +67,6 @@ def real_recordings(
         if len(found) == count:
             break
     return found
-
-
-def prompts(repository: Path, folder: Path) -> Path:
-    """Some English prompts as a Kaldi data dir; a test is skipped where there are none."""
-    downloads = repository / "egs/asterisk/downloads/prompts"
-    if not downloads.is_dir():
-        pytest.fail("no prompts here; egs/asterisk/run.sh --stop-stage 0 downloads them")
-    prepare = repository / "egs/asterisk/local/prepare_data.py"
-    command = [sys.executable, prepare, "--subset", "60", downloads, folder / "flac", folder]
-    subprocess.run(command, check=True)
-    return folder / "train_en"
 
 
 def write_audio(path: Path, samples: np.ndarray) -> None:

@@ -130,8 +130,10 @@ def test_mistaken_calls(arguments: list[str], reason: str) -> None:
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the data and exp of all stages behind the set-up."""
-    if not (RECIPE / "downloads" / "prompts" / "ru").is_dir():
-        pytest.fail("no prompts; run egs/asterisk/run.sh --stop-stage 0")
+    downloads = RECIPE / "downloads" / "prompts"
+    assert (downloads / "ru").is_dir(), (
+        f"{downloads}: not there; run egs/asterisk/run.sh --stop-stage 0"
+    )
     folder = tmp_path_factory.mktemp("asterisk_recipe")
     (folder / "lm.yaml").write_text(TINY_LM)
     (folder / "text.yaml").write_text(TINY_TEXT)

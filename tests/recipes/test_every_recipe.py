@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from waiting import LOST
 
 RECIPES = sorted((Path(__file__).resolve().parents[2] / "egs").glob("*/run.sh"))
 CORPORA = {
@@ -20,7 +21,7 @@ CORPORA = {
 
 def run(recipe: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [recipe, *words], env=os.environ | CORPORA, capture_output=True, text=True, timeout=60
+        [recipe, *words], env=os.environ | CORPORA, capture_output=True, text=True, timeout=LOST
     )
 
 

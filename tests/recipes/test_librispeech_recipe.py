@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import tiny_configs
 from make_tiny_mls import make_librispeech, real_recordings
+from waiting import LOST
 
 from entcomp.files import read_json
 from entcomp.kaldi.table import read_table
@@ -28,7 +29,7 @@ def run(folder: Path, *words: object, **environment: str) -> subprocess.Complete
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=600,
+        timeout=LOST,
     )
 
 

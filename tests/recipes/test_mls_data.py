@@ -17,6 +17,7 @@ from make_tiny_mls import (
     real_recordings,
     write_audio,
 )
+from waiting import LOST
 
 from entcomp.audio.read import read_utterance
 from entcomp.kaldi.datadir import find_sets
@@ -27,7 +28,7 @@ LOCAL = Path(__file__).resolve().parents[2] / "egs/mls_en/local"
 
 def prepare(corpus: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(LOCAL / f"prepare_{corpus}.py"), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=LOST)
 
 
 def prepared(corpus: str, *words: str | Path) -> str:

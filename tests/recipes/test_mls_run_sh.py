@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from waiting import LOST
 
 from entcomp.cli.app import app
 
@@ -25,7 +26,7 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env=clean | CORPORA | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LOST,
     )
 
 

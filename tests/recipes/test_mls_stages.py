@@ -13,9 +13,9 @@ from make_tiny_mls import (
     make_cvss,
     make_librispeech,
     make_mls,
-    prompts,
     real_recordings,
 )
+from waiting import LOST
 
 from entcomp.files import read_json
 from entcomp.kaldi.table import read_table
@@ -41,8 +41,7 @@ class Recipe:
         self.folder = folder
         self.exp = folder / "exp"
 
-    def make_corpora(self, repository: Path) -> None:
-        speech = prompts(repository, self.folder / "prompts")
+    def make_corpora(self, speech: Path) -> None:
         recordings = real_recordings(speech, 18, longest=2.9, shortest=1.2)
         make_mls(self.folder / "mls", recordings[:8])
         make_librispeech(self.folder / "librispeech/dev-clean", recordings[8:10])
@@ -79,17 +78,17 @@ class Recipe:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=600,
+            timeout=LOST,
         )
         assert done.returncode == 0, done.stdout[-3000:]
         return done.stdout
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Recipe:
+def recipe(tmp_path_factory: pytest.TempPathFactory, prompt_data: Path) -> Recipe:
     """Units, entropies and segments are there."""
     made = Recipe(tmp_path_factory.mktemp("mls_en"))
-    made.make_corpora(repository)
+    made.make_corpora(prompt_data)
     made.run(1, 6)
     return made
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from make_tiny_mls import made_recordings, make_librispeech
+from waiting import LOST
 
 from entcomp.files import write_json
 from entcomp.kaldi.table import read_table
@@ -17,7 +18,7 @@ LOCAL = Path(__file__).resolve().parents[2] / "egs/mls_en/local"
 
 def call(script: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(LOCAL / script), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=LOST)
 
 
 def table(page: str, number: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import LOST
 
 
 @pytest.fixture(scope="session")
@@ -18,10 +19,10 @@ def slurm_environment(
     script = repository / "tools/slurm_local.sh"
     folder = tmp_path_factory.mktemp("slurm")
     started = subprocess.run(
-        [str(script), "start", str(folder)], capture_output=True, text=True, timeout=300
+        [str(script), "start", str(folder)], capture_output=True, text=True, timeout=LOST
     )
     try:
         assert started.returncode == 0, started.stderr
         yield os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
     finally:
-        subprocess.run([str(script), "stop", str(folder)], check=False, timeout=60)
+        subprocess.run([str(script), "stop", str(folder)], check=False, timeout=LOST)

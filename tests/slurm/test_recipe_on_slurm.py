@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import LOST
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "recipes"))
 
 import tiny_configs
-from make_tiny_mls import make_librispeech, make_mls, prompts, real_recordings
+from make_tiny_mls import make_librispeech, make_mls, real_recordings
 
 pytestmark = pytest.mark.slurm
 
@@ -29,9 +30,9 @@ OPTIONS = {
 
 
 @pytest.fixture
-def corpora(tmp_path: Path, repository: Path) -> Path:
+def corpora(tmp_path: Path, prompt_data: Path) -> Path:
     """A dozen prompts in the layouts of MLS and LibriSpeech."""
-    recordings = real_recordings(prompts(repository, tmp_path / "prompts"))
+    recordings = real_recordings(prompt_data)
     make_mls(tmp_path / "mls_english", recordings[:8])
     make_librispeech(tmp_path / "LibriSpeech/dev-clean", recordings[8:10])
     make_librispeech(tmp_path / "LibriSpeech/test-clean", recordings[10:12])
@@ -50,7 +51,7 @@ def run(folder: Path, repository: Path, environment: dict[str, str], *stages: st
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=LOST,
     )
     assert result.returncode == 0, result.stdout[-3000:]
 

@@ -7,10 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import LOST, until
 
 pytestmark = pytest.mark.slurm
 
@@ -38,15 +38,12 @@ def call(folder: Path, environment: Environment, runner: str, *words: str) -> su
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=LOST)
     return process.returncode, errors
 
 
 def wait_for(path: Path) -> str:
-    deadline = time.monotonic() + 30
-    while not (path.exists() and path.read_text()):
-        assert time.monotonic() < deadline, f"{path} did not come"
-        time.sleep(0.05)
+    until(lambda: path.exists() and path.read_text())
     return path.read_text()
 
 
@@ -109,7 +106,7 @@ def test_a_job_killed_midway_ends_right_when_submitted_again(
     folder: Path, slurm_environment: Environment, end: object
 ) -> None:
     # Without exec, a shell that outlives its sleep would go on to write the result.
-    script = "if [ ! -e pid ]; then echo $$ > pid; exec sleep 99; fi; echo whole > result"
+    script = "if [ ! -e pid ]; then echo $$ > pid; exec sleep 9999; fi; echo whole > result"
     words = ["--retries", "1", "log/a.log", "exec", "bash", "-c", script]
     process = call(folder, slurm_environment, "slurm", *words)
     end(folder, slurm_environment)  # type: ignore[operator]
@@ -134,7 +131,7 @@ def test_a_job_put_back_into_the_queue_has_not_failed(
     folder: Path, slurm_environment: Environment, end: object
 ) -> None:
     """Though its command was killed; started again, it continues its log."""
-    script = "if [ ! -e id ]; then echo $SLURM_JOB_ID > id; sleep 99; fi; echo whole > result"
+    script = "if [ ! -e id ]; then echo $SLURM_JOB_ID > id; sleep 9999; fi; echo whole > result"
     words = ["X=4:5", "log/a.X.log", "cd", "X", "&&", "bash", "-c", script]
     for number in "45":
         (folder / number).mkdir()
@@ -150,17 +147,12 @@ def test_a_job_put_back_into_the_queue_has_not_failed(
 
 
 def test_ctrl_c_cancels_the_array(folder: Path, slurm_environment: Environment) -> None:
-    words = ["JOB=1:4", "log/a.JOB.log", "bash", "-c", "touch started.JOB; sleep 99"]
+    words = ["JOB=1:4", "log/a.JOB.log", "bash", "-c", "touch started.JOB; sleep 9999"]
     process = call(folder, slurm_environment, "slurm", *words)
-    deadline = time.monotonic() + 30
-    while not list(folder.glob("started.*")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: list(folder.glob("started.*")), process)
     process.send_signal(signal.SIGINT)
     assert finish(process)[0] == 130
-    while queue(slurm_environment):
-        assert time.monotonic() < deadline + 30
-        time.sleep(0.2)
+    until(lambda: not queue(slurm_environment))
 
 
 def test_start_again_changes_nothing(repository: Path, slurm_environment: Environment) -> None:
@@ -170,7 +162,7 @@ def test_start_again_changes_nothing(repository: Path, slurm_environment: Enviro
         [str(repository / "tools/slurm_local.sh"), "start", str(folder)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LOST,
     )
     assert again.returncode == 0, again.stderr
     assert again.stdout == f"export SLURM_CONF={folder}/slurm.conf\n"

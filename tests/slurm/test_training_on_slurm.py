@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from fake_experiment import make_fake
+from waiting import LOST, until
 
 pytestmark = pytest.mark.slurm
 
@@ -46,7 +46,7 @@ def start(
 
 
 def finish(process: subprocess.Popen[str]) -> None:
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=LOST)
     assert process.returncode == 0, said
 
 
@@ -57,10 +57,7 @@ def losses(exp: Path) -> list[tuple[int, str, float]]:
 
 def put_back(folder: Path, environment: dict[str, str]) -> None:
     """Send the running job back to the queue as soon as it has a checkpoint."""
-    deadline = time.monotonic() + 120
-    while not (folder / "exp/lm/checkpoints/last.ckpt").exists():
-        assert time.monotonic() < deadline, "no checkpoint"
-        time.sleep(0.02)
+    until(lambda: (folder / "exp/lm/checkpoints/last.ckpt").exists())
     listed = ["squeue", "--noheader", "--format=%A"]
     job = subprocess.run(listed, env=environment, capture_output=True, text=True, check=True)
     subprocess.run(["scontrol", "requeue", job.stdout.strip()], env=environment, check=True)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from waiting import LOST
 
 from entcomp.config import make_config
 from entcomp.errors import EntcompError
@@ -142,7 +143,7 @@ def run_toy(folder: Path, disturb: str, *settings: str) -> tuple[int, str]:
     program = Path(__file__).with_name("toy_training.py")
     options = ["devices=2", f"disturb={disturb}", *settings]
     result = subprocess.run(
-        [sys.executable, program, folder, *options], capture_output=True, text=True, timeout=600
+        [sys.executable, program, folder, *options], capture_output=True, text=True, timeout=LOST
     )
     return result.returncode, result.stderr
 
@@ -176,7 +177,7 @@ from pathlib import Path
 run_toy(Path({str(tmp_path)!r}), devices=2)
 """
     result = subprocess.run(
-        [sys.executable, "-"], input=program, capture_output=True, text=True, timeout=600
+        [sys.executable, "-"], input=program, capture_output=True, text=True, timeout=LOST
     )
     assert result.returncode == 1
     assert "another rank of this training ended before it began" in result.stderr

@@ -15,6 +15,7 @@ import torch
 from kills import killed_at
 from safetensors.torch import load_file
 from toy_training import Toy, ToyBatches, run_toy, terminate, toy_dev
+from waiting import LOST
 
 from entcomp.config import make_config
 from entcomp.errors import EntcompError
@@ -175,7 +176,7 @@ def test_two_processes_train_on_the_same_global_batches(tmp_path: Path) -> None:
     """Without dropout's ranks differing (rate 0), two ranks give the losses of one."""
     program = Path(__file__).with_name("toy_training.py")
     command = [sys.executable, str(program), str(tmp_path / "two"), "devices=2", "dropout=0.0"]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    subprocess.run(command, check=True, capture_output=True, timeout=LOST)
     run_toy(tmp_path / "one", dropout=0.0)
     dev = [
         [one["loss"] for one in log_lines(tmp_path / name) if one["split"] == "dev"]

@@ -13,7 +13,6 @@ from recordings import write_set
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli import app
-from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import find_sets
 from entcomp.units.extractors import load_extractor
 from entcomp.units.learn import KmeansOptions, learn_kmeans
@@ -76,14 +75,3 @@ def data(template: Path, tmp_path: Path) -> Path:
 def exp(template: Path, tmp_path: Path) -> Path:
     """An experiment with a codebook of 20 MFCC clusters, learnt on ``train``."""
     return shutil.copytree(template / "exp", tmp_path / "exp")
-
-
-@pytest.fixture(scope="session")
-def moonshine_encoder() -> Path:
-    """Moonshine's encoder, where tests/run.sh or the user has installed it."""
-    from entcomp.units.extractors.moonshine import find_encoder
-
-    try:
-        return find_encoder()
-    except EntcompError as error:
-        pytest.fail(str(error))

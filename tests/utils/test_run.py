@@ -6,10 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import LOST, until
 
 UTILS = Path(__file__).resolve().parents[2] / "utils"
 
@@ -21,7 +21,7 @@ def run(folder: Path, *words: str, **environment: str) -> subprocess.CompletedPr
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LOST,
     )
 
 
@@ -104,8 +104,16 @@ def test_retries_end(tmp_path: Path) -> None:
     assert len((tmp_path / "runs").read_text().split()) == 3
 
 
+# Jobs 1 and 2 wait for each other, then 3 and 4, and so on.
+IN_PAIRS = (
+    "touch started.JOB; "
+    "until [ $(ls started.* | wc -l) -ge $(((JOB + 1) / 2 * 2)) ]; do sleep 0.01; done;"
+)
+
+
 def test_max_jobs_run_limits_how_many_run_at_a_time(tmp_path: Path) -> None:
-    script = "touch run.JOB; set -- run.*; echo $#; sleep 0.2; rm run.JOB"
+    """Two do run at a time, or the first would wait for ever; never three."""
+    script = f"touch run.JOB; {IN_PAIRS} set -- run.*; echo $#; rm run.JOB"
     words = ["--max-jobs-run", "2", "JOB=1:6", "l.JOB", "bash", "-c", script]
     assert run(tmp_path, *words).returncode == 0
     assert {int(body(tmp_path / f"l.{i}")) for i in range(1, 7)} <= {1, 2}
@@ -113,13 +121,11 @@ def test_max_jobs_run_limits_how_many_run_at_a_time(tmp_path: Path) -> None:
 
 def test_threads_and_gpus_are_told_to_the_job(tmp_path: Path) -> None:
     words = ["--num-threads", "3", "--gpu", "2", "JOB=1:4", "l.JOB", "bash", "-c"]
-    # Two run at a time, so that the first two have to wait for each other.
-    script = "touch at.JOB; until [ -e at.1 -a -e at.2 ]; do sleep 0.1; done; "
-    script += "echo $OMP_NUM_THREADS $CUDA_VISIBLE_DEVICES"
+    script = f"{IN_PAIRS} echo $OMP_NUM_THREADS $CUDA_VISIBLE_DEVICES"
     result = run(tmp_path, *words, script, CUDA_VISIBLE_DEVICES="4,5,6,7")
     assert result.returncode == 0, result.stderr
     seen = [body(tmp_path / f"l.{i}") for i in range(1, 5)]
-    assert set(seen[:2]) == set(seen) == {"3 4,5", "3 6,7"}
+    assert set(seen[:2]) == set(seen[2:]) == {"3 4,5", "3 6,7"}
 
 
 @pytest.mark.parametrize(
@@ -149,18 +155,21 @@ def test_too_few_gpus(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_ends_jobs_and_their_children(tmp_path: Path, number: signal.Signals) -> None:
-    script = "sleep 99 & echo $! > child.JOB; wait"
+    script = "sleep 9999 & echo $! > child.JOB; wait"
     words = ["--max-jobs-run", "2", "JOB=1:3", "l.JOB", "bash", "-c", script]
     process = subprocess.Popen(
-        [sys.executable, str(UTILS / "run.py"), *words], cwd=tmp_path, stderr=subprocess.PIPE
+        [sys.executable, str(UTILS / "run.py"), *words],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     children = [tmp_path / "child.1", tmp_path / "child.2"]
-    _until(lambda: all(path.exists() and path.read_text() for path in children))
+    until(lambda: all(path.exists() and path.read_text() for path in children), process)
     process.send_signal(number)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(LOST) == 130
     for path in children:
         pid = int(path.read_text())
-        _until(lambda pid=pid: not _runs(pid))
+        until(lambda pid=pid: not _runs(pid))
     assert not (tmp_path / "child.3").exists(), "a waiting job was started after the interrupt"
 
 
@@ -172,12 +181,13 @@ def test_under_nohup_jobs_outlive_their_terminal(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        text=True,
     )
     started = tmp_path / "started"
-    _until(lambda: started.exists() and started.read_text(), 60)
+    until(lambda: started.exists() and started.read_text(), process)
     os.killpg(process.pid, signal.SIGHUP)
     (tmp_path / "go").touch()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(LOST) == 0
     assert body(tmp_path / "log") == "done"
 
 
@@ -186,13 +196,6 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def _until(condition: object, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 def test_more_nodes_than_this_one(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import LOST, until
 
 UTILS = Path(__file__).resolve().parents[2] / "utils"
 
@@ -75,7 +75,7 @@ def start(folder: Path, *words: str) -> subprocess.Popen[str]:
 
 def slurm(folder: Path, *words: str) -> tuple[int, str]:
     process = start(folder, *words)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(LOST)
     return process.returncode, errors
 
 
@@ -87,10 +87,8 @@ def flags(folder: Path, job_id: int = 17) -> str:
 
 def looked(folder: Path, times: int, process: subprocess.Popen[str]) -> None:
     """Wait until the runner has asked for the queue so often, and is still there."""
-    deadline = time.monotonic() + 60
-    while not (folder / "looked").exists() or len((folder / "looked").read_text()) < times:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.1)
+    path = folder / "looked"
+    until(lambda: path.exists() and len(path.read_text()) >= times, process)
 
 
 def test_one_array_an_invocation_with_the_options_of_the_config(cluster: Path) -> None:
@@ -151,7 +149,7 @@ done
     )
     script = SBATCH.replace("SLURM_JOB_ID=$((id + number)) bash", "again SLURM_JOB_ID=$id bash")
     command(cluster, "sbatch", script)
-    words = ["log", "kill", "-USR2", "$PPID;", "sleep", "99"]
+    words = ["log", "kill", "-USR2", "$PPID;", "sleep", "9999"]
     code, errors = slurm(cluster, *words)
     assert code == 1
     assert (cluster / "requeued").read_text().splitlines() == ["requeue 17"] * 9
@@ -174,7 +172,7 @@ def test_a_queued_job_is_waited_for_even_if_the_queue_is_silent(cluster: Path) -
     looked(cluster, 2, process)
     (cluster / "queue").unlink()
     command(cluster, "squeue", SQUEUE)
-    assert process.wait(timeout=120) == 1
+    assert process.wait(LOST) == 1
 
 
 def test_interrupt_cancels_what_was_submitted(cluster: Path) -> None:
@@ -183,7 +181,7 @@ def test_interrupt_cancels_what_was_submitted(cluster: Path) -> None:
     process = start(cluster, "JOB=1:2", "l.JOB", "true")
     looked(cluster, 1, process)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(LOST) == 130
     assert (cluster / "cancelled").read_text() == "17\n"
 
 
