@@ -64,7 +64,7 @@ class AvSound:
                 yield np.concatenate(held)
 
 
-class _Input:
+class SeekableInput:
     """A file as FFmpeg reads it; PyAV would print a traceback for a place that there is not."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -92,7 +92,7 @@ def open_av(source: Path | BinaryIO) -> AvSound | None:
             file.seek(0)
             options = {"protocol_whitelist": "none"}  # playlists lead to no other file
             container = files.enter_context(
-                av.open(_Input(file), options=options, metadata_errors="replace")
+                av.open(SeekableInput(file), options=options, metadata_errors="replace")
             )
         except (av.FFmpegError, OSError, ValueError):
             return None
