@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -63,6 +64,21 @@ class AvSound:
                 yield np.concatenate(held)
 
 
+class SeekableInput:
+    """A file as FFmpeg reads it; PyAV would print a traceback for a place that there is not."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read = file.read
+        self.tell = file.tell
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return -1
+
+
 def open_av(source: Path | BinaryIO) -> AvSound | None:
     """The first audio stream of a file; None where there is none, or no PyAV."""
     try:
@@ -76,7 +92,7 @@ def open_av(source: Path | BinaryIO) -> AvSound | None:
             file.seek(0)
             options = {"protocol_whitelist": "none"}  # playlists lead to no other file
             container = files.enter_context(
-                av.open(file, options=options, metadata_errors="replace")
+                av.open(SeekableInput(file), options=options, metadata_errors="replace")
             )
         except (av.FFmpegError, OSError, ValueError):
             return None

@@ -160,7 +160,9 @@ def _decoded(sound: Sound, source: Source, position: int, name: str) -> Blocks:
         return
     except OSError as error:
         other, reason = open_av(source), error
-    if other is None or other.rate != sound.rate or other.channels != sound.channels:
+    if other is None or (other.rate, other.channels) != (sound.rate, sound.channels):
+        if other is not None:
+            other.close()
         raise _unreadable(name, reason)
     passed = 0
     for block in _named(lambda: other.blocks(strict=True), name):

@@ -13,6 +13,8 @@ UNKNOWN_FROM = 0x7FFF0000
 W64_RIFF, W64_DATA = b"riff\x2e\x91\xcf\x11", b"data\xf3\xac\xd3\x11"
 NIST_WORDS = (b"sample_count", b"channel_count", b"sample_n_bytes")
 
+Order = Literal["little", "big"]
+
 
 class Extent(NamedTuple):
     """Bytes of sound: as ``promised`` by the header, and as the file ``holds`` from there on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 
 from entcomp.audio import decode
+from entcomp.audio.by_av import SeekableInput
 from entcomp.audio.decode import audio_info, audio_seconds, count_samples
 from entcomp.audio.read import read_utterance, read_wav
 from entcomp.errors import EntcompError
@@ -209,3 +211,15 @@ def test_an_mp3_that_knows_no_length_was_read_to_a_guess_of_it(tmp_path):
             data[at : at + 4] = bytes(4)
     path.write_bytes(data)
     assert len(read_wav(path, RATE)) == pytest.approx(len(whole), abs=0.2 * RATE)
+
+
+def test_a_place_before_the_file_printed_a_traceback(tmp_path):
+    """FFmpeg asks for it in damaged CAF and W64 files; PyAV prints what Python raises then."""
+    path = tmp_path / "a"
+    path.write_bytes(b"sound")
+    with open(path, "rb") as stream:
+        for file in (stream, BytesIO(b"sound")):
+            found = SeekableInput(file)
+            assert found.seek(-3) == -1
+            assert found.seek(2) == found.tell() == 2
+            assert found.read(9) == b"und"
