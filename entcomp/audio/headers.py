@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
-Order = Literal["little", "big"]
 # Programs that write to a pipe put 2 GiB, 4 GiB, or a little less, for a size that they don't know.
 UNKNOWN_FROM = 0x7FFF0000
 W64_RIFF, W64_DATA = b"riff\x2e\x91\xcf\x11", b"data\xf3\xac\xd3\x11"

@@ -9,7 +9,7 @@ import typer
 
 from entcomp import __version__
 from entcomp.cli.group import SETTINGS, Commands
-from entcomp.errors import EntcompError
+from entcomp.errors import EntcompError, naming_missing_packages
 
 # What a user can fix: space, rights, and a file where a folder is wanted.
 USERS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
@@ -64,7 +64,8 @@ def _options(
 def main() -> None:
     """Run the command line; a user's mistake ends in one line on stderr and exit code 1."""
     try:
-        app(sys.argv[1:])
+        with naming_missing_packages("this command"):
+            app(sys.argv[1:])
     except EntcompError as error:
         _fail(str(error))
     except OSError as error:

@@ -124,6 +124,19 @@ def test_commands_that_do_not_compute_with_torch_do_not_import_it(is_called):
     assert not set(result.stdout.decode().split()) & {"torch", "torchaudio", "pytorch_lightning"}
 
 
+def test_a_training_without_torch_was_a_traceback(tmp_path):
+    """The base requirements serve tokenize and plot; the others say what they need."""
+    script = (
+        "import sys; sys.modules['torch'] = None;"
+        f"sys.argv = ['entcomp', 'score-entropy', {str(tmp_path)!r}, {str(tmp_path / 'exp')!r}];"
+        "from entcomp.cli.app import main; main()"
+    )
+    (tmp_path / "wav.scp").write_text("a a.wav\n")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    wanted = "entcomp: error: this command: needs the Python package torch; install it\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", wanted)
+
+
 def test_a_command_imports_no_other(tmp_path):
     script = (
         "import sys; from entcomp.cli.app import app;"
