@@ -25,6 +25,9 @@ def align_eval(
     ] = None,
     sets: Sets = None,
     tolerance: Annotated[float, typer.Option(min=0, metavar="SECONDS")] = 0.02,
+    resolution: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Of the references; 0 if exact.")
+    ] = 0.01,
     lenient: Annotated[
         bool, typer.Option("--lenient", help="Many-to-one matching instead of one-to-one.")
     ] = False,
@@ -56,7 +59,8 @@ def align_eval(
 ) -> None:
     """Score the boundaries of groups against TextGrids, beside chance at the same rate.
 
-    Writes OUTPUT/TAG/SET.json and, of all tags, OUTPUT/SET.md.
+    Once as papers do, and once with references as intervals as wide as their resolution. Writes
+    OUTPUT/TAG/SET.json and, of all tags, OUTPUT/SET.md.
     """
     names = tuple(name.strip() for name in tiers.split(","))
     scoring = BoundaryScoring(
@@ -72,6 +76,7 @@ def align_eval(
         silences,
         max_difference,
         skip_bad,
+        resolution,
     )
     for line in scoring.score_sets(find_sets(data, sets), segmentation):
         print(line)

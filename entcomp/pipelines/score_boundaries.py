@@ -22,12 +22,18 @@ from entcomp.report.boundary_scores import by_rate, markdown_page
 from entcomp.segmentation.chance import chance_groups
 
 # The options that stand beside the scores.
-FACTS = ("tolerance", "lenient", "shift", "seed", "speaker", "silences", "max_difference")
+FACTS = (
+    *("tolerance", "resolution", "lenient", "shift", "seed"),
+    *("speaker", "silences", "max_difference"),
+)
 
 
 @dataclass(frozen=True)
 class BoundaryScoring:
-    """How boundaries are matched: ``tolerance`` and ``shift`` are in seconds.
+    """How boundaries are matched: ``tolerance``, ``resolution`` and ``shift`` are in seconds.
+
+    References are multiples of ``resolution``, 0 if exact; scores that do not depend on where these
+    lie stand beside the plain ones.
 
     ``alignments`` holds the TextGrids of a set, else EXP/align/<set>; ``output`` takes the scores.
     ``speaker`` is one of a conversation, None all; ``silences`` are labels by commas, None those of
@@ -46,6 +52,7 @@ class BoundaryScoring:
     silences: str | None = None
     max_difference: float = 0.1
     skip_bad: bool = False
+    resolution: float = 0.01
 
     def score_sets(self, data_sets: Sequence[DataDir], segmentations: str) -> Iterator[str]:
         """Score the named segmentations (by commas, or ``all``) of each set; yields what it did.
@@ -91,7 +98,8 @@ class BoundaryScoring:
         yield f"{set_name}: written to {path}"
 
     def _score(self, groups: Groups, references: References) -> dict[str, Any]:
-        matching = Matching(to_ticks(self.tolerance), self.lenient, to_ticks(self.shift))
+        times = to_ticks(self.shift), to_ticks(self.resolution / 2)
+        matching = Matching(to_ticks(self.tolerance), self.lenient, *times)
         info = self.experiment.units_info()
         remarks = Remarks(self.skip_bad, self.max_difference)
         chance = chance_groups(self.seed)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.report.tables import Table
 from entcomp.segmentation.chance import chance_names
 
 
-def read_scores(folder: Path, set_name: str) -> list[dict[str, Any]]:
-    """Results of one set, ``folder/<tag>/<set>.json``, the finest first."""
-    return by_rate([read_json(path) for path in folder.glob(f"*/{set_name}.json")])
+def read_scores(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Results of one set, a file a segmentation, the finest first.
+
+    Raises EntcompError for those of a version that did not dither references.
+    """
+    results = []
+    for path in paths:
+        results.append(read_json(path))
+        if "resolution" not in results[-1]:
+            raise EntcompError(f"{path}: written by an older version; run align-eval again")
+    return by_rate(results)
 
 
 def by_rate(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -22,7 +32,11 @@ def by_rate(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def markdown_page(set_name: str, results: list[dict[str, Any]]) -> str:
     """Tables of all tiers, with what they count."""
-    tables = [f"### {tier}\n\n{score_table(results, tier).markdown()}" for tier in tiers(results)]
+    tables = [
+        f"### {title}\n\n{table.markdown()}"
+        for tier in tiers(results)
+        for title, table in score_tables(results, tier).items()
+    ]
     return "\n".join([f"## {set_name}\n\n{describe_matching(results[0])}\n", *tables])
 
 
@@ -31,12 +45,15 @@ def tiers(results: list[dict[str, Any]]) -> list[str]:
     return sorted({tier for result in results for tier in result["tiers"]})
 
 
-def score_table(results: list[dict[str, Any]], tier: str) -> Table:
-    """A row a segmentation; columns named like criteria hold chance at the same rate."""
-    chance = chance_names()
-    header = ["segmentation", "Hz", "P", "R", "F1", "95%", *chance, "R-value", "95%", *chance]
-    rows = [_row(result, tier, chance) for result in results if tier in result["tiers"]]
-    return Table([*header, "in 50 ms", "off ms", "shift ms"], rows)
+def score_tables(results: list[dict[str, Any]], tier: str) -> dict[str, Table]:
+    """By title: scores with references as intervals, and the plain ones."""
+    width = f"{1000 * results[0]['resolution']:g} ms"
+    found = [(one, one["tiers"][tier]) for one in results if tier in one["tiers"]]
+    dithered = [(one, _dithered(methods)) for one, methods in found]
+    return {
+        f"{tier}, references {width} wide": _table(dithered),
+        f"{tier}, plain": _table(found),
+    }
 
 
 def describe_matching(result: dict[str, Any]) -> str:
@@ -48,12 +65,25 @@ def describe_matching(result: dict[str, Any]) -> str:
         f"{1000 * result['tolerance']:g} ms, {how}{shift}. P, R: precision and recall. Beside F1 "
         "and R-value: the bootstrap interval, and equal and random groups, as many in each "
         "utterance. In 50 ms: share of boundaries that have a reference one so near. Off, shift: "
-        "mean absolute and signed distance to the nearest one. Shares are in percent."
+        "mean absolute and signed distance to the nearest one. Shares are in percent. Plain scores "
+        "are for comparison with papers: they jump where units share the references' grid. Compare "
+        "other frame shifts and offsets where references are as wide as their resolution."
     )
 
 
-def _row(result: dict[str, Any], tier: str, chance: list[str]) -> list[str]:
-    methods = result["tiers"][tier]
+def _dithered(methods: dict[str, Any]) -> dict[str, Any]:
+    return {name: scores["dithered"] for name, scores in methods.items()}
+
+
+def _table(rows: list[tuple[dict[str, Any], dict[str, Any]]]) -> Table:
+    """A row a segmentation; columns named like criteria hold chance at the same rate."""
+    chance = chance_names()
+    header = ["segmentation", "Hz", "P", "R", "F1", "95%", *chance, "R-value", "95%", *chance]
+    header += ["in 50 ms", "off ms", "shift ms"]
+    return Table(header, [_row(result, methods, chance) for result, methods in rows])
+
+
+def _row(result: dict[str, Any], methods: dict[str, Any], chance: list[str]) -> list[str]:
     own = methods["segmentation"]
     row = [result["tag"], f"{result['rate']:.1f}", _percent(own["precision"])]
     row.append(_percent(own["recall"]))

@@ -10,7 +10,7 @@ import yaml
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.models import LMInfo
 from entcomp.files import read_json
-from entcomp.report.boundary_scores import by_rate, describe_matching, score_table, tiers
+from entcomp.report.boundary_scores import describe_matching, read_scores, score_tables, tiers
 from entcomp.report.tables import Table
 from entcomp.tasks import read_task_info, task_of
 
@@ -85,11 +85,11 @@ def _rates(experiment: Experiment, tags: Sequence[str]) -> Iterator[str]:
 def _boundaries(experiment: Experiment, tags: Sequence[str]) -> Iterator[str]:
     paths = sorted(path for tag in tags for path in experiment.alignment_scores(tag).glob("*.json"))
     for set_name in sorted({path.stem for path in paths}):
-        results = by_rate([read_json(path) for path in paths if path.stem == set_name])
+        results = read_scores(path for path in paths if path.stem == set_name)
         yield f"## Boundaries: {set_name}\n\n{describe_matching(results[0])}"
-        yield from (
-            f"### {tier}\n\n{score_table(results, tier).markdown()}" for tier in tiers(results)
-        )
+        for tier in tiers(results):
+            for title, table in score_tables(results, tier).items():
+                yield f"### {title}\n\n{table.markdown()}"
 
 
 def _task(experiment: Experiment, task: str) -> Iterator[str]:

@@ -35,7 +35,10 @@ class Point:
 
 
 def boundary_figure(results: Sequence[dict[str, Any]], tiers: Sequence[str]) -> Figure:
-    """Rate against F1 and R-value of each criterion and of chance; ``results`` of align-eval."""
+    """Rate against F1 and R-value of each criterion and of chance; ``results`` of align-eval.
+
+    With references as intervals: what does not depend on where grids lie.
+    """
     panels, lines = {}, {}
     for tier in tiers:
         for metric, name in METRICS.items():
@@ -115,7 +118,7 @@ def _boundary_points(results: Sequence[dict[str, Any]], tier: str, metric: str) 
     points = []
     for one in results:
         if tier in one["tiers"] and one["criterion"] not in chance_names():
-            score = one["tiers"][tier]["segmentation"]
+            score = one["tiers"][tier]["segmentation"]["dithered"]
             values = np.array([score[metric], *score["interval"][metric]], np.float64)
             points.append(Point(one["criterion"], one["rate"], *(100 * values).tolist()))
     return points
@@ -127,7 +130,7 @@ def _chance_points(
     """Of segmentations that are chance themselves, if any; else chance at the others' rates."""
     scored = [one for one in results if name in one["tiers"].get(tier, {})]
     own = [one for one in scored if one["criterion"] == name] or scored
-    return sorted((one["rate"], 100 * one["tiers"][tier][name][metric]) for one in own)
+    return sorted((one["rate"], 100 * one["tiers"][tier][name]["dithered"][metric]) for one in own)
 
 
 def _draw_lines(axis: Axes, lines: Mapping[str, Sequence[tuple[float, float]]]) -> None:

@@ -17,8 +17,8 @@ from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.segmentations import SegmentationInfo
 from entcomp.artifacts.units import Units
 from entcomp.files import atomic_path, read_json
-from entcomp.report import boundary_scores, figures, page, result_figures, text_scores
-from entcomp.report.boundary_scores import describe_matching, read_scores, tiers
+from entcomp.report import figures, page, result_figures, text_scores
+from entcomp.report.boundary_scores import describe_matching, read_scores, score_tables, tiers
 from entcomp.report.conversion import SAMPLE_RATE, Sample, label, read_conversions
 from entcomp.report.explorer.data import Initial, ShownUtterance
 from entcomp.report.explorer.write import write_explorer
@@ -119,15 +119,19 @@ def example(report: Report) -> str | None:
 
 def boundaries(report: Report) -> str | None:
     """Rate against F1 and R-value, and their tables."""
-    results = read_scores(report.scores, report.set_name)
+    results = read_scores(report.scores.glob(f"*/{report.set_name}.json"))
     if not results:
         return None
     names = tiers(results)
-    caption = f"Boundaries of groups in {report.set_name}; bars are 95% bootstrap intervals."
+    caption = (
+        f"Boundaries of groups in {report.set_name}, references as wide as their resolution; "
+        "bars are 95% bootstrap intervals."
+    )
     parts = [report.figure(result_figures.boundary_figure(results, names), "rates", caption)]
     parts.append(page.paragraph(describe_matching(results[0])))
     for tier in names:
-        parts += [f"<h3>{tier}</h3>", boundary_scores.score_table(results, tier).html()]
+        for title, table in score_tables(results, tier).items():
+            parts += [f"<h3>{title}</h3>", table.html()]
     return page.section("Boundaries against words and phones", *parts)
 
 

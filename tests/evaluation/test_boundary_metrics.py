@@ -12,12 +12,11 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.evaluation.boundaries.matching import match_one_to_one, nearest_distances
 from entcomp.evaluation.boundaries.metrics import (
     COUNTS,
     SCORES,
     count_boundaries,
-    match_one_to_one,
-    nearest_distances,
     score_set,
     scores,
 )

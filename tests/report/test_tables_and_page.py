@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from entcomp.report import page
-from entcomp.report.boundary_scores import by_rate, describe_matching, markdown_page, score_table
+from entcomp.report.boundary_scores import by_rate, describe_matching, markdown_page, score_tables
 from entcomp.report.tables import Table
 
 TABLE = Table(["name", "F1"], [["a", "9.5"], ["bcdefg", "100.0"]])
@@ -16,13 +16,15 @@ TABLE = Table(["name", "F1"], [["a", "9.5"], ["bcdefg", "100.0"]])
 def scores(f1: float | None) -> dict[str, Any]:
     names = ("precision", "recall", "f1", "r_value", "within_50ms")
     names += ("mean_absolute_deviation_ms", "mean_signed_deviation_ms")
-    interval = {name: [f1, f1] for name in names}
-    return dict.fromkeys(names, f1) | {"interval": interval}
+    found: dict[str, Any] = dict.fromkeys(names, f1)
+    return found | {"interval": {name: [f1, f1] for name in names}}
 
 
 def result(tag: str, rate: float, f1: float | None = 0.5) -> dict[str, Any]:
+    """F1 of 12.5% with references as intervals."""
     methods = {"segmentation": scores(f1), "uniform": scores(0.25), "random": scores(0.125)}
-    facts = {"tolerance": 0.02, "lenient": False, "shift": 0.0, "utterances": 7}
+    methods = {name: one | {"dithered": scores(0.125)} for name, one in methods.items()}
+    facts = {"tolerance": 0.02, "resolution": 0.01, "lenient": False, "shift": 0.0, "utterances": 7}
     return {"tag": tag, "criterion": tag, "rate": rate, "tiers": {"phones": methods}} | facts
 
 
@@ -44,15 +46,17 @@ def test_page_escapes_text_and_keeps_sections() -> None:
 
 
 def test_scores_as_a_table() -> None:
-    table = score_table([result("peak", 15.04)], "phones")
+    dithered, table = score_tables([result("peak", 15.04)], "phones").values()
     (row,) = table.rows
     assert dict(zip(table.header, row, strict=True))["segmentation"] == "peak"
     assert row[1:8] == ["15.0", "50.0", "50.0", "50.0", "[50.0, 50.0]", "25.0", "12.5"]
     assert len(row) == len(table.header)
+    assert dithered.header == table.header
+    assert dithered.rows[0][1:6] == ["15.0", "12.5", "12.5", "12.5", "[12.5, 12.5]"]
 
 
 def test_undefined_scores_are_blank() -> None:
-    (row,) = score_table([result("peak", 15, None)], "phones").rows
+    (row,) = score_tables([result("peak", 15, None)], "phones")["phones, plain"].rows
     assert row[-1] == row[-2] == ""
 
 
@@ -73,9 +77,11 @@ def test_matching_in_words(changes: dict[str, Any], words: str) -> None:
     assert words in describe_matching(result("a", 7) | changes)
 
 
-def test_markdown_page_has_a_table_a_tier() -> None:
+def test_markdown_page_has_two_tables_a_tier() -> None:
     one = result("a", 7)
     one["tiers"]["words"] = one["tiers"]["phones"]
     text = markdown_page("test", [one])
-    assert text.startswith("## test\n") and text.count("\n| a ") == 2
-    assert text.index("### phones") < text.index("### words")
+    assert text.startswith("## test\n") and text.count("\n| a ") == 4
+    titles = [line for line in text.splitlines() if line.startswith("### ")]
+    ways = ("references 10 ms wide", "plain")
+    assert titles == [f"### {tier}, {way}" for tier in ("phones", "words") for way in ways]

@@ -22,11 +22,25 @@ Chance = Callable[[str, np.ndarray], list[np.ndarray]]
 
 @dataclass(frozen=True)
 class Matching:
-    """When two boundaries agree: times in ticks, ``shift`` is added to those of the groups."""
+    """When two boundaries agree: times in ticks, ``shift`` is added to those of the groups.
+
+    ``dither`` is half the resolution of the references, 0 if they are exact.
+    """
 
     tolerance: int
     lenient: bool = False
     shift: int = 0
+    dither: int = 0
+
+    def count(self, reference: np.ndarray, hypothesis: np.ndarray) -> np.ndarray:
+        """Plain counts and those of references as intervals, (2, len(COUNTS)); times in ticks."""
+        plain = count_boundaries(reference, hypothesis, self.tolerance, self.lenient)
+        if not self.dither:
+            return np.stack([plain, plain])
+        dithered = count_boundaries(
+            reference, hypothesis, self.tolerance, self.lenient, self.dither
+        )
+        return np.stack([plain, dithered])
 
 
 def evaluate(
@@ -40,10 +54,11 @@ def evaluate(
 ) -> dict[str, Any]:
     """Scores of ``(utt_id, group_lengths)`` pairs against their TextGrids, for JSON.
 
-    Each tier's scores stand under ``segmentation`` and under each name in ``chance``. ``remarks``
-    (by default those of a bad TextGrid being an error) says what is left out; its lists stand in
-    the result. ``rate`` is groups a second of audio. Raises EntcompError if no utterance can be
-    scored, or a tier has no boundary at all.
+    Each tier's scores stand under ``segmentation`` and under each name in ``chance``: the plain
+    ones, and under ``dithered`` those of references as intervals. ``remarks`` (by default those of
+    a bad TextGrid being an error) says what is left out; its lists stand in the result. ``rate`` is
+    groups a second of audio. Raises EntcompError if no utterance can be scored, or a tier has no
+    boundary at all.
     """
     remarks = remarks or Remarks(skip_bad=False)
     rows: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
@@ -73,21 +88,21 @@ def evaluate(
 def _count(
     drawn: list[np.ndarray], reference: Reference, info: UnitsInfo, matching: Matching
 ) -> dict[str, np.ndarray]:
-    """A row of counts by tier, the mean over the segmentations in ``drawn``."""
+    """Counts by tier, (2, len(COUNTS)), the mean over the segmentations in ``drawn``."""
     times = [
         inside(group_boundaries(lengths, info) + matching.shift, reference.duration)
         for lengths in drawn
     ]
     counts = {
-        tier: [
-            count_boundaries(boundaries, one, matching.tolerance, matching.lenient) for one in times
-        ]
+        tier: [matching.count(boundaries, one) for one in times]
         for tier, boundaries in reference.boundaries.items()
     }
     return {tier: np.mean(many, axis=0) for tier, many in counts.items()}
 
 
 def _score(counts: np.ndarray, tier: str, seed: int) -> dict[str, Any]:
-    if not counts[:, 0].sum():
+    """Of counts (utterances, 2, len(COUNTS))."""
+    plain, dithered = counts.swapaxes(0, 1)
+    if not plain[:, 0].sum():
         raise EntcompError(f"tier '{tier}' has no boundary in any utterance; name another tier")
-    return score_set(counts, seed=seed)
+    return score_set(plain, seed) | {"dithered": score_set(dithered, seed)}

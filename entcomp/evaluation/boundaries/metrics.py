@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from entcomp.evaluation.bootstrap import percentile_interval, resampled_sums
+from entcomp.evaluation.boundaries.dither import mean_matches, shares_near
+from entcomp.evaluation.boundaries.matching import match_one_to_one, nearest_distances
 from entcomp.evaluation.boundaries.ticks import TICKS_PER_SECOND, to_ticks
 
 COUNTS = (
@@ -37,55 +39,34 @@ SCORES = (
 )
 
 
-def match_one_to_one(reference: np.ndarray, hypothesis: np.ndarray, tolerance: int) -> int:
-    """Size of the largest matching of boundaries that lie within ``tolerance`` of each other.
-
-    Both sorted, in ticks. Pairing the two earliest that fit never costs a pair: whatever either
-    could be paired with instead, the later boundaries of the other side can have as well.
-    """
-    references, hypotheses = reference.tolist(), hypothesis.tolist()
-    matched = i = j = 0
-    while i < len(references) and j < len(hypotheses):
-        distance = hypotheses[j] - references[i]
-        if distance > tolerance:
-            i += 1
-        elif distance < -tolerance:
-            j += 1
-        else:
-            matched, i, j = matched + 1, i + 1, j + 1
-    return matched
-
-
-def nearest_distances(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Signed distance of each point to the nearest of the sorted ``targets``, point minus target.
-
-    Halfway between two targets, the earlier one counts. ``targets`` must not be empty.
-    """
-    right = np.searchsorted(targets, points)
-    before = points - targets[np.maximum(right - 1, 0)]
-    after = points - targets[np.minimum(right, len(targets) - 1)]
-    return np.where(np.abs(before) <= np.abs(after), before, after)
-
-
 def count_boundaries(
-    reference: np.ndarray, hypothesis: np.ndarray, tolerance: int, lenient: bool = False
+    reference: np.ndarray,
+    hypothesis: np.ndarray,
+    tolerance: int,
+    lenient: bool = False,
+    dither: int = 0,
 ) -> np.ndarray:
     """One utterance's row of `COUNTS`, float64. Boundaries are sorted, in ticks.
 
     ``lenient`` counts a boundary as matched if any of the other side is within ``tolerance``, as
-    the paper's word and phone boundary alignment does; else matching is one-to-one.
+    the paper's word and phone boundary alignment does; else matching is one-to-one. With ``dither``
+    ticks, half the resolution of the references, what is matched and near is the mean over the
+    intervals that references stand for (see `dither`); 0 takes them as exact.
     """
-    empty = not (len(reference) and len(hypothesis))
-    distances = np.empty(0, np.int64) if empty else nearest_distances(hypothesis, reference)
+    sizes = len(reference), len(hypothesis)
+    if not all(sizes):
+        return np.array((*sizes, 0, 0, 0, 0, 0, 0), np.float64)
     if lenient:
-        back = distances if empty else nearest_distances(reference, hypothesis)
-        found, hits = _within(back, tolerance), _within(distances, tolerance)
+        found = _near(reference, hypothesis, tolerance, dither)
+        hits = _near(hypothesis, reference, tolerance, dither)
+    elif dither:
+        found = hits = mean_matches(reference, hypothesis, tolerance, dither)
     else:
         found = hits = match_one_to_one(reference, hypothesis, tolerance)
-    near = _within(distances, NEAR)
+    near = _near(hypothesis, reference, NEAR, dither)
+    distances = nearest_distances(hypothesis, reference)
     sums = distances.sum(), abs(distances).sum()
-    row = (len(reference), len(hypothesis), found, hits, near, len(distances), *sums)
-    return np.array(row, np.float64)
+    return np.array((*sizes, found, hits, near, len(distances), *sums), np.float64)
 
 
 def scores(counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -127,8 +108,11 @@ def score_set(counts: np.ndarray, seed: int = 0) -> dict[str, Any]:
     return {name: _number(values[name]) for name in SCORES} | {"interval": intervals}
 
 
-def _within(distances: np.ndarray, tolerance: int) -> int:
-    return int(np.count_nonzero(abs(distances) <= tolerance))
+def _near(points: np.ndarray, targets: np.ndarray, tolerance: int, dither: int) -> float:
+    """How many points have a target within ``tolerance``, in the mean over the dither."""
+    if dither:
+        return float(shares_near(points, targets, tolerance, dither).sum())
+    return float(np.count_nonzero(abs(nearest_distances(points, targets)) <= tolerance))
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndarray:
