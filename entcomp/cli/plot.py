@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from entcomp.cli.grouping import Grouping, Segments
-from entcomp.cli.options import Channel, Checkpoint, spread
+from entcomp.cli.options import Channel, Checkpoint
 from entcomp.cli.recordings import Model
+from entcomp.cli.spread import spread
 from entcomp.pipelines import plot as pipeline
 from entcomp.pipelines import recordings, tokenizer
 

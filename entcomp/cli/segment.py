@@ -9,7 +9,8 @@ import typer
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.shard import Shard
 from entcomp.cli.grouping import Grouping
-from entcomp.cli.options import Data, Exp, Sets, ShardOption, SkipBad, spread
+from entcomp.cli.options import Data, Exp, Sets, ShardOption, SkipBad
+from entcomp.cli.spread import spread
 from entcomp.kaldi.datadir import find_sets
 from entcomp.segmentation.stage import segment_sets
 

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from entcomp.cli.grouping import Grouping, Segments
-from entcomp.cli.options import Channel, Checkpoint, NumJobs, spread
+from entcomp.cli.options import Channel, Checkpoint, NumJobs
 from entcomp.cli.recordings import Files, Model, Output
+from entcomp.cli.spread import spread
 from entcomp.pipelines import token_files, tokenizer
 
 

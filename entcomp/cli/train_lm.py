@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import Data, Exp, SkipBad, spread
+from entcomp.cli.options import Data, Exp, SkipBad
+from entcomp.cli.spread import spread
 from entcomp.cli.training import Training
 from entcomp.pipelines import train_lm as pipeline
 

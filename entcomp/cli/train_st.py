@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import Data, Exp, SkipBad, spread
+from entcomp.cli.options import Data, Exp, SkipBad
+from entcomp.cli.spread import spread
 from entcomp.cli.streams import Compression, TextStream
 from entcomp.cli.training import Tag, Training, describe
 from entcomp.evaluation.text.languages import language_of

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import AllowPipes, Channel, Data, Exp, spread
+from entcomp.cli.options import AllowPipes, Channel, Data, Exp
+from entcomp.cli.spread import spread
 from entcomp.cli.streams import Compression
 from entcomp.cli.training import Tag, Training, describe
 from entcomp.pipelines import train_voices

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import AllowPipes, Channel, Data, Exp, spread
+from entcomp.cli.options import AllowPipes, Channel, Data, Exp
+from entcomp.cli.spread import spread
 from entcomp.cli.training import Tag, Training
 from entcomp.pipelines import train_vocoder as pipeline
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from entcomp.cli.grouping import Grouping
-from entcomp.cli.options import spread
 from entcomp.cli.recordings import Files
 from entcomp.cli.speech_to_text import TextOptions, run
+from entcomp.cli.spread import spread
 from entcomp.pipelines import recognizer
 
 

@@ -9,6 +9,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from entcomp.artifacts.hashes import check_same
+from entcomp.artifacts.packing import MANIFEST
 from entcomp.errors import EntcompError
 from entcomp.files import locked
 from entcomp.lm.checkpoint import LMInfo, read_lm
@@ -17,7 +18,6 @@ from entcomp.lm.spans import Reading
 
 ONNX = "model.onnx"
 LM_KEY = "lm_sha256"  # of the file's metadata: whose weights it reads
-PACK_MANIFEST = "manifest.json"
 FAILURES = (
     failures.Fail,
     failures.InvalidArgument,
@@ -97,7 +97,7 @@ class OnnxLM:
 
 def _export(folder: Path, config: LMConfig, lm: LMInfo) -> None:
     """Raises EntcompError in a pack, which has to stay as it is, and where torch is missing."""
-    if (folder.parent / PACK_MANIFEST).exists():
+    if (folder.parent / MANIFEST).exists():
         raise EntcompError(f"{folder / ONNX}: no such file; pack the experiment again")
     try:
         from entcomp.lm.export import export_onnx

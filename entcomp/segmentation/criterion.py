@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -54,7 +55,7 @@ THETA_G = Threshold("theta_g")
 THETA_R = Threshold("theta_r", option="theta_r")
 
 
-class Criterion:
+class Criterion(ABC):
     """Where groups of units begin. Only ``help`` and `starts` have no default.
 
     ``help``: its line in ``--help``. ``style``: its colour and marker in figures.
@@ -77,9 +78,9 @@ class Criterion:
     lookahead: ClassVar[int | None] = None
     chance_draws: ClassVar[int] = 0
 
+    @abstractmethod
     def starts(self, rows: Rows, rule: Rule) -> np.ndarray:
         """Which units start a group: bool (N,). Unit 0 of an utterance does, whatever this says."""
-        raise NotImplementedError
 
     def prepare(
         self, request: Request, experiment: Experiment, frame_shift: float
@@ -128,12 +129,12 @@ class EntropyCriterion(Criterion):
     rate_from_quantiles: ClassVar[bool] = False
     lookback: ClassVar[int] = 0
 
+    @abstractmethod
     def scores(self, predictions: Predictions, rule: Rule) -> Sequence[np.ndarray]:
         """Float32 (P,) for each threshold, in its unit. Thresholds of ``rule`` are not known yet.
 
         What stands at an utterance's first prediction does not matter.
         """
-        raise NotImplementedError
 
     def fires(
         self, scores: Sequence[np.ndarray], predictions: Predictions, rule: Rule
