@@ -8,8 +8,10 @@
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-# A process a core; the tests of a file stay together, as they share what is costly to make.
+# A process a core, whose threads would only wait for each other; the tests of a file stay together,
+# as they share what is costly to make.
 selection=(-m "not bench" -n auto --dist loadfile)
+export OMP_NUM_THREADS=1
 case ${1-} in
   -h | --help)
     sed -n '2,/^set/ { /^#/s/^# \{0,1\}//p }' "$0"
@@ -17,6 +19,7 @@ case ${1-} in
     ;;
   --bench)
     selection=(-m bench -s)
+    unset OMP_NUM_THREADS
     shift
     ;;
   --fuzz)
