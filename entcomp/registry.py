@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -32,13 +33,17 @@ class Registry(Generic[Component]):
     def __init__(self, kind: str, package: str, group: str) -> None:
         self.kind, self.package, self.group = kind, package, group
         self._found: dict[str, Component] = {}
+        self._modules: dict[str, str] = {}  # that registered a name
         self._is_loaded = False
 
     def register(self, *names: str) -> Callable[[AnyComponent], AnyComponent]:
         """A decorator that keeps a component under its names. Raises ValueError for one taken."""
 
+        module = sys._getframe(1).f_globals["__name__"]
+
         def keep(component: AnyComponent) -> AnyComponent:
             for name in names:
+                self._modules.setdefault(name, module)
                 if self._found.setdefault(name, component) is not component:
                     raise ValueError(f"{self.kind} {name}: registered twice")
             return component
@@ -49,7 +54,7 @@ class Registry(Generic[Component]):
         """Raises EntcompError for an unknown name, with those that there are."""
         self._load()
         if name not in self._found:
-            raise EntcompError(f"{self.kind} {name}: unknown; available: {', '.join(sorted(self))}")
+            raise EntcompError(f"{self.kind} {name}: unknown; available: {', '.join(self)}")
         return self._found[name]
 
     def __contains__(self, name: object) -> bool:
@@ -57,9 +62,15 @@ class Registry(Generic[Component]):
         return name in self._found
 
     def __iter__(self) -> Iterator[str]:
-        """Names: those of our own package first, each in the order of registration."""
+        """Names: those of our own package first, in the order of its modules.
+
+        Not in the order of registration, which depends on what was imported before.
+        """
         self._load()
-        return iter(self._found)
+        ours = f"{self.package}."
+        modules = {name: self._modules.get(name, "") for name in self._found}
+        places = {name: (not one.startswith(ours), one) for name, one in modules.items()}
+        return iter(sorted(places, key=lambda name: places[name]))
 
     def items(self) -> Iterator[tuple[str, Component]]:
         return ((name, self[name]) for name in self)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import fcntl
 import json
 import os
@@ -10,7 +9,6 @@ import select
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 FLAGS = (
@@ -57,12 +55,7 @@ class Browser:
     def __enter__(self) -> Browser:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
         os.close(self._commands)
@@ -128,11 +121,6 @@ class Browser:
             f"one.value = {json.dumps(value)}; for (const kind of ['input', 'change']) "
             "one.dispatchEvent(new Event(kind, {bubbles: true})); })()"
         )
-
-    def screenshot(self) -> bytes:
-        """The complete page as a PNG."""
-        found = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
-        return base64.b64decode(found["data"])
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:

@@ -1,36 +1,17 @@
-"""A fake experiment with recordings, groups and TextGrids, and the command line to run on it."""
+"""A fake experiment with recordings, groups and TextGrids."""
 
 from __future__ import annotations
 
-import io
-import sys
-from contextlib import redirect_stderr, redirect_stdout
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 import soundfile
 from fake_experiment import Fake, make_fake
 
-from entcomp.cli import app
 from entcomp.formats.textgrid import Interval, TextGrid, write_textgrid
 
 Spans = list[tuple[float, float, str]]
-
-
-def run(*arguments: object) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of `entcomp ARGUMENTS`, called in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setattr(sys, "argv", ["entcomp", *map(str, arguments)])
-        try:
-            app.main()
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code or 0
-    return code, out.getvalue(), err.getvalue()
 
 
 def write_grid(path: Path, duration: float, **tiers: Spans) -> None:

@@ -24,6 +24,18 @@ def small_config(**values: object) -> LMConfig:
     return LMConfig.model_validate(SMALL | values)
 
 
+def random_lm(
+    config: LMConfig, num_clusters: int = 20, seed: int = 0, scale: float = 0.3
+) -> UnitLM:
+    """Random weights, large enough that entropies differ from each other."""
+    torch.manual_seed(seed)
+    model = UnitLM(config, num_clusters).eval()
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=scale)
+    return model
+
+
 def write_lm(
     folder: Path,
     config: LMConfig,
@@ -31,12 +43,8 @@ def write_lm(
     codebook: str = "codebook",
     seed: int = 0,
 ) -> LMInfo:
-    """``EXP/lm`` of an LM whose entropies differ from each other."""
-    torch.manual_seed(seed)
-    model = UnitLM(config, num_clusters)
-    for parameter in model.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.3)
+    """``EXP/lm`` of a `random_lm`."""
+    model = random_lm(config, num_clusters, seed)
     write_weights(folder / WEIGHTS, model.state_dict())
     save_config(folder / CONFIG, config)
     info = LMInfo(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from babbling import RATE, babble
 from tiny_lm import small_config, write_lm
 
 from entcomp.artifacts.experiment import Direction, Experiment
@@ -27,21 +28,8 @@ from entcomp.units.dump import Dumper, read_codebook
 from entcomp.units.extractors import load_extractor
 from entcomp.units.learn import KmeansOptions, learn_kmeans
 
-RATE = 16000
 K = 20
 TAG = "rate15_global"
-
-
-def babble(seconds: float, seed: int = 0, rate: int = RATE) -> np.ndarray:
-    """Noise that changes its colour and loudness ten times a second; float32 (samples,)."""
-    generator = np.random.default_rng(seed)
-    noise = generator.standard_normal(round(seconds * rate))
-    step = rate // 10
-    for begin in range(0, len(noise), step):
-        colour = np.ones(generator.integers(1, 12))
-        part = np.convolve(noise[begin : begin + step], colour, mode="same")
-        noise[begin : begin + step] = 0.1 * generator.random() * part[: len(noise) - begin]
-    return noise.clip(-1, 1).astype(np.float32)
 
 
 def make_pipeline(

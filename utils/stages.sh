@@ -77,7 +77,7 @@ segmentations() {
 # segment_here OPTIONS...: segment, and print the threshold and the rate of the set `watched`.
 segment_here() {
   local words errors=$exp/log/segment.err
-  entcomp_words segment "$@"
+  entcomp_words segment "$@" ${all_sets:+--sets "$all_sets"}
   if $dry_run; then
     run "${words[@]}"
     return

@@ -2,7 +2,6 @@
 # Sourced by run.sh: what stands before each command. CMD_BACKEND=slurm sends the work to a cluster
 # (see conf/slurm.conf); Kaldi's run.pl and slurm.pl take the same arguments, --retries apart.
 cmd_backend=${CMD_BACKEND:-local}
-launch=() # what starts a training on several devices; without it, the training does so itself
 case $cmd_backend in
   local)
     runner=(utils/run.py)

@@ -82,7 +82,7 @@ def make_many(data: Path, experiment: Experiment, utterances: int) -> None:
 
 
 def entropies(hours: float) -> Iterator[tuple[str, np.ndarray]]:
-    """UtteranceDataset of 14.8 s; a long tail, below ln 500."""
+    """Utterances of 14.8 s; a long tail, below ln 500."""
     generator = np.random.default_rng(0)
     length = round(SECONDS * FRAME_RATE)
     for first in range(0, round(hours * 3600 / SECONDS), BLOCK):

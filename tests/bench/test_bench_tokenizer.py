@@ -22,15 +22,15 @@ COMMAND = (sys.executable, "-c", "from entcomp.cli.app import main; main()", "to
 RATE = 48_000
 
 
-def speech(path: Path, seconds: int, channels: int = 2) -> Path:
-    """Prompts one after the other, at 48 kHz, which has to be resampled."""
+def speech(path: Path, seconds: int) -> Path:
+    """Prompts one after the other, in stereo at 48 kHz, which has to be resampled."""
     left = seconds * RATE
-    with soundfile.SoundFile(path, "w", RATE, channels, "PCM_16") as stream:
+    with soundfile.SoundFile(path, "w", RATE, 2, "PCM_16") as stream:
         while left > 0:
             for source in sorted(PROMPTS.glob("*.opus")):
                 samples, rate = soundfile.read(source, dtype="float32")
                 repeated = np.repeat(samples, RATE // rate)[:left, None]
-                stream.write(np.repeat(repeated, channels, axis=1))
+                stream.write(np.repeat(repeated, 2, axis=1))
                 left -= len(repeated)
                 if left <= 0:
                     break

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_alignment import run
+from command_line import run
 from fake_experiment import make_fake, write_entropies
 from tiny_pipeline import TAG, add_converter, add_recogniser, make_pipeline
 

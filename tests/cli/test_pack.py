@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from fake_alignment import run
-from tiny_pipeline import RATE, TAG, add_converter, add_recogniser, babble, make_pipeline
+from babbling import RATE, babble
+from command_line import run
+from tiny_pipeline import TAG, add_converter, add_recogniser, make_pipeline
 
 from entcomp import Tokenizer
 from entcomp.artifacts import packing

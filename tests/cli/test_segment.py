@@ -11,28 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import run
 from fake_experiment import Fake, make_fake, write_calibration, write_entropies, write_vectors
 
-from entcomp.cli import app
 from entcomp.kaldi.ark import iter_vectors
 
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Fake:
     return make_fake(tmp_path, {"dev": 20, "test": 8}, length=200)
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of the command line, called in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["entcomp", "segment", *arguments])
-        try:
-            app.main()
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code or 0
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def groups(fake: Fake, tag: str, name: str) -> dict[str, np.ndarray]:
@@ -84,10 +71,8 @@ def test_as_it_stands_without_torch(fake: Fake) -> None:
         ("--target-rate 15 --tag mine", "mine"),
     ],
 )
-def test_every_criterion_and_its_tag(
-    fake: Fake, capsys: pytest.CaptureFixture[str], options: str, tag: str
-) -> None:
-    code, out, err = run(capsys, *options.split(), *fake.arguments)
+def test_every_criterion_and_its_tag(fake: Fake, options: str, tag: str) -> None:
+    code, out, err = run("segment", *options.split(), *fake.arguments)
     assert code == 0, err
     assert out.startswith(f"{tag}: ")
     stored = threshold(fake, tag)
@@ -106,78 +91,74 @@ def test_every_criterion_and_its_tag(
         assert stored["rates"]["dev"] == pytest.approx(stored["target_rate"], rel=0.01)
 
 
-def test_threshold_json(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    run(capsys, "--theta-g", "9.7", *fake.arguments)
+def test_threshold_json(fake: Fake) -> None:
+    run("segment", "--theta-g", "9.7", *fake.arguments)
     stored = threshold(fake, "theta_g9.7")
     assert stored["criterion"] == "global"
     assert stored["given"] == {"theta_g": 9.7, "theta_unit": "paper"}
     assert stored["target_rate"] == 7
     assert 0 < stored["theta_g"] < np.log(500) and stored["theta_r"] is None
     assert (stored["lm_sha256"], stored["codebook_sha256"]) == ("lm_forward", "c0de")
-    run(capsys, "--target-rate", "7", "--criterion", "bidirectional", *fake.arguments)
+    run("segment", "--target-rate", "7", "--criterion", "bidirectional", *fake.arguments)
     assert threshold(fake, "rate7_bidirectional")["lm_backward_sha256"] == "lm_backward"
 
 
-def test_rerun_is_skipped_and_redone_with_the_same_bytes(
-    fake: Fake, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rerun_is_skipped_and_redone_with_the_same_bytes(fake: Fake) -> None:
     arguments = ["--target-rate", "7", "--criterion", "peak", *fake.arguments]
-    run(capsys, *arguments)
+    run("segment", *arguments)
     folder = fake.experiment.segments("rate7_peak")
     before = tree(folder)
     written = (folder / "dev" / "groups.ark").stat().st_mtime_ns
-    code, out, _ = run(capsys, *arguments)
+    code, out, _ = run("segment", *arguments)
     assert code == 0 and out.count("complete, skipped") == 2
     assert (folder / "dev" / "groups.ark").stat().st_mtime_ns == written
     shutil.rmtree(folder / "dev")  # as after a kill
     (folder / "test" / "stage.json").unlink()
-    code, out, _ = run(capsys, *arguments)
+    code, out, _ = run("segment", *arguments)
     assert code == 0 and "complete, skipped" not in out
     assert tree(folder) == before
 
 
-def test_new_entropies_are_segmented_again(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_entropies_are_segmented_again(fake: Fake) -> None:
     arguments = ["--theta-g", "2", "--theta-unit", "nats", *fake.arguments]
-    run(capsys, *arguments)
+    run("segment", *arguments)
     for vector in fake.entropies["forward"]["test"].values():
         vector[:] = vector[::-1].copy()
     write_entropies(fake, "test", "forward")
-    _, out, _ = run(capsys, *arguments)
+    _, out, _ = run("segment", *arguments)
     lines = dict(line.split(": ", 1) for line in out.splitlines())
     assert "complete, skipped" in lines["dev"] and "complete, skipped" not in lines["test"]
 
 
-def test_foreign_entropies_need_a_frame_shift_only(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_foreign_entropies_need_a_frame_shift_only(tmp_path: Path) -> None:
     """No marks, no units.json, no calibration; new bytes are noticed all the same."""
     fake = make_fake(tmp_path, {"dev": 5})
     fake.experiment.units_json.unlink()
     fake.experiment.calibration().unlink()
     (fake.experiment.entropy("dev") / "stage.json").unlink()
     arguments = ["--theta-g", "2", "--theta-unit", "nats", *fake.arguments]
-    code, _, err = run(capsys, *arguments)
+    code, _, err = run("segment", *arguments)
     assert code == 1 and "--frame-shift" in err
-    code, out, _ = run(capsys, "--frame-shift", "0.04", *arguments)
+    code, out, _ = run("segment", "--frame-shift", "0.04", *arguments)
     assert code == 0 and "complete, skipped" not in out
     seconds = 0.04 * sum(len(vector) for vector in fake.units["dev"].values())
     stored = threshold(fake, "theta_g2nats")
     assert stored["frame_shift"] == 0.04 and stored["lm_sha256"] is None
     found = sum(len(vector) for vector in groups(fake, "theta_g2nats", "dev").values())
     assert stored["rates"]["dev"] == pytest.approx(found / seconds)
-    assert "complete, skipped" in run(capsys, "--frame-shift", "0.04", *arguments)[1]
+    assert "complete, skipped" in run("segment", "--frame-shift", "0.04", *arguments)[1]
     entropies = {utt_id: vector + 1 for utt_id, vector in fake.entropies["forward"]["dev"].items()}
     write_vectors(fake.experiment.entropy("dev"), "entropy", entropies, "c0de")
     (fake.experiment.entropy("dev") / "stage.json").unlink()
-    assert "complete, skipped" not in run(capsys, "--frame-shift", "0.04", *arguments)[1]
+    assert "complete, skipped" not in run("segment", "--frame-shift", "0.04", *arguments)[1]
 
 
-def test_shards_are_the_whole(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shards_are_the_whole(fake: Fake) -> None:
     arguments = ["--target-rate", "15", *fake.arguments]
-    run(capsys, *arguments)
-    run(capsys, *arguments, "--tag", "whole")
+    run("segment", *arguments)
+    run("segment", *arguments, "--tag", "whole")
     for shard in ("3/3", "1/3", "2/3"):
-        assert run(capsys, *arguments, "--tag", "parts", "--shard", shard)[0] == 0
+        assert run("segment", *arguments, "--tag", "parts", "--shard", shard)[0] == 0
     folder = fake.experiment.segments("parts")
     whole = fake.experiment.segments("whole") / "dev" / "groups.ark"
     shards = [folder / "dev" / f"groups.{index}of3.ark" for index in (1, 2, 3)]
@@ -185,13 +166,13 @@ def test_shards_are_the_whole(fake: Fake, capsys: pytest.CaptureFixture[str]) ->
     assert threshold(fake, "parts")["theta_g"] == threshold(fake, "whole")["theta_g"]
 
 
-def test_sets_are_added_to_the_rates(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    run(capsys, "--target-rate", "15", "--sets", "test", *fake.arguments)
+def test_sets_are_added_to_the_rates(fake: Fake) -> None:
+    run("segment", "--target-rate", "15", "--sets", "test", *fake.arguments)
     assert threshold(fake, "rate15_global")["rates"].keys() == {"test"}
-    run(capsys, "--target-rate", "15", "--sets", "dev", *fake.arguments)
+    run("segment", "--target-rate", "15", "--sets", "dev", *fake.arguments)
     assert threshold(fake, "rate15_global")["rates"].keys() == {"dev", "test"}
     write_calibration(fake, "test", "forward")  # other thresholds: test is stale now
-    run(capsys, "--target-rate", "15", "--sets", "dev", *fake.arguments)
+    run("segment", "--target-rate", "15", "--sets", "dev", *fake.arguments)
     assert threshold(fake, "rate15_global")["rates"].keys() == {"dev"}
 
 
@@ -222,10 +203,8 @@ def test_sets_are_added_to_the_rates(fake: Fake, capsys: pytest.CaptureFixture[s
         ),
     ],
 )
-def test_mistakes_in_the_call(
-    fake: Fake, capsys: pytest.CaptureFixture[str], options: str, message: str
-) -> None:
-    code, out, err = run(capsys, *options.split(), *fake.arguments)
+def test_mistakes_in_the_call(fake: Fake, options: str, message: str) -> None:
+    code, out, err = run("segment", *options.split(), *fake.arguments)
     assert code == 1 and out == ""
     assert err.startswith("entcomp: error: ") and err.count("\n") == 1
     assert message in err
@@ -281,11 +260,9 @@ def shorten_backward(fake: Fake) -> None:
         (shorten_backward, "bidirectional", ["utterance test-00003", "backward entropies"]),
     ],
 )
-def test_mistakes_in_the_files(
-    fake: Fake, capsys: pytest.CaptureFixture[str], harm: Any, criterion: str, messages: list[str]
-) -> None:
+def test_mistakes_in_the_files(fake: Fake, harm: Any, criterion: str, messages: list[str]) -> None:
     harm(fake)
-    code, _, err = run(capsys, "--criterion", criterion, "--target-rate", "15", *fake.arguments)
+    code, _, err = run("segment", "--criterion", criterion, "--target-rate", "15", *fake.arguments)
     assert code == 1
     assert "Traceback" not in err
     for message in messages:
@@ -302,26 +279,24 @@ def test_mistakes_in_the_files(
         (np.array([1, 2], np.int32), "int32 values are not entropies"),
     ],
 )
-def test_bad_utterances(
-    fake: Fake, capsys: pytest.CaptureFixture[str], bad: np.ndarray, message: str
-) -> None:
+def test_bad_utterances(fake: Fake, bad: np.ndarray, message: str) -> None:
     fake.entropies["forward"]["test"]["test-00003"] = bad
     write_entropies(fake, "test", "forward")
     arguments = ["--target-rate", "15", *fake.arguments]
     folder = fake.experiment.segments("rate15_global") / "test"
-    code, _, err = run(capsys, *arguments)
+    code, _, err = run("segment", *arguments)
     assert code == 1
     assert message in err and "utterance test-00003" in err and "--skip-bad" in err
     assert not list(folder.glob("groups*"))
-    code, out, _ = run(capsys, *arguments, "--skip-bad")
+    code, out, _ = run("segment", *arguments, "--skip-bad")
     assert code == 0 and "1 utterances skipped" in out
     assert "test-00003" not in groups(fake, "rate15_global", "test")
     assert len(groups(fake, "rate15_global", "test")) == 7
     assert (folder / "skipped.txt").read_text().startswith("test-00003 ")
 
 
-def test_only_dedup_has_a_bit_rate(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:
-    out = run(capsys, "--criterion", "dedup", *fake.arguments)[1]
+def test_only_dedup_has_a_bit_rate(fake: Fake) -> None:
+    out = run("segment", "--criterion", "dedup", *fake.arguments)[1]
     rate = threshold(fake, "dedup")["rates"]["dev"]
     assert f"{rate * np.log2(500):.0f} bit/s" in out
-    assert "bit/s" not in run(capsys, "--target-rate", "15", *fake.arguments)[1]
+    assert "bit/s" not in run("segment", "--target-rate", "15", *fake.arguments)[1]

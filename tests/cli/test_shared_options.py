@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from fake_alignment import run
+from command_line import run
 
 from entcomp.cli.app import app
 

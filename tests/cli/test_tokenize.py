@@ -14,10 +14,12 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from fake_alignment import run, write_grid
+from babbling import RATE, babble
+from command_line import run
+from fake_alignment import write_grid
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_pipeline import RATE, TAG, add_recogniser, babble, make_pipeline
+from tiny_pipeline import TAG, add_recogniser, make_pipeline
 
 from entcomp import Recognizer
 from entcomp.artifacts.experiment import Experiment

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from fake_alignment import run
-from tiny_pipeline import RATE, TAG, make_pipeline
+from babbling import RATE
+from command_line import run
+from tiny_pipeline import TAG, make_pipeline
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.audio.read import read_wav

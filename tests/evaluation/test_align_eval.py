@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_alignment import equal_spans, make_aligned, run, write_grid
+from command_line import run
+from fake_alignment import equal_spans, make_aligned, write_grid
 from fake_experiment import Fake, write_vectors
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from fake_alignment import run
+from command_line import run
 
 from entcomp.audio.read import read_wav
 from entcomp.errors import EntcompError

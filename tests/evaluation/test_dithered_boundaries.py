@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_alignment import make_aligned, run
+from command_line import run
+from fake_alignment import make_aligned
 from fake_experiment import write_vectors
 from hypothesis import given
 from hypothesis import strategies as st

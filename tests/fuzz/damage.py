@@ -99,17 +99,10 @@ def change_lines(content: bytes, draw: Draw) -> bytes:
 
 def replace_number(content: bytes, draw: Draw) -> bytes:
     found = list(NUMBER.finditer(content))
-    for match in sorted(draw.sample(found, min(len(found), draw.choice((1, 1, 3)))), key=_begin):
-        new = draw.choice(NUMBERS)
-        # From the end, so that places stay.
-        found_at = match.start(), match.end()
-        content = content[: found_at[0]] + new + content[found_at[1] :]
-        break
+    chosen = draw.sample(found, min(len(found), draw.choice((1, 1, 3))))
+    for one in sorted(chosen, key=re.Match.start, reverse=True):  # from the end: places stay
+        content = content[: one.start()] + draw.choice(NUMBERS) + content[one.end() :]
     return content
-
-
-def _begin(match: re.Match[bytes]) -> int:
-    return -match.start()
 
 
 def encode_anew(content: bytes, draw: Draw) -> bytes:

@@ -15,36 +15,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import tiny_configs
+
 ROOT = Path(__file__).resolve().parents[2]
-LM = """
-layers: 1
-dim: 32
-heads: 2
-ffn_dim: 64
-context: 128
-score_overlap: 64
-rows_per_batch: 4
-training: {warmup_steps: 5, val_interval: 10, learning_rate: 3.0e-3}
-"""
-TEXT = """
-vocabulary: {kind: char, size: 60}
-local: {layers: 1, heads: 2}
-dim: 32
-encoder: {layers: 1, heads: 2, feed_forward: 32}
-decoder: {layers: 1, heads: 2, feed_forward: 32}
-parameters: null
-ctc_weight: 0.0
-decoding: {beam: 2, ctc_weight: 0.0, max_tokens: 8}
-training: {warmup_steps: 2, val_interval: 1, learning_rate: 1.0e-3}
-"""
-VC = """
-local: {layers: 1}
-layout: repeat
-dit: {dim: 16, depth: 1, heads: 2, patch: 2}
-batch: {size: 2, max_target: 1.0, max_prompt: 0.5}
-sampler: {steps: 2, guidance: 0.0}
-training: {warmup_steps: 1, val_interval: 1, learning_rate: 1.0e-3}
-"""
+LM = (
+    tiny_configs.PROMPT_LM
+    + "training: {warmup_steps: 5, val_interval: 10, learning_rate: 3.0e-3}\n"
+)
+TRAINING = "training: {warmup_steps: %d, val_interval: 1, learning_rate: 1.0e-3}\n"
+TEXT, VC = tiny_configs.TEXT + TRAINING % 2, tiny_configs.VC + TRAINING % 1
 SETTINGS = {
     "subset": 60,
     "num-clusters": 50,
@@ -55,6 +34,7 @@ SETTINGS = {
     "asr-steps": 3,
     "vc-streams": "raw",
     "vc-steps": 2,
+    "vocoder": "griffin-lim",
 }
 # What is not the same at two undisturbed runs: logs and times.
 NOT_COMPARED = ("log", "tensorboard", "latency.json", "latency.md", "__pycache__", ".lock")

@@ -21,5 +21,5 @@ case ${1-} in
     ;;
 esac
 root=$(cd "$(dirname "$0")/../.." && pwd)
-export PATH="$root/tools/venv/bin:$PATH" PYTHONPATH="$root" OMP_NUM_THREADS=1
+export PATH="$root/tools/venv/bin:$PATH" PYTHONPATH="$root:$root/tests/recipes" OMP_NUM_THREADS=1
 exec nice python "$root/tests/fuzz/kill_recipe.py" "$@"

@@ -22,8 +22,9 @@ from damage import (
 from judge import Kind
 from tiny_lm import small_config, write_lm
 from tiny_pipeline import add_converter, add_recogniser, make_pipeline
+from toy_onnx import write_model
 
-from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
 from entcomp.artifacts.packing import open_model, pack
 from entcomp.config import load_config
 from entcomp.lm.checkpoint import LMInfo, read_lm
@@ -64,11 +65,14 @@ def read_onnx(path: Path) -> None:
     assert entropy.shape == (10,)
 
 
-def make_text_model(folder: Path, name: str) -> Path:
+def with_units(folder: Path) -> Experiment:
     experiment = Experiment(folder / "exp")
-    from entcomp.artifacts.experiment import UnitsInfo
-
     UnitsInfo("mfcc", 0, K, 16000, 160, 0, "c0de").write(experiment.units_json)
+    return experiment
+
+
+def make_text_model(folder: Path, name: str) -> Path:
+    experiment = with_units(folder)
     add_recogniser(experiment, "asr")
     return experiment.task("asr", "tiny") / name
 
@@ -86,10 +90,7 @@ def read_vocabulary(path: Path) -> None:
 
 
 def make_converter(folder: Path, name: str) -> Path:
-    experiment = Experiment(folder / "exp")
-    from entcomp.artifacts.experiment import UnitsInfo
-
-    UnitsInfo("mfcc", 0, K, 16000, 160, 0, "c0de").write(experiment.units_json)
+    experiment = with_units(folder)
     add_converter(experiment)
     return experiment.task("vc", "tiny") / name
 
@@ -166,19 +167,20 @@ JIK876 = {
     "fmin": 0,
     "fmax": 8000,
 }
+GENERATOR = {
+    "channels": 16,
+    "upsample_scales": [8, 4, 2, 2],
+    "upsample_kernel_sizes": [16, 8, 4, 4],
+    "resblock_kernel_sizes": [3],
+    "resblock_dilations": [[1, 3, 5]],
+}
 
 
 def make_hifigan(folder: Path, name: str) -> Path:
     from entcomp.tasks.vc.vocoders.hifigan import GeneratorConfig, build_generator
 
     mel = mel_of_hifigan()
-    config = GeneratorConfig(
-        channels=16,
-        upsample_scales=[8, 4, 2, 2],
-        upsample_kernel_sizes=[16, 8, 4, 4],
-        resblock_kernel_sizes=[3],
-        resblock_dilations=[[1, 3, 5]],
-    )
+    config = GeneratorConfig.model_validate(GENERATOR)
     generator = build_generator(config, mel, weight_norm=False)
     (folder / "config.json").write_text(json.dumps(JIK876, indent=1))
     torch.save({"generator": generator.state_dict()}, folder / "g_00000001")
@@ -210,18 +212,8 @@ def make_own_vocoder(folder: Path, name: str) -> Path:
     from entcomp.tasks.vc.vocoders.hifigan import VocoderConfig, build_generator
     from entcomp.training.weights import write_weights
 
-    config = VocoderConfig.model_validate(
-        {
-            "mel": mel_of_hifigan().model_dump(),
-            "generator": {
-                "channels": 16,
-                "upsample_scales": [8, 4, 2, 2],
-                "upsample_kernel_sizes": [16, 8, 4, 4],
-                "resblock_kernel_sizes": [3],
-                "resblock_dilations": [[1, 3, 5]],
-            },
-        }
-    )
+    values = {"mel": mel_of_hifigan().model_dump(), "generator": GENERATOR}
+    config = VocoderConfig.model_validate(values)
     generator = build_generator(config.generator, config.mel, weight_norm=False)
     weights = {f"generator.{key}": one for key, one in generator.state_dict().items()}
     write_weights(folder / "model.safetensors", weights)
@@ -236,25 +228,7 @@ def read_own_vocoder(path: Path) -> None:
 
 
 def make_extractor(folder: Path) -> Path:
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    weight = np.random.default_rng(0).normal(size=(6, 1, 400)).astype(np.float32)
-    nodes = [
-        helper.make_node("Unsqueeze", ["wave", "axis"], ["wide"]),
-        helper.make_node("Conv", ["wide", "weight"], ["deep"], strides=[160]),
-        helper.make_node("Transpose", ["deep"], ["frames"], perm=[0, 2, 1]),
-    ]
-    wave = helper.make_tensor_value_info("wave", TensorProto.FLOAT, [1, "samples"])
-    frames = helper.make_tensor_value_info("frames", TensorProto.FLOAT, None)
-    stored = [
-        numpy_helper.from_array(weight, "weight"),
-        numpy_helper.from_array(np.array([1], np.int64), "axis"),
-    ]
-    graph = helper.make_graph(nodes, "graph", [wave], [frames], stored)
-    opsets = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), folder / "a.onnx")
-    return folder / "a.onnx"
+    return write_model(folder / "a.onnx")
 
 
 def read_extractor(path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tiny_lm import SMALL as SIZES
 
 from entcomp.artifacts.experiment import Experiment, UnitsInfo
 from entcomp.artifacts.models import LMInfo
@@ -16,30 +17,11 @@ from entcomp.lm.score import Scorer
 
 K = 20
 TRAINING = {"max_steps": 40, "val_interval": 10, "warmup_steps": 5, "learning_rate": 0.01}
-SMALL = {
-    "layers": 2,
-    "dim": 32,
-    "heads": 2,
-    "ffn_dim": 64,
-    "context": 64,
-    "score_overlap": 24,
-    "rows_per_batch": 2,
-    "dropout": 0.2,
-}
+SMALL = SIZES | {"rows_per_batch": 2, "dropout": 0.2}
 
 
 def small_config(**values: object) -> LMConfig:
     return LMConfig.model_validate(SMALL | values)
-
-
-def random_lm(config: LMConfig, seed: int = 0, scale: float = 0.3) -> UnitLM:
-    """Random weights, large enough that entropies differ from each other."""
-    torch.manual_seed(seed)
-    model = UnitLM(config, K).eval()
-    for parameter in model.parameters():
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=scale)
-    return model
 
 
 def scorer_of(model: UnitLM, config: LMConfig, batch_tokens: int = 256) -> Scorer:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lm_toys import K, random_lm, scorer_of, small_config, utterances
+from lm_toys import K, scorer_of, small_config, utterances
+from tiny_lm import random_lm
 
 from entcomp.artifacts.runs import run_starts
 from entcomp.errors import EntcompError

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lm_toys import K, random_lm, small_config
+from lm_toys import K, small_config
+from tiny_lm import random_lm
 
 from entcomp.config import load_config
 from entcomp.lm.config import LMConfig

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tiny_pipeline import RATE, add_converter, add_recogniser, babble, make_pipeline
+from babbling import RATE, babble
+from tiny_pipeline import add_converter, add_recogniser, make_pipeline
 
 import entcomp
 from entcomp.evaluation.voices import speaker

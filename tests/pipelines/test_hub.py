@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 import soundfile
 import yaml
-from fake_alignment import run
+from babbling import RATE, babble
+from command_line import run
 from hub_server import TOKEN, Hub, Repository, running_hub
-from tiny_pipeline import RATE, TAG, add_recogniser, babble, make_pipeline
+from tiny_pipeline import TAG, add_recogniser, make_pipeline
 from waiting import LOST
 
 from entcomp.artifacts.experiment import Experiment

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from fake_alignment import run
+from command_line import run
 
 from entcomp import Tokenizer
 from entcomp.audio.read import read_wav

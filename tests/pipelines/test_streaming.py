@@ -7,16 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from babbling import RATE, babble
 from tiny_lm import make_lm, small_config, speech_like
-from tiny_pipeline import RATE, babble, make_pipeline
+from tiny_pipeline import make_pipeline
 
 from entcomp import StreamingTokenizer, Tokenizer
-from entcomp.errors import EntcompError
 from entcomp.lm.streaming import StreamingScorer
-from entcomp.segmentation.rows import Rows
-from entcomp.segmentation.rule import Rule, group_starts
+from entcomp.segmentation.rule import Rule, group_one
 from entcomp.segmentation.streaming import StreamingGroups
 
 RULES = {
@@ -25,44 +22,6 @@ RULES = {
     "combined": Rule("combined", theta_g=1.0, theta_r=0.25),
     "peak": Rule("peak", theta_g=0.5),
 }
-
-
-def offline(entropies: np.ndarray, rule: Rule) -> list[int]:
-    rows = Rows.join([("", entropies, None)])
-    ((_, groups),) = rows.split(group_starts(rows, rule))
-    return groups.tolist()
-
-
-@given(
-    st.lists(st.sampled_from([0.0, 0.5, 0.75, 1.0, 1.25, 2.0, float("nan")]), min_size=1),
-    st.sampled_from(sorted(RULES)),
-    st.integers(1, 4),
-    st.none() | st.integers(4, 7),
-    st.integers(1, 5),
-)
-def test_the_rule_is_the_same(values, criterion, min_length, max_length, step) -> None:
-    """With ties, repeats without a prediction, and limits on the length; in pushes of any size."""
-    entropies = np.array([1.0, *values], np.float32)
-    names = {name: getattr(RULES[criterion], name) for name in ("theta_g", "theta_r")}
-    rule = Rule(criterion, **names, min_length=min_length, max_length=max_length)
-    stream = StreamingGroups(rule)
-    found: list[int] = []
-    for begin in range(0, len(entropies), step):
-        found += stream.push(entropies[begin : begin + step])
-    assert found + stream.finish() == offline(entropies, rule)
-
-
-@pytest.mark.parametrize("criterion", sorted(RULES))
-def test_as_soon_as_it_is_certain(criterion: str) -> None:
-    """Unit i ends the group before it when it arrives; for peak, one unit later."""
-    entropies = np.random.default_rng(0).uniform(0, 2, 300).astype(np.float32)
-    stream, done = StreamingGroups(RULES[criterion]), 0
-    ends = np.cumsum(offline(entropies, RULES[criterion]))[:-1]
-    for index in range(len(entropies)):
-        done += len(stream.push(entropies[index : index + 1]))
-        due = index - 1 if criterion == "peak" else index
-        assert done == np.count_nonzero(ends <= due)
-    assert len(stream.finish()) == len(ends) + 1 - done
 
 
 @pytest.mark.parametrize("lm_units", ["raw", "dedup"])
@@ -75,7 +34,7 @@ def test_groups_of_a_stream(tmp_path: Path, lm_units: str) -> None:
         rule = Rule(criterion, theta_g=clear_of(entropies), theta_r=clear_of(np.diff(entropies)))
         stream = StreamingTokenizer(StreamingScorer(lm), rule)
         found = [length for unit in units for length in stream.push([unit])]
-        assert found + stream.finish() == offline(entropies, rule)
+        assert found + stream.finish() == group_one("", entropies, None, rule).tolist()
 
 
 def clear_of(values: np.ndarray) -> float:
@@ -116,9 +75,3 @@ def test_an_empty_push_and_a_single_unit(tmp_path: Path) -> None:
     assert stream.push([3]) == []
     assert stream.finish() == [1]
     assert StreamingGroups(RULES["global"]).finish() == []
-
-
-def test_refusals() -> None:
-    for criterion in ("bidirectional", "uniform", "dedup"):
-        with pytest.raises(EntcompError, match=f"--criterion {criterion}: cannot stream"):
-            StreamingGroups(Rule(criterion))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_pipeline import RATE, TAG, babble, make_pipeline
+from babbling import RATE, babble
+from tiny_pipeline import TAG, make_pipeline
 
 from entcomp import Tokenizer
 from entcomp.artifacts.experiment import Experiment

@@ -35,27 +35,13 @@ COMMANDS = [
     ["draw_references.py", *["train-vc"] * 6],
     ["score-vc", "report"],
 ]
-TINY_LM = """
-layers: 1
-dim: 32
-heads: 2
-ffn_dim: 64
-context: 128
-score_overlap: 64
-rows_per_batch: 4
-training: {warmup_steps: 5, val_interval: 20, learning_rate: 3.0e-3}
-"""
-TINY_TEXT = f"""{tiny_configs.TEXT}
-training: {{warmup_steps: 2, val_interval: 3, learning_rate: 1.0e-3}}
-"""
-TINY_VC = """
-local: {layers: 1}
-layout: repeat
-dit: {dim: 16, depth: 1, heads: 2, patch: 2}
-batch: {size: 2, max_target: 1.0, max_prompt: 0.5}
-sampler: {steps: 2, guidance: 0.0}
-training: {warmup_steps: 1, val_interval: 2, learning_rate: 1.0e-3}
-"""
+LM = (
+    tiny_configs.PROMPT_LM
+    + "training: {warmup_steps: 5, val_interval: 20, learning_rate: 3.0e-3}\n"
+)
+TRAINING = "training: {warmup_steps: %d, val_interval: %d, learning_rate: 1.0e-3}\n"
+TEXT = tiny_configs.TEXT + TRAINING % (2, 3)
+VC = tiny_configs.VC + TRAINING % (1, 2)
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -135,9 +121,9 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"{downloads}: not there; run egs/asterisk/run.sh --stop-stage 0"
     )
     folder = tmp_path_factory.mktemp("asterisk_recipe")
-    (folder / "lm.yaml").write_text(TINY_LM)
-    (folder / "text.yaml").write_text(TINY_TEXT)
-    (folder / "vc.yaml").write_text(TINY_VC)
+    (folder / "lm.yaml").write_text(LM)
+    (folder / "text.yaml").write_text(TEXT)
+    (folder / "vc.yaml").write_text(VC)
     done = run(*options(folder), "--stage", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     (folder / "stdout").write_text(done.stdout)

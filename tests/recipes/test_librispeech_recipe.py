@@ -18,7 +18,6 @@ RECIPE = Path(__file__).resolve().parents[2] / "egs/librispeech_100"
 PROMPTS = Path(__file__).resolve().parents[1] / "fixtures/prompts"
 PARTS = ("train-clean-100", "dev-clean", "dev-other", "test-clean", "test-other")
 SETS = [part.replace("-", "_") for part in PARTS]
-TEXT = tiny_configs.TEXT + "training: {max_steps: 3, warmup_steps: 2, val_interval: 3}\n"
 
 
 def run(folder: Path, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -74,7 +73,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for part, share in zip(PARTS, shares, strict=True):
         make_librispeech(folder / "LibriSpeech" / part, recordings[:share])
         del recordings[:share]
-    for name, text in {"lm": tiny_configs.LM, "asr": TEXT}.items():
+    for name, text in {"lm": tiny_configs.LM, "asr": tiny_configs.TRAINED_TEXT}.items():
         (folder / f"{name}.yaml").write_text(text)
     return folder
 

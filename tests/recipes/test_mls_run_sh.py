@@ -182,10 +182,3 @@ def test_chinese_has_settings_of_its_own(tmp_path: Path) -> None:
     assert output.count("paper_zh.yaml") == 12
     said = dry("--stage", "8", "--stop-stage", "8", "--st-config", str(own), **TRANSLATION)
     assert said.count(f"--config {own} ") == said.count("train-st --tag")
-
-
-def test_help_names_every_stage() -> None:
-    output = run("--help").stdout
-    numbers = [line.split()[0] for line in output.splitlines() if line[:5].strip().isdigit()]
-    done = titles(dry(**TRANSLATION))
-    assert [f"stage {number}" for number in numbers] == done

@@ -21,7 +21,6 @@ from entcomp.files import read_json
 from entcomp.kaldi.table import read_table
 
 RECIPE = Path(__file__).resolve().parents[2] / "egs/mls_en"
-TEXT = tiny_configs.TEXT + "training: {max_steps: 3, warmup_steps: 2, val_interval: 3}\n"
 # A mel frame is shorter than one of MFCC, or groups of one frame would begin in the same.
 VC = """
 mel: {hop_length: 200}
@@ -54,7 +53,11 @@ class Recipe:
             make_covost(covost, self.folder / "voice/en", split, part)
         make_cvss(cvss, self.folder / "voice/fr", "fr", "test", recordings[16:])
         make_covost(covost, self.folder / "voice/en", "test", recordings[16:])
-        for name, text in {"lm": tiny_configs.LM, "text": TEXT, "vc": VC}.items():
+        for name, text in {
+            "lm": tiny_configs.LM,
+            "text": tiny_configs.TRAINED_TEXT,
+            "vc": VC,
+        }.items():
             (self.folder / f"{name}.yaml").write_text(text)
 
     def run(self, first: int, last: int, *words: str | Path) -> str:

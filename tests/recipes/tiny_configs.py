@@ -10,7 +10,23 @@ rows_per_batch: 2
 score_overlap: 16
 training: {max_steps: 2, val_interval: 1, warmup_steps: 1}
 """
-# A recipe's test adds `training`.
+# For units of real prompts; a recipe's test adds `training` to these and to what follows.
+PROMPT_LM = """
+layers: 1
+dim: 32
+heads: 2
+ffn_dim: 64
+context: 128
+score_overlap: 64
+rows_per_batch: 4
+"""
+VC = """
+local: {layers: 1}
+layout: repeat
+dit: {dim: 16, depth: 1, heads: 2, patch: 2}
+batch: {size: 2, max_target: 1.0, max_prompt: 0.5}
+sampler: {steps: 2, guidance: 0.0}
+"""
 TEXT = """
 vocabulary: {kind: char, size: 60}
 local: {layers: 1, heads: 2}
@@ -21,3 +37,4 @@ parameters: null
 ctc_weight: 0.0
 decoding: {beam: 2, ctc_weight: 0.0, max_tokens: 8}
 """
+TRAINED_TEXT = f"{TEXT}training: {{max_steps: 3, warmup_steps: 2, val_interval: 3}}\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fake_alignment import run
+from command_line import run
 from fake_experiment import Fake
 
 

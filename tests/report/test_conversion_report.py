@@ -11,7 +11,8 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 import soundfile
-from fake_alignment import make_aligned, run
+from command_line import run
+from fake_alignment import make_aligned
 from fake_experiment import Fake
 
 from entcomp.files import write_json

@@ -13,10 +13,12 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 import soundfile
+from babbling import RATE, babble
 from browser import Browser
-from fake_alignment import make_aligned, run, write_grid
+from command_line import run
+from fake_alignment import make_aligned, write_grid
 from fake_experiment import Fake
-from tiny_pipeline import RATE, babble, make_pipeline
+from tiny_pipeline import make_pipeline
 
 from entcomp import Tokenizer
 from entcomp.artifacts.experiment import Experiment

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_alignment import run
+from command_line import run
 from fake_experiment import Fake, make_fake
 
 from entcomp.artifacts.experiment import Experiment

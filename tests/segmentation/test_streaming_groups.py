@@ -41,10 +41,13 @@ def wide() -> Any:
 
 
 def rule_of(name: str, **values: Any) -> Rule:
-    return Rule(name, theta_g=1.0, theta_r=0.25, theta_z=-0.25, **values)
+    theta_g = 0.5 if name == "peak" else 1.0
+    return Rule(name, theta_g=theta_g, theta_r=0.25, theta_z=-0.25, **values)
 
 
 def test_all_on_forward_entropies_can_stream() -> None:
+    lookaheads = {name: CRITERIA[name].lookahead for name in STREAMING}
+    assert lookaheads == {"global": 0, "combined": 0, "peak": 1, "relative": 0}
     assert STREAMING == ["global", "combined", "peak", "relative"]
     for name in set(criterion_names()) - {*STREAMING, "wide"}:
         with pytest.raises(EntcompError, match=f"--criterion {name}: cannot stream; available: gl"):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from command_line import run
 from recordings import write_set
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli import app
 from entcomp.kaldi.datadir import find_sets
 from entcomp.units.extractors import load_extractor
 from entcomp.units.learn import KmeansOptions, learn_kmeans
@@ -39,18 +38,9 @@ Cli = Callable[..., Outcome]
 
 
 @pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+def cli() -> Cli:
     """``entcomp`` with these arguments, errors included, without a new process."""
-
-    def run(*arguments: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["entcomp", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            app.main()
-        code = caught.value.code
-        return Outcome(code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    return run
+    return lambda *arguments: Outcome(*run(*arguments))
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from babbling import RATE, babble
 from kills import killed_at
-from recordings import RATE, babble, write_scp
+from recordings import write_scp
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.audio.read import read_utterance

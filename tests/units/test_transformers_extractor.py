@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from recordings import babble
+from babbling import babble
 
 from entcomp.errors import EntcompError
 from entcomp.units.extractor import HUBERT_GRID, FrameGrid, extract

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 import torchaudio
+from babbling import babble
 from hypothesis import given
 from hypothesis import strategies as st
-from recordings import babble
 from typer.testing import CliRunner
 
 from entcomp.cli.app import app
