@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from entcomp.errors import EntcompError
-from entcomp.files import atomic_path
+from entcomp.files import write_text
 
 
 class Config(BaseModel):
@@ -134,6 +134,4 @@ def _parse(text: str, source: str) -> Any:
 
 def save_config(path: Path, config: Config) -> None:
     """Write the resolved config as YAML."""
-    with atomic_path(path) as temporary:
-        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))

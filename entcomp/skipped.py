@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from entcomp.errors import EntcompError
-from entcomp.files import atomic_path
+from entcomp.files import write_text
 
 
 class SkippedUtterances:
@@ -50,6 +50,5 @@ class SkippedUtterances:
         if not self.reasons:
             path.unlink(missing_ok=True)
             return
-        with atomic_path(path) as temporary:
-            lines = (f"{utt_id} {reason}\n" for utt_id, reason in sorted(self.reasons.items()))
-            temporary.write_text("".join(lines), encoding="utf-8")
+        lines = (f"{utt_id} {reason}\n" for utt_id, reason in sorted(self.reasons.items()))
+        write_text(path, "".join(lines))

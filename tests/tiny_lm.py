@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from entcomp.artifacts.models import WEIGHTS
 from entcomp.config import save_config
 from entcomp.files import sha256_file
-from entcomp.lm.checkpoint import CONFIG, WEIGHTS, LMInfo
+from entcomp.lm.checkpoint import CONFIG, LMInfo
 from entcomp.lm.config import LMConfig
 from entcomp.lm.export import export_onnx
 from entcomp.lm.model import UnitLM

@@ -80,8 +80,9 @@ def iter_rows(
     something goes to ``skipped``; without it the first one raises EntcompError.
     """
     scps = [one.scp for one in archives]
-    total = archives[0].count() if shard.count > 1 else 0
-    lines = shard.take(iter_table(scps[0]), total) if shard.count > 1 else iter_table(scps[0])
+    lines = iter_table(scps[0])
+    if shard.count > 1:
+        lines = shard.take(lines, archives[0].count())
     with ExitStack() as stack:
         readers = [stack.enter_context(ArkReader(scp)) for scp in scps]
         for (utt_id, entry), *others in join(lines, *map(iter_table, scps[1:])):

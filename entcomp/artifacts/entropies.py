@@ -52,7 +52,7 @@ class Entropies:
             for one in directions
         }
         units = Units.find(experiment, set_name)
-        info = experiment.units_info() if experiment.units_json.exists() else None
+        info = experiment.find_units_info()
         for direction, archive in archives.items():
             archive.check_exists(_REMEDIES[direction])
             if info:

@@ -14,6 +14,7 @@ from entcomp.errors import EntcompError
 from entcomp.files import sha256_file, write_json
 
 Direction = Literal["forward", "backward"]
+DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,10 @@ class Experiment:
     def units_info(self) -> UnitsInfo:
         """Raises EntcompError where no codebook was learnt or imported yet."""
         return UnitsInfo.read(self.units_json)
+
+    def find_units_info(self) -> UnitsInfo | None:
+        """As `units_info`; None where there is no units.json."""
+        return self.units_info() if self.units_json.exists() else None
 
     def sets(self) -> list[str]:
         """Names of the sets that have units, sorted."""

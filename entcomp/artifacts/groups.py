@@ -51,10 +51,10 @@ class Groups:
     @classmethod
     def find(cls, experiment: Experiment, set_name: str, segmentation: str) -> Groups | None:
         """As `open`; None for a set that has no such groups."""
-        folder = experiment.units(set_name) / "units.scp"
+        scp = experiment.units(set_name) / "units.scp"
         if segmentation not in PLAIN_STREAMS:
-            folder = experiment.segments(segmentation) / set_name / "groups.scp"
-        return cls.open(experiment, set_name, segmentation) if folder.exists() else None
+            scp = experiment.segments(segmentation) / set_name / "groups.scp"
+        return cls.open(experiment, set_name, segmentation) if scp.exists() else None
 
     @property
     def sha256(self) -> list[str]:
@@ -136,6 +136,6 @@ def check_segmentation(experiment: Experiment, tag: str) -> None:
             f"{folder}: no such segmentation; available: {there}; "
             f"give one of them as --segmentation, or run segment --tag {tag}"
         )
-    info = experiment.find_segmentation(tag)
-    if info and experiment.units_json.exists():
-        info.check_codebook(experiment.units_info().codebook_sha256)
+    info, units = experiment.find_segmentation(tag), experiment.find_units_info()
+    if info and units:
+        info.check_codebook(units.codebook_sha256)

@@ -84,8 +84,8 @@ class LMInfo(ModelInfo):
     nats_per_unit: dict[str, float]  # on the dev set: lm, unigram, bigram
 
 
-def weights_path(folder: Path, expected_sha256: str | None = None) -> Path:
-    """The weights of a trained model, their bytes checked.
+def checked_weights(folder: Path, expected_sha256: str | None = None) -> tuple[Path, str]:
+    """The weights of a trained model, their bytes checked, and their SHA-256.
 
     ``expected_sha256`` is, by default, what the training noted of them, if that is there. Raises
     EntcompError where there are none, or others.
@@ -94,6 +94,7 @@ def weights_path(folder: Path, expected_sha256: str | None = None) -> Path:
     if not path.exists():
         raise EntcompError(f"{path}: no such file; train the model first")
     expected = expected_sha256 or read_stage(folder, "training")["outputs"].get("sha256")
-    if expected and sha256_file(path) != expected:
+    found = sha256_file(path)
+    if expected and found != expected:
         raise EntcompError(f"{path}: not the weights that were trained; train the model again")
-    return path
+    return path, found

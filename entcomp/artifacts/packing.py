@@ -20,8 +20,9 @@ from typing import Any
 
 import entcomp
 from entcomp.artifacts.calibration import Calibration
-from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
+from entcomp.artifacts.experiment import DIRECTIONS, Direction, Experiment, entropy_name
 from entcomp.artifacts.hashes import check_same
+from entcomp.artifacts.models import WEIGHTS
 from entcomp.artifacts.stage import Stage, read_stage
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path, read_json, sha256_file, write_json
@@ -35,9 +36,8 @@ CARD = "README.md"
 # Of the calibration sets, the entropies that travel along: criteria other than global and relative
 # need them to meet a rate.
 SAMPLE_UNITS = 1_000_000
-LM_FILES = ("config.yaml", "lm.json", "model.safetensors", "model.onnx")
-TASK_FILES = ("config.yaml", "task.json", "model.safetensors")
-DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
+LM_FILES = ("config.yaml", "lm.json", WEIGHTS, "model.onnx")
+TASK_FILES = ("config.yaml", "task.json", WEIGHTS)
 
 
 @dataclass(frozen=True)
@@ -125,9 +125,9 @@ def pack(
         for direction in DIRECTIONS:
             if root.calibration(direction).exists():
                 _sample_entropies(experiment, root, direction)
-        _check_hashes(root)
         (root.path / CARD).write_text(card, encoding="utf-8")
         files = {name: sha256_file(root.path / name) for name in _names(root.path)}
+        _check_hashes(root, files)
         write_json(root.path / MANIFEST, {"entcomp": entcomp.__version__, "files": files})
         _write(root.path, output)
         return {name: (root.path / name).stat().st_size for name in _names(root.path)}
@@ -145,7 +145,7 @@ def _sources(
             yield from (folder / name for name in LM_FILES)
             if (calibration := experiment.calibration(direction)).exists():
                 yield calibration
-    yield from (experiment.segments(tag) / "threshold.json" for tag in tags)
+    yield from (experiment.threshold(tag) for tag in tags)
     for task, files in tasks.items():
         yield from (experiment.path / task / name for name in (*TASK_FILES, *files))
 
@@ -175,13 +175,20 @@ def _sample_entropies(experiment: Experiment, root: Experiment, direction: Direc
         Stage(folder, inputs, manifest).finish(ark.summary)
 
 
-def _check_hashes(root: Experiment) -> None:
-    """Raises EntcompError unless everything goes back to one codebook and the LMs at hand."""
-    hashes = {"codebook_sha256": sha256_file(root.codebook)}
+def _check_hashes(root: Experiment, files: Mapping[str, str]) -> None:
+    """Raises EntcompError unless everything goes back to one codebook and the LMs at hand.
+
+    ``files``: hashes of all files by name.
+    """
+
+    def hash_of(path: Path) -> str:
+        return files[path.relative_to(root.path).as_posix()]
+
+    hashes = {"codebook_sha256": hash_of(root.codebook)}
     for direction, key in zip(DIRECTIONS, ("lm_sha256", "lm_backward_sha256"), strict=True):
-        weights = root.lm(direction) / "model.safetensors"
+        weights = root.lm(direction) / WEIGHTS
         if weights.exists():
-            hashes[key] = sha256_file(weights)
+            hashes[key] = hash_of(weights)
             _check(weights.with_name("lm.json"), hashes | {"lm_sha256": hashes[key]})
         if root.calibration(direction).exists():
             _check(root.calibration(direction), hashes | {"lm_sha256": hashes[key]})
@@ -229,7 +236,7 @@ def _open_root(path: Path) -> Experiment | None:
     for folder in (path, PRETRAINED / path):
         if (folder / MANIFEST).exists():
             _verify(folder, folder)
-        if (folder / "units" / "units.json").exists():
+        if Experiment(folder).units_json.exists():
             return Experiment(folder)
     return None
 

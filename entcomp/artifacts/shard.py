@@ -46,16 +46,15 @@ class Shard:
         return islice(items, *self.bounds(total))
 
 
-def merge_scps(folder: Path, name: str, count: int, expected: Iterable[str]) -> int:
-    """Concatenate ``name.IofN.scp`` to ``name.scp``, without touching archives; returns its lines.
+def merge_scps(folder: Path, name: str, count: int, expected: Iterable[str]) -> None:
+    """Concatenate ``name.IofN.scp`` to ``name.scp``, without touching archives.
 
     ``expected`` are the sorted ids that must be there. Raises EntcompError for a shard that is not
     there, a duplicate, a lost or an unknown utterance.
     """
     path = folder / f"{name}.scp"
-    shards = [folder / f"{name}{Shard(i, count).suffix}.scp" for i in range(1, count + 1)]
+    shards = [folder / f"{name}{suffix}.scp" for suffix in _suffixes(count)]
     wanted = iter(expected)
-    lines = 0
     with atomic_path(path) as temporary:
         with open(temporary, "w", encoding="utf-8") as stream:
             for shard in shards:
@@ -67,11 +66,9 @@ def merge_scps(folder: Path, name: str, count: int, expected: Iterable[str]) -> 
                             f"lost or written twice; rerun this shard"
                         )
                     stream.write(f"{utt_id} {entry}\n")
-                    lines += 1
         lost = next(wanted, None)
         if lost is not None:
             raise EntcompError(f"{shards[-1]}: {lost} is in no shard; rerun this shard")
-    return lines
 
 
 def merge_shards(

@@ -43,12 +43,6 @@ def stream_sha256(experiment: Experiment, set_name: str, segmentation: str) -> l
     return Groups.open(experiment, set_name, segmentation).sha256
 
 
-def stream_rate(experiment: Experiment, set_name: str, segmentation: str) -> float:
-    """`group_rate` of a set; the errors are those of `read_streams`."""
-    streams = read_streams(experiment, set_name, segmentation)
-    return group_rate(streams, experiment.units_info().frame_shift)
-
-
 def group_rate(streams: Iterable[Stream], frame_shift: float) -> float:
     """Groups a second of audio, of what `read_streams` yields; ``frame_shift`` in seconds."""
     frames = count = 0

@@ -32,7 +32,7 @@ class Units(Archive):
     @classmethod
     def open(cls, experiment: Experiment, set_name: str) -> Units:
         """Raises EntcompError where there are no units, or units of another codebook."""
-        info = experiment.units_info() if experiment.units_json.exists() else None
+        info = experiment.find_units_info()
         folder = experiment.units(set_name)
         units = cls(folder, "units", num_clusters=info.num_clusters if info else None)
         units.check_exists(f"run dump-units on {set_name} first")

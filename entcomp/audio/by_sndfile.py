@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from entcomp.audio.headers import sound_extent
+from entcomp.audio.headers import from_start
 from entcomp.audio.notes import without_notes
 
 UNKNOWN_LENGTH = 1 << 62  # libsndfile's for a FLAC that was written to a pipe
@@ -24,14 +24,12 @@ MPEG_LENGTHS = (b"Xing", b"Info", b"VBRI")  # without one of these, an MP3's len
 class SndfileSound:
     """An open file; ``frames`` is the samples that it has, None where its header knows no length.
 
-    ``promised`` is what they would be if the file were not cut off. Not ``usable`` are files in
-    which libsndfile finds no samples, or cannot tell how many.
+    Not ``usable`` are files in which libsndfile finds no samples, or cannot tell how many.
     """
 
     rate: int
     channels: int
     frames: int | None
-    promised: int | None
     seekable: bool
     usable: bool
     _stream: Any
@@ -85,30 +83,15 @@ def open_sndfile(source: Path | BinaryIO) -> SndfileSound:
         int(stream.samplerate),
         int(stream.channels),
         frames,
-        _promised(source, frames),
         bool(stream.seekable()),
         usable,
         stream,
     )
 
 
-def _promised(source: Path | BinaryIO, frames: int | None) -> int | None:
-    """libsndfile's length is that of the bytes that are there; the header may have said more."""
-    extent = sound_extent(source)
-    if frames is None or extent is None or extent.holds >= extent.promised or not extent.holds:
-        return frames
-    return frames * extent.promised // extent.holds
-
-
 def _knows_length(source: Path | BinaryIO) -> bool:
-    if isinstance(source, Path):
-        with open(source, "rb") as stream:
-            return _in_first_frame(stream)
-    position = source.tell()
-    source.seek(0)
-    found = _in_first_frame(source)
-    source.seek(position)
-    return found
+    with from_start(source) as stream:
+        return _in_first_frame(stream)
 
 
 def _in_first_frame(stream: BinaryIO) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from entcomp.audio.by_av import AvSound, open_av
 from entcomp.audio.by_sndfile import SndfileSound, open_sndfile
 from entcomp.audio.channels import to_mono
-from entcomp.audio.headers import sound_extent
+from entcomp.audio.headers import promised_samples
 from entcomp.errors import EntcompError
 
 RATES = 1_000, 768_000  # Hz; others are of damaged headers
@@ -121,7 +121,8 @@ def _open(source: Source, name: str) -> Sound:
         if not RATES[0] <= sound.rate <= RATES[1]:
             raise _unreadable(name, f"its header says {sound.rate} samples a second")
         if isinstance(sound, SndfileSound) and sound.frames is not None:
-            _check_complete(sound.frames, sound.promised, sound.rate, name)
+            promised = promised_samples(source, sound.frames)
+            _check_complete(sound.frames, promised, sound.rate, name)
     except EntcompError:
         sound.close()
         raise
@@ -142,7 +143,7 @@ def _read(sound: Sound, source: Source, part: Part, name: str) -> Blocks:
             yield wanted
         if last is not None and position >= last:
             return
-    promised = sound.frames or _in_proportion(source, position)
+    promised = sound.frames or promised_samples(source, position)
     _check_complete(position, promised, sound.rate, name)
     if position:
         _check_part(part, position, sound.rate, name)
@@ -177,14 +178,6 @@ def _named(blocks: Callable[[], Blocks], name: str) -> Blocks:
         yield from blocks()
     except EntcompError as error:
         raise _unreadable(name, error) from None
-
-
-def _in_proportion(source: Source, samples: int) -> int | None:
-    """What a header that counts bytes promises, if the bytes that are there hold ``samples``."""
-    extent = sound_extent(source)
-    if extent is None or not 0 < extent.holds < extent.promised:
-        return None
-    return samples * extent.promised // extent.holds
 
 
 def _check_complete(there: int, promised: int | None, rate: int, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
@@ -27,13 +28,32 @@ def sound_extent(source: Path | BinaryIO) -> Extent | None:
 
     None where the header knows no length, as that of a stream, and for other formats.
     """
+    with from_start(source) as stream:
+        return _extent(stream)
+
+
+def promised_samples(source: Path | BinaryIO, samples: int) -> int | None:
+    """What a header that counts bytes promises, if the bytes that are there hold ``samples``.
+
+    None where it promises no more than that, and for other formats.
+    """
+    extent = sound_extent(source)
+    if extent is None or not 0 < extent.holds < extent.promised:
+        return None
+    return samples * extent.promised // extent.holds
+
+
+@contextmanager
+def from_start(source: Path | BinaryIO) -> Iterator[BinaryIO]:
+    """A file from its first byte on; an open one stands afterwards where it stood before."""
     if isinstance(source, Path):
         with open(source, "rb") as stream:
-            return _extent(stream)
+            yield stream
+        return
     position = source.tell()
     try:
         source.seek(0)
-        return _extent(source)
+        yield source
     finally:
         source.seek(position)
 

@@ -13,6 +13,7 @@ import io
 import lzma
 import math
 import pickle
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -86,6 +87,7 @@ class RefusedError(Exception):
 # What malformed files lead to.
 UNREADABLE = (
     pickle.UnpicklingError,
+    struct.error,
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -95,6 +97,7 @@ UNREADABLE = (
     LookupError,
     MemoryError,
     OSError,
+    RuntimeError,
     TypeError,
     ValueError,
 )

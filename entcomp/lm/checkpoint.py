@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from entcomp.artifacts.models import LMInfo, weights_path
+from entcomp.artifacts.models import LMInfo, checked_weights
 from entcomp.config import load_config
 from entcomp.lm.config import LMConfig
 
-WEIGHTS = "model.safetensors"
 CONFIG = "config.yaml"
 
 
@@ -20,5 +19,5 @@ def read_lm(folder: Path, codebook_sha256: str | None = None) -> tuple[LMConfig,
     """
     info = LMInfo.read(folder)
     info.check_codebook(codebook_sha256, folder)
-    weights_path(folder, info.lm_sha256)
+    checked_weights(folder, info.lm_sha256)
     return load_config(LMConfig, folder / CONFIG), info

@@ -26,9 +26,10 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from entcomp.artifacts.models import WEIGHTS
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
-from entcomp.lm.checkpoint import WEIGHTS, LMInfo
+from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
 from entcomp.lm.model import NORM_EPS, UnitLM, entropies, frequencies
 from entcomp.lm.onnx_lm import LM_KEY, ONNX, OnnxLM

@@ -21,7 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from entcomp.artifacts.experiment import Direction, Experiment
-from entcomp.lm.checkpoint import WEIGHTS, LMInfo, read_lm
+from entcomp.artifacts.models import WEIGHTS
+from entcomp.lm.checkpoint import LMInfo, read_lm
 from entcomp.lm.config import LMConfig
 from entcomp.lm.packed import Packed
 from entcomp.training.weights import load_model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import soundfile
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.stage import Stage
-from entcomp.artifacts.streams import read_streams, stream_rate, stream_sha256
+from entcomp.artifacts.streams import Stream, group_rate, read_streams, stream_sha256
 from entcomp.audio.decode import audio_info
 from entcomp.audio.read import as_float32, read_utterance, read_wav, resample
 from entcomp.errors import EntcompError
@@ -57,7 +57,7 @@ class VoiceConverter:
         """Load all models; see `from_pretrained`."""
         folder = experiment.task("vc", tag)
         units = experiment.units_info()
-        network, info = load_converter(folder, units)
+        network, info, model_sha256 = load_converter(folder, units)
         given = {name: value for name, value in sampler.items() if value is not None}
         self.experiment, self.folder = experiment, folder
         self.model = Converter(
@@ -69,7 +69,7 @@ class VoiceConverter:
         )
         self.facts: dict[str, Any] = {
             "model": f"vc/{folder.name}",
-            "model_sha256": sha256_file(folder / "model.safetensors"),
+            "model_sha256": model_sha256,
             "segments": info.segments,
             "mel": network.config.mel.model_dump(),
             "sampler": self.model.sampler.model_dump(),
@@ -192,10 +192,12 @@ def convert_set(
         return "complete, skipped"
     stage.start()
     skipped = SkippedUtterances(skip_bad)
-    used = dict(_converted(converter, data_set, reference, folder, skipped, allow_pipes))
+    streams = list(read_streams(converter.experiment, data_set.name, converter.facts["segments"]))
+    sources = list(_sources(converter, data_set, streams, allow_pipes))
+    used = dict(_converted(converter, data_set.name, sources, reference, folder, skipped))
     _write_tables(folder, data_set, used)
     skipped.write(folder / "skipped.txt")
-    rate = stream_rate(converter.experiment, data_set.name, converter.facts["segments"])
+    rate = group_rate(streams, converter.tokenizer.info.frame_shift)
     stage.finish({"utterances": len(used), "skipped": len(skipped), "rate": rate})
     return (
         f"{len(used)} utterances to {folder}, {len(skipped)} skipped, {converter.facts['vocoder']}"
@@ -204,17 +206,16 @@ def convert_set(
 
 def _converted(
     converter: VoiceConverter,
-    data_set: DataDir,
+    set_name: str,
+    sources: Sequence[tuple[str, Callable[[], Recording]]],
     reference: Path,
     folder: Path,
     skipped: SkippedUtterances,
-    allow_pipes: bool,
 ) -> Iterator[tuple[str, Path]]:
     """Write ``wav/<utt_id>.wav`` one by one; yields ``(utt_id, its reference)``."""
     reference_of = _references(reference)
     voices: dict[Path, Reference] = {}
-    sources = list(_sources(converter, data_set, allow_pipes))
-    for utt_id, read in track(sources, f"{data_set.name}: convert"):
+    for utt_id, read in track(sources, f"{set_name}: convert"):
         with skipped.guard(utt_id):
             path = reference_of(utt_id)
             if path not in voices:
@@ -225,7 +226,7 @@ def _converted(
 
 
 def _sources(
-    converter: VoiceConverter, data_set: DataDir, allow_pipes: bool
+    converter: VoiceConverter, data_set: DataDir, streams: Iterable[Stream], allow_pipes: bool
 ) -> Iterator[tuple[str, Callable[[], Recording]]]:
     """The utterances of a set that have units and groups, and how to read each."""
 
@@ -233,8 +234,7 @@ def _sources(
         return Recording(read_utterance(audio, converter.sample_rate, allow_pipes), units, groups)
 
     audio = {one.utt_id: one for one in data_set.utterances()}
-    stream = read_streams(converter.experiment, data_set.name, converter.facts["segments"])
-    for utt_id, units, groups in stream:
+    for utt_id, units, groups in streams:
         if utt_id not in audio:
             raise EntcompError(f"{data_set.path / 'wav.scp'}: {utt_id} has units, but is not here")
         yield utt_id, partial(read, audio[utt_id], units, groups)

@@ -17,7 +17,6 @@ from entcomp.evaluation.text.scores import describe_scores, score_texts
 from entcomp.files import sha256_file, write_json
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table, write_table
-from entcomp.progress import track
 from entcomp.tasks import task_of
 from entcomp.tasks.text.config import DecodingConfig
 from entcomp.tasks.text.search import TextSearch
@@ -50,8 +49,7 @@ class Decoding:
         metric = task_of(model).metric
         if metric is None:
             raise EntcompError(f"{model}: writes no text; decode reads models of asr and st")
-        trained = TrainedTextModel.load(experiment.path / model)
-        trained.info.check_units(experiment.units_info(), trained.folder)
+        trained = TrainedTextModel.open(experiment, model)
         changed = {name: value for name, value in search.items() if value is not None}
         config = trained.config.decoding.model_copy(update=changed)
         suffix = "".join(f"_{name}{value:g}" for name, value in changed.items())
@@ -70,7 +68,7 @@ class Decoding:
         check_stream(self.experiment, self.segmentation)
         reference = data_set.path / self.trained.info.target
         inputs = {
-            "weights_sha256": sha256_file(self.trained.folder / "model.safetensors"),
+            "weights_sha256": self.trained.weights_sha256,
             "decoding": self.config.model_dump(),
             "segments": self.segmentation,
             "stream_sha256": stream_sha256(self.experiment, data_set.name, self.segmentation),
@@ -97,11 +95,7 @@ class Decoding:
         streams = list(read_streams(self.experiment, set_name, self.segmentation))
         merge_runs = trained.config.merge_runs
         tokens = [group_tokens(units, groups, merge_runs) for _, units, groups in streams]
-        texts = [""] * len(streams)
-        for batch in track(search.batches(tokens), f"decode {set_name}"):
-            found = search.transcribe([tokens[one] for one in batch])
-            for one, text in zip(batch, found, strict=True):
-                texts[one] = text
+        texts = search.texts(tokens, f"decode {set_name}")
         hypotheses = {utt_id: text for (utt_id, *_), text in zip(streams, texts, strict=True)}
         return hypotheses, group_rate(streams, trained.info.frame_shift)
 

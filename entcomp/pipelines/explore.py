@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from entcomp.audio.read import read_wav
 from entcomp.errors import EntcompError
 from entcomp.formats.textgrid import read_textgrid, textgrid_beside
-from entcomp.pipelines.plot import LONGEST
+from entcomp.pipelines.plot import read_part
 from entcomp.pipelines.recordings import Recordings
 from entcomp.pipelines.tokenizer import PLAIN_RULES, Tokenizer
 from entcomp.progress import progress_bar
@@ -35,9 +34,12 @@ def explore_files(
         raise EntcompError(
             f"--textgrid {textgrid}: {len(files)} recordings; put TextGrids beside them instead"
         )
+    recordings = Recordings(files)
+    for error in recordings.errors.values():
+        raise error
     utterances = []
     with progress_bar("explore", len(files)) as advance:
-        for utt_id, path in Recordings(files).paths.items():
+        for utt_id, path in recordings.paths.items():
             grid = textgrid or textgrid_beside(path)
             utterances.append(_read(tokenizer, utt_id, path, grid, start, end))
             advance(1)
@@ -54,9 +56,7 @@ def _read(
     end: float | None,
 ) -> ShownUtterance:
     rate = tokenizer.info.sample_rate
-    waveform = read_wav(path, rate, start, end)
-    if len(waveform) > LONGEST * rate:
-        raise EntcompError(f"{path}: more than {LONGEST:g} s; choose a part by --start and --end")
+    waveform = read_part(path, rate, start, end)
     # The plainest grouping, as the page makes its own.
     units = tokenizer.encode(waveform, rate, rule=PLAIN_RULES["raw"], name=str(path)).units
     backward = tokenizer.experiment.lm("backward").is_dir()

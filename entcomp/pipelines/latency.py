@@ -18,7 +18,7 @@ from entcomp.audio.read import read_utterance
 from entcomp.encoder.packed import group_tokens
 from entcomp.errors import EntcompError
 from entcomp.evaluation.text.normalizer import normalize
-from entcomp.files import atomic_path, write_json
+from entcomp.files import write_json, write_text
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import read_table
 from entcomp.lm.score import Scorer
@@ -26,6 +26,7 @@ from entcomp.pipelines.tokenizer import Tokenizer
 from entcomp.progress import track
 from entcomp.report.latency import STAGES, describe_latency, latency_table
 from entcomp.segmentation.rule import Rule, group_one
+from entcomp.segmentation.source import row_of
 from entcomp.tasks.text.search import TextSearch
 from entcomp.tasks.text.train import TrainedTextModel
 from entcomp.training.evaluation import training_device
@@ -74,8 +75,7 @@ class LatencyBenchmark:
         }
         write_json(experiment.path / "latency.json", report)
         page = f"{describe_latency(report)}\n\n{latency_table(report).markdown()}"
-        with atomic_path(experiment.path / "latency.md") as temporary:
-            temporary.write_text(page, encoding="utf-8")
+        write_text(experiment.path / "latency.md", page)
         return page
 
 
@@ -137,8 +137,7 @@ class _Path:
         cls, experiment: Experiment, model: str, beam: int | None, checkpoint: Path | None
     ) -> _Path:
         """Raises EntcompError where a stage has not been run, or was run with another's files."""
-        trained = TrainedTextModel.load(experiment.path / model)
-        trained.info.check_units(experiment.units_info(), trained.folder)
+        trained = TrainedTextModel.open(experiment, model)
         tokenizer = Tokenizer.open(experiment, checkpoint)
         rule = tokenizer.stored_rule(trained.info.segments)
         device = training_device()
@@ -179,7 +178,7 @@ class _Path:
         lap()
         read = [next(scorer.score([("", units)]))[1] for scorer in self.scorers] or [units]
         lap()
-        groups = group_one("", read[0], read[1] if len(read) > 1 else None, self.rule)
+        groups = group_one(*row_of("", read), self.rule)
         lap()
         tokens = group_tokens(units, groups, self.search.model.config.merge_runs)
         states = self.search.encode([tokens])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from entcomp.artifacts import shard
-from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.experiment import Experiment, entropy_name
 from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir
@@ -32,7 +32,7 @@ def merge_set(
         "units": experiment.units(name),
         "groups": experiment.segments(tag or "") / name,
     }.get(output, experiment.entropy(name))
-    manifest = "stage_backward" if output == "entropy_backward" else "stage"
+    manifest = entropy_name("backward" if output == "entropy_backward" else "forward", "stage")
     upstream = _upstream_ids(output, data_set, experiment, tag)
     outputs = shard.merge_shards(folder, output, shards, upstream, manifest)
     return f"{name}: {outputs['utterances']} utterances of {shards} shards merged"

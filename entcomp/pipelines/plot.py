@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from entcomp.audio.read import read_wav
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
@@ -14,6 +16,16 @@ from entcomp.report.explorer.data import known_tiers
 from entcomp.segmentation.rule import Rule
 
 LONGEST = 60.0  # seconds in one picture
+
+
+def read_part(
+    path: Path, rate: int, start: float, end: float | None, channel: int | None = None
+) -> np.ndarray:
+    """Samples (samples,) at ``rate`` Hz; raises EntcompError for more than `LONGEST` seconds."""
+    waveform = read_wav(path, rate, start, end, channel=channel)
+    if len(waveform) > LONGEST * rate:
+        raise EntcompError(f"{path}: more than {LONGEST:g} s; choose a part by --start and --end")
+    return waveform
 
 
 def plot_file(
@@ -32,9 +44,7 @@ def plot_file(
     EntcompError for more than `LONGEST` seconds, and for criteria that read no entropy.
     """
     rate = tokenizer.info.sample_rate
-    waveform = read_wav(file, rate, start, end, channel=channel)
-    if len(waveform) > LONGEST * rate:
-        raise EntcompError(f"{file}: more than {LONGEST:g} s; choose a part by --start and --end")
+    waveform = read_part(file, rate, start, end, channel)
     found = tokenizer.encode(waveform, rate, rule=rule, name=str(file))
     if found.entropies is None:
         raise EntcompError(f"--criterion {rule.criterion}: reads no entropy that could be drawn")

@@ -15,7 +15,7 @@ from entcomp.kaldi.table import join
 from entcomp.segmentation.calibration import resolve
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rule import Rule, group_one
-from entcomp.segmentation.source import Source
+from entcomp.segmentation.source import Source, row_of
 from entcomp.skipped import SkippedUtterances
 from entcomp.tasks.text.corpus import Row, Stream
 
@@ -58,7 +58,7 @@ class RandomStreams:
         return [*stream_scps(self.experiment, set_name, "raw"), *source.scps]
 
     def stream(self, utt_id: str, units: np.ndarray, *values: np.ndarray) -> Stream:
-        row = utt_id, values[0], values[1] if len(values) > 1 else None
+        row = row_of(utt_id, values)
         return Stream(utt_id, units, group_one(*row, self.lowest), row)
 
 

@@ -16,7 +16,6 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.audio.read import as_float32, resample
 from entcomp.audio.silence import split_at_silences
 from entcomp.encoder.packed import group_tokens
-from entcomp.files import sha256_file
 from entcomp.pipelines.hub import open_model
 from entcomp.pipelines.tokenizer import Tokenized, Tokenizer
 from entcomp.segmentation.rule import Rule
@@ -53,10 +52,9 @@ class SpeechToText:
 
     def __init__(self, experiment: Experiment, model: str, checkpoint: Path | None = None) -> None:
         """``model`` is as in ``asr/TAG``. Raises EntcompError if it was not trained there."""
-        trained = TrainedTextModel.load(experiment.path / model)
-        trained.info.check_units(experiment.units_info(), trained.folder)
+        trained = TrainedTextModel.open(experiment, model)
         self.key = trained.folder.name
-        self.name = f"{model} {sha256_file(trained.folder / 'model.safetensors')[:12]}"
+        self.name = f"{model} {trained.weights_sha256[:12]}"
         self.tokenizer = Tokenizer.open(experiment, checkpoint)
         self.trained = trained
         self.search = TextSearch(trained.model, trained.vocabulary, trained.config.decoding)
@@ -124,12 +122,7 @@ class SpeechToText:
     def read(self, found: Sequence[Tokenized]) -> list[str]:
         """The words in each recording's groups, in batches of similar length."""
         merge_runs = self.trained.config.merge_runs
-        tokens = [group_tokens(one.units, one.groups, merge_runs) for one in found]
-        texts: dict[int, str] = {}
-        for batch in self.search.batches(tokens):
-            read = self.search.transcribe([tokens[one] for one in batch])
-            texts |= zip(batch, read, strict=True)
-        return [texts[one] for one in range(len(tokens))]
+        return self.search.texts([group_tokens(one.units, one.groups, merge_runs) for one in found])
 
     def _text(self, waveform: np.ndarray, sample_rate: int) -> str:
         return join_texts(self.pieces(waveform, sample_rate))

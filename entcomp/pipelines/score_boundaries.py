@@ -14,7 +14,7 @@ from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
 from entcomp.evaluation.boundaries.references import References
 from entcomp.evaluation.boundaries.remarks import Remarks, describe_remarks
 from entcomp.evaluation.boundaries.ticks import to_ticks
-from entcomp.files import atomic_path, write_json
+from entcomp.files import write_json, write_text
 from entcomp.formats.textgrid import TierChoice, parse_silences
 from entcomp.kaldi.datadir import DataDir
 from entcomp.progress import track
@@ -91,8 +91,7 @@ class BoundaryScoring:
             results.append(result)
         page = markdown_page(set_name, by_rate(results))
         path = self.output / f"{set_name}.md"
-        with atomic_path(path) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+        write_text(path, page)
         yield page
         yield from (f"{set_name}: {line}" for line in describe_remarks(results[0]))
         yield f"{set_name}: written to {path}"

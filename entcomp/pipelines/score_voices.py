@@ -19,7 +19,7 @@ from entcomp.errors import EntcompError
 from entcomp.evaluation.voices import mos, speaker
 from entcomp.evaluation.voices.evaluator import Evaluator, Recogniser, Scores
 from entcomp.evaluation.voices.moonshine_asr import MoonshineAsr
-from entcomp.files import atomic_path, sha256_of, write_json
+from entcomp.files import sha256_of, write_json, write_text
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import read_table, write_table
 from entcomp.pipelines.convert import wav_path, write_wav
@@ -123,8 +123,7 @@ class Comparison:
         stored = {"models": models, "systems": summaries, "audio": audio}
         write_json(self.folder / "scores.json", stored)
         table = ConversionScores(models, summaries).markdown()
-        with atomic_path(self.folder / "table.md") as temporary:
-            temporary.write_text(table, encoding="utf-8")
+        write_text(self.folder / "table.md", table)
         return table
 
     def _stream(self, name: str) -> dict[str, Any]:

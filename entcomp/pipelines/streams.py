@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,12 @@ def implied_by(segmentation: str | None) -> dict[str, Any]:
     """
     pooling = {"local.pooling": "max"} if segmentation in PLAIN_STREAMS else {}
     return pooling | ({"merge_runs": True} if segmentation == "dedup" else {})
+
+
+def model_name(tag: str | None, changes: Mapping[str, Any], *parts: str | None) -> str:
+    """A model's tag: the one given, or what of its settings is not the default, and the seed."""
+    seed = changes.get("training.seed")
+    return tag or "_".join(filter(None, (*parts, f"seed{seed}" if seed else "")))
 
 
 def first_embeddings(experiment: Experiment, local: LocalEncoderConfig) -> np.ndarray | None:

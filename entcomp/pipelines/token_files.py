@@ -13,6 +13,7 @@ from typing import Any, Literal, TextIO
 
 import numpy as np
 
+from entcomp.artifacts.runs import run_lengths
 from entcomp.errors import EntcompError
 from entcomp.formats.textgrid import Interval, TextGrid, write_textgrid
 from entcomp.kaldi.ark import ArkWriter
@@ -124,7 +125,7 @@ def _write_textgrid(folder: Path, utt_id: str, _: Path, found: Tokenized) -> Non
     """Tiers of groups and of runs of equal units."""
     tiers = {
         "groups": tuple(_intervals(found, found.groups)),
-        "units": tuple(_intervals(found, _run_lengths(found.units))),
+        "units": tuple(_intervals(found, run_lengths(found.units))),
     }
     write_textgrid(folder / f"{utt_id}.TextGrid", TextGrid(found.duration, tiers))
 
@@ -138,10 +139,6 @@ def _intervals(found: Tokenized, lengths: np.ndarray) -> Iterator[Interval]:
 def _label(units: np.ndarray) -> list[str]:
     """The units of a group without repeats."""
     return [str(unit) for unit, _ in groupby(units.tolist())]
-
-
-def _run_lengths(units: np.ndarray) -> np.ndarray:
-    return np.array([len(list(run)) for _, run in groupby(units.tolist())])
 
 
 @contextmanager

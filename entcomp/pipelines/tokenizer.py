@@ -21,6 +21,7 @@ from entcomp.segmentation.criteria.dedup import RUNS
 from entcomp.segmentation.criteria.fixed import EVERY_UNIT
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rule import Rule, group_one
+from entcomp.segmentation.source import row_of
 from entcomp.segmentation.streaming import StreamingGroups
 from entcomp.units.codebook import Codebook
 from entcomp.units.dump import read_codebook
@@ -146,7 +147,7 @@ class Tokenizer:
         """
         if segments in PLAIN_RULES:
             return PLAIN_RULES[segments]
-        path = self.experiment.segments(segments) / "threshold.json"
+        path = self.experiment.threshold(segments)
         if not path.exists():
             there = sorted(one.parent.name for one in path.parents[1].glob("*/threshold.json"))
             known = ", ".join([*PLAIN_RULES, *there])
@@ -204,12 +205,10 @@ class Tokenizer:
     def _tokenized(self, recording: Recording, rule: Rule) -> Tokenized:
         units = recording.units
         entropies = [self.entropies(units, direction) for direction in rule.directions]
-        backward = entropies[1] if len(entropies) > 1 else None
-        values = entropies[0] if entropies else units
         return Tokenized(
             units=units,
             entropies=entropies[0] if entropies else None,
-            groups=group_one(recording.utt_id, values, backward, rule),
+            groups=group_one(*row_of(recording.utt_id, entropies or [units]), rule),
             duration=recording.samples / self.info.sample_rate,
             info=self.info,
         )
@@ -251,7 +250,7 @@ class StreamingTokenizer:
         name_or_exp: str | Path | None = None,
         checkpoint: Path | None = None,
         target_rate: float = 15.0,
-        criterion: str = "global",
+        criterion: str = DEFAULT_CRITERION,
     ) -> StreamingTokenizer:
         """See `Tokenizer.from_pretrained` and `Tokenizer.rule`.
 

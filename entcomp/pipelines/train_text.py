@@ -14,7 +14,7 @@ from entcomp.errors import EntcompError
 from entcomp.evaluation.text.normalizer import normalize
 from entcomp.kaldi.datadir import DataDir
 from entcomp.pipelines.random_rates import RandomStreams, draw_groups, rate_rules
-from entcomp.pipelines.streams import first_embeddings, implied_by
+from entcomp.pipelines.streams import first_embeddings, implied_by, model_name
 from entcomp.segmentation import DEFAULT_CRITERION
 from entcomp.skipped import SkippedUtterances
 from entcomp.tasks import TASKS
@@ -69,9 +69,8 @@ class TextTraining:
         """What is not the default tells models apart, as in ``fr_rate15_peak_max_seed1``."""
         _, _, lang = self.target.partition(".")
         runs = "runs" if self.changes.get("merge_runs") else ""
-        pooling, seed = (self.changes.get(f) for f in ("local.pooling", "training.seed"))
-        parts = (lang, self.stream, pooling, runs, f"seed{seed}" if seed else "")
-        return self.tag or "_".join(part for part in parts if part)
+        pooling = self.changes.get("local.pooling")
+        return model_name(self.tag, self.changes, lang, self.stream, pooling, runs)
 
     def model_config(self) -> TextTaskConfig:
         """The YAML file, and over it what the stream and the command line say."""

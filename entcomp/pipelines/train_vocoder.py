@@ -9,6 +9,7 @@ from typing import Any
 from entcomp.artifacts.experiment import Experiment
 from entcomp.config import resolve_config
 from entcomp.kaldi.datadir import DataDir
+from entcomp.pipelines.streams import model_name
 from entcomp.tasks.vc.vocoder_training import VocoderTrainingConfig, train_hifigan
 from entcomp.training.loop import FitResult
 from entcomp.training.ranks import join_ranks
@@ -29,6 +30,5 @@ def train_vocoder(
     changes = changes or {}
     resolved = resolve_config(VocoderTrainingConfig(), config, changes)
     join_ranks(resolved.training)
-    seed = changes.get("training.seed")
-    folder = experiment.task("vocoder", tag or (f"hifigan_seed{seed}" if seed else "hifigan"))
+    folder = experiment.task("vocoder", model_name(tag, changes, "hifigan"))
     return folder, train_hifigan(folder, resolved, *sets, allow_pipes=allow_pipes)

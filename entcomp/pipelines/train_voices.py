@@ -13,7 +13,7 @@ from entcomp.artifacts.streams import check_stream, stream_sha256
 from entcomp.config import resolve_config
 from entcomp.evaluation.voices.speaker import write_embeddings
 from entcomp.kaldi.datadir import DataDir
-from entcomp.pipelines.streams import first_embeddings, implied_by
+from entcomp.pipelines.streams import first_embeddings, implied_by, model_name
 from entcomp.tasks.vc.config import VcConfig
 from entcomp.tasks.vc.corpus import RowDecoder, read_rows
 from entcomp.tasks.vc.info import VcInfo
@@ -41,11 +41,8 @@ class VoiceTraining:
     @property
     def name(self) -> str:
         """What is not the default tells models apart, as in ``rate24_global_repeat_seed1``."""
-        pooling, layout, seed = (
-            self.changes.get(key) for key in ("local.pooling", "layout", "training.seed")
-        )
-        parts = (self.segmentation, pooling, layout, f"seed{seed}" if seed else "")
-        return self.tag or "_".join(part for part in parts if part)
+        pooling, layout = (self.changes.get(key) for key in ("local.pooling", "layout"))
+        return model_name(self.tag, self.changes, self.segmentation, pooling, layout)
 
     def model_config(self) -> VcConfig:
         """The YAML file, and over it what the stream and the command line say."""

@@ -9,7 +9,7 @@ import numpy as np
 from entcomp.artifacts.alignments import Alignments
 from entcomp.artifacts.archive import find_row
 from entcomp.artifacts.entropies import Entropies
-from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.experiment import DIRECTIONS, Experiment
 from entcomp.artifacts.groups import Groups
 from entcomp.artifacts.units import Units
 from entcomp.audio.read import read_utterance
@@ -101,7 +101,7 @@ def _shown(
     units = Units.find(experiment, set_name)
     if units is None:
         return None
-    both = Entropies.find(experiment, set_name, ("forward", "backward"))
+    both = Entropies.find(experiment, set_name, DIRECTIONS)
     backward = both and ((found, vectors[1]) for found, vectors in both.rows())
     folder = experiment.entropy(set_name)
     grid = grids.grid(utt_id) if utt_id in grids else None

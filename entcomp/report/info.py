@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
+from entcomp.artifacts.experiment import DIRECTIONS, Direction, Experiment, entropy_name
 from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.stage import read_stage
 from entcomp.errors import EntcompError
@@ -14,7 +14,6 @@ from entcomp.files import read_json
 from entcomp.kaldi.table import iter_table
 from entcomp.tasks import TASKS, read_task_info
 
-DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
 SHORT = 12  # characters of a hash that tell it from others
 
 Facts = dict[str, Any]

@@ -16,7 +16,7 @@ from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.segmentations import SegmentationInfo
 from entcomp.artifacts.units import Units
-from entcomp.files import atomic_path, read_json
+from entcomp.files import atomic_path, read_json, write_text
 from entcomp.report import figures, page, result_figures, text_scores
 from entcomp.report.boundary_scores import describe_matching, read_scores, score_tables, tiers
 from entcomp.report.conversion import SAMPLE_RATE, Sample, label, read_conversions
@@ -300,14 +300,12 @@ def write_report(report: Report) -> Path:
     tasks = report.text_results("asr"), report.text_results("st")
     if any(tasks):
         summary = text_scores.summary_table(*tasks, report.latency())
-        with atomic_path(report.output / "results.md") as temporary:
-            temporary.write_text(summary.markdown(), encoding="utf-8")
+        write_text(report.output / "results.md", summary.markdown())
     made = [section(report) for section in SECTIONS]
     about = f"{report.experiment.path}, set {report.set_name}"
     html = page.render("entcomp report", about, [one for one in made if one])
     path = report.output / "index.html"
-    with atomic_path(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    write_text(path, html)
     return path
 
 

@@ -103,8 +103,8 @@ def _stated(
     num_clusters = None
     if calibration is not None:
         num_clusters = calibration.num_clusters
-    elif experiment.units_json.exists():
-        num_clusters = experiment.units_info().num_clusters
+    elif info := experiment.find_units_info():
+        num_clusters = info.num_clusters
     grids = _grids(calibration) if calibration is not None else {}
     thresholds: dict[str, Any] = {}
     for one in kind.thresholds:

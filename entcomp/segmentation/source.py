@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,13 @@ from entcomp.artifacts.units import Units
 from entcomp.segmentation.criteria import find_criterion
 from entcomp.skipped import SkippedUtterances
 
+# Id and entropies, forward and backward (or units and None): what groups are made from.
 Row = tuple[str, np.ndarray, np.ndarray | None]
+
+
+def row_of(utt_id: str, vectors: Sequence[np.ndarray]) -> Row:
+    """The row of units, or of entropies in one direction or in both."""
+    return utt_id, vectors[0], vectors[1] if len(vectors) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -80,4 +86,4 @@ class Source:
         if self.entropies is not None:
             compare = not self.entropies.match_units
             for utt_id, entropies in self.entropies.rows(skipped, shard, compare_units=compare):
-                yield utt_id, entropies[0], entropies[1] if len(entropies) > 1 else None
+                yield row_of(utt_id, entropies)

@@ -74,13 +74,14 @@ def segment_sets(
         "frame_shift": frame_shift,
     }
     yield f"{tag}: {_describe_rule(rule)}"
+    units_info = experiment.find_units_info()
     for name, source in sources.items():
         counts = segment_set(source, experiment.segments(tag) / name, rule, shard, skip_bad)
         if shard.index == 1:
             _write_threshold(experiment.segments(tag), rule, facts | hashes)
         line = counts.describe(frame_shift, target_rate)
-        if experiment.units_json.exists():
-            bits = request.kind.bits_per_group(experiment.units_info().num_clusters)
+        if units_info:
+            bits = request.kind.bits_per_group(units_info.num_clusters)
             if bits is not None and counts.units:
                 line += f", {bits * counts.groups / (counts.units * frame_shift):.0f} bit/s"
         yield f"{name}{shard.suffix}: {line}"
@@ -135,8 +136,8 @@ def _checked_hashes(experiment: Experiment, sources: list[Source]) -> dict[str, 
     Raises EntcompError where they do not agree.
     """
     hashes: dict[str, str | None] = {"codebook_sha256": None}
-    if experiment.units_json.exists():
-        hashes["codebook_sha256"] = experiment.units_info().codebook_sha256
+    if info := experiment.find_units_info():
+        hashes["codebook_sha256"] = info.codebook_sha256
     for direction in sources[0].directions:
         key = "lm_sha256" if direction == "forward" else "lm_backward_sha256"
         calibration = Calibration.find(experiment, direction)

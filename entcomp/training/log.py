@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from entcomp.errors import EntcompError
-from entcomp.files import atomic_path
+from entcomp.files import write_text
 from entcomp.training.config import TrainingConfig
 from entcomp.training.ranks import is_first_rank
 
@@ -82,6 +82,5 @@ class RunLog:
         """Drop what lies beyond the checkpoint, and a line that a kill cut short."""
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
         complete = (line for line in lines if line.endswith("}"))
-        with atomic_path(self.path) as temporary:
-            kept = [line for line in complete if json.loads(line)["step"] <= step]
-            temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        kept = (line for line in complete if json.loads(line)["step"] <= step)
+        write_text(self.path, "".join(f"{line}\n" for line in kept))

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one. Raises EntcompError for a device not there."""
+    """``auto`` is the GPU where there is one; on a CPU, torch is left a thread.
+
+    Utterances go in parallel there instead. Raises EntcompError for a device not there.
+    """
     if name not in ("auto", "cpu", "cuda"):
         raise EntcompError(f"--device {name}: expected auto, cpu or cuda")
     import torch
@@ -19,4 +22,7 @@ def choose_device(name: str) -> torch.device:
     there = torch.cuda.is_available()
     if name == "cuda" and not there:
         raise EntcompError("--device cuda: torch sees no GPU; use --device cpu")
-    return torch.device("cuda" if there and name != "cpu" else "cpu")
+    device = torch.device("cuda" if there and name != "cpu" else "cpu")
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    return device

@@ -60,13 +60,12 @@ def learn_kmeans(
         raise EntcompError(f"{sets[0].path}: no utterance to learn from")
     frames = sample.frames()
     codebook = learn_codebook(frames, learning.num_clusters, learning.seed, learning.whiten)
-    codebook.write(exp.codebook)
-    _units_info(extractor, codebook, exp).write(exp.units_json)
+    sha256 = _write(codebook, extractor, exp)
     skipped.write(exp.codebook.with_name("skipped.txt"))
     outputs = _summary(codebook, frames) | {
         "frames_seen": sample.seen,
         "skipped": len(skipped),
-        "sha256": sha256_file(exp.codebook),
+        "sha256": sha256,
     }
     stage.finish(outputs)
     return outputs
@@ -89,10 +88,8 @@ def import_kmeans(path: Path, exp: Experiment, extractor: Extractor) -> dict[str
             f"features of {extractor.dim}; give the --extractor that it was learnt with"
         )
     stage.start()
-    codebook = Codebook(centroids)
-    codebook.write(exp.codebook)
-    _units_info(extractor, codebook, exp).write(exp.units_json)
-    outputs = {"num_clusters": len(centroids), "sha256": sha256_file(exp.codebook)}
+    sha256 = _write(Codebook(centroids), extractor, exp)
+    outputs = {"num_clusters": len(centroids), "sha256": sha256}
     stage.finish(outputs)
     return outputs
 
@@ -113,16 +110,21 @@ def _extractor_inputs(extractor: Extractor) -> dict[str, Any]:
     }
 
 
-def _units_info(extractor: Extractor, codebook: Codebook, exp: Experiment) -> UnitsInfo:
-    return UnitsInfo(
+def _write(codebook: Codebook, extractor: Extractor, exp: Experiment) -> str:
+    """The codebook, and units.json that names it; returns its hash."""
+    codebook.write(exp.codebook)
+    sha256 = sha256_file(exp.codebook)
+    info = UnitsInfo(
         extractor=extractor.name,
         layer=extractor.layer,
         num_clusters=len(codebook.centroids),
         sample_rate=extractor.sample_rate,
         frame_shift_samples=extractor.grid.shift,
         receptive_offset_samples=extractor.grid.offset,
-        codebook_sha256=sha256_file(exp.codebook),
+        codebook_sha256=sha256,
     )
+    info.write(exp.units_json)
+    return sha256
 
 
 def _summary(codebook: Codebook, frames: np.ndarray) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from entcomp.artifacts.experiment import Experiment, UnitsInfo
-from entcomp.artifacts.models import LMInfo, weights_path
+from entcomp.artifacts.models import LMInfo, checked_weights
 from entcomp.artifacts.stage import Stage, read_stage
 from entcomp.errors import EntcompError
 from entcomp.files import read_json, sha256_file, write_json
@@ -73,16 +73,16 @@ def test_models_of_other_units(tmp_path: Path) -> None:
 
 def test_weights_are_those_that_were_trained(tmp_path: Path) -> None:
     with pytest.raises(EntcompError, match=r"model\.safetensors: no such file; train the model"):
-        weights_path(tmp_path)
+        checked_weights(tmp_path)
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"weights")
-    assert weights_path(tmp_path) == path  # nobody knows better
+    assert checked_weights(tmp_path)[0] == path  # nobody knows better
     Stage(tmp_path, {}, "training").finish({"sha256": sha256_file(path)})
-    assert weights_path(tmp_path) == path
+    assert checked_weights(tmp_path)[0] == path
     path.write_bytes(b"weightz")
     for expected in (None, "other"):
         with pytest.raises(EntcompError, match="not the weights that were trained"):
-            weights_path(tmp_path, expected)
+            checked_weights(tmp_path, expected)
 
 
 @pytest.mark.parametrize("key", ["num_clusters", "sample_rate", "frame_shift_samples"])

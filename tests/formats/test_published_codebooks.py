@@ -188,6 +188,17 @@ def test_what_is_no_codebook(tmp_path: Path) -> None:
         read_centroids(path)
 
 
+def test_a_pickle_that_breaks_off_in_a_length_was_a_traceback(tmp_path: Path) -> None:
+    for whole in (pickle.dumps(fitted(), 4), pickle.dumps(fitted(), 2)):
+        for size in range(1, len(whole) - 1, 7):
+            (tmp_path / "km.pkl").write_bytes(whole[:size])
+            with pytest.raises(EntcompError, match=r"km\.pkl: "):
+                read_centroids(tmp_path / "km.pkl")
+    (tmp_path / "km.pkl").write_bytes(b"\x80\x04\x95\x00")
+    with pytest.raises(EntcompError, match=r"km\.pkl: not a k-means model"):
+        read_centroids(tmp_path / "km.pkl")
+
+
 def test_a_size_that_cannot_be_is_not_allocated(tmp_path: Path) -> None:
     data = pickle.dumps({"cluster_centers_": np.zeros((3, 5), np.float32)}, 2)
     small = b"K\x03K\x05\x86"

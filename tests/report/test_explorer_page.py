@@ -269,6 +269,7 @@ def test_a_part_of_a_recording(
         (["a.wav", "b.wav", "--textgrid", "a.TextGrid"], "2 recordings; put TextGrids beside them"),
         (["long.wav"], "long.wav: more than 60 s; choose a part by --start and --end"),
         (["none.wav"], "none.wav"),
+        (["a.wav", "two\nlines.wav"], "a name with a line break; rename the file"),
     ],
 )
 def test_mistakes(

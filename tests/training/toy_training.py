@@ -78,7 +78,7 @@ def vanish(step: int, rank: int) -> None:
 
 def terminate(step: int, rank: int) -> None:
     """The first rank is told to end at step 5."""
-    print(os.getpid(), file=sys.stderr)
+    os.write(2, f"{os.getpid()}\n".encode())  # at once, as two processes write here
     if (step, rank) == (5, 0):
         os.kill(os.getpid(), signal.SIGTERM)
 

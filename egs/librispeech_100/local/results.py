@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from entcomp.errors import EntcompError
-from entcomp.files import atomic_path, read_json
+from entcomp.files import read_json, write_text
 from entcomp.report.tables import Table
 
 SETS = ("dev_clean", "dev_other", "test_clean", "test_other")
@@ -41,8 +41,7 @@ def main() -> None:
     parser.add_argument("exp", type=Path)
     exp = parser.parse_args().exp
     page = results(exp)
-    with atomic_path(exp / "results.md") as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(exp / "results.md", page)
     print(page)
 
 

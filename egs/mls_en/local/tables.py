@@ -17,7 +17,7 @@ from typing import Any
 
 import corpus
 
-from entcomp.files import atomic_path, read_json
+from entcomp.files import read_json, write_text
 from entcomp.report.tables import Table
 
 TEST_SET = "test_clean"
@@ -287,8 +287,7 @@ def main() -> None:
     if arguments.exp_k2000:
         parts.append(table_of_clusters().markdown(arguments.exp_k2000))
     page = "\n".join(parts)
-    with atomic_path(arguments.exp / "tables.md") as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(arguments.exp / "tables.md", page)
     print(page)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from entcomp.evaluation.bootstrap import RESAMPLES, ratio, ratio_interval
 from entcomp.evaluation.text.normalizer import Normalizer, normalize
-from entcomp.files import atomic_path
+from entcomp.files import write_text
 
 
 def error_rates(
@@ -58,9 +58,7 @@ def count_errors(
 
 def write_trn(path: Path, texts: dict[str, str]) -> None:
     """Write ``text (utt_id)`` lines, for ``sclite -i spu_id``."""
-    with atomic_path(path) as temporary:
-        lines = (f"{text} ({utt_id})\n" for utt_id, text in texts.items())
-        temporary.write_text("".join(lines), encoding="utf-8")
+    write_text(path, "".join(f"{text} ({utt_id})\n" for utt_id, text in texts.items()))
 
 
 def _rate(counts: np.ndarray) -> dict[str, Any]:

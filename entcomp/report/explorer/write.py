@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from entcomp.artifacts.experiment import Direction, Experiment
-from entcomp.files import atomic_path
+from entcomp.artifacts.experiment import DIRECTIONS, Direction, Experiment
+from entcomp.files import write_text
 from entcomp.report import figures
 from entcomp.report.explorer.data import Initial, ShownUtterance, page_data
 from entcomp.report.explorer.offered import SCRIPTS, describe_criteria
@@ -33,7 +33,7 @@ def write_explorer(
     """
     info = experiment.units_info()
     both = utterances[0].backward is not None
-    directions: tuple[Direction, ...] = ("forward", "backward") if both else ("forward",)
+    directions: tuple[Direction, ...] = DIRECTIONS if both else DIRECTIONS[:1]
     criteria = describe_criteria(experiment, info.frame_shift, directions)
     data = page_data(experiment.path.name, info, criteria, initial, utterances)
     scripts = [
@@ -51,8 +51,7 @@ def write_explorer(
     html = _read(HERE / "page.html")
     for name, text in parts.items():
         html = html.replace(f"@{name}@", text)
-    with atomic_path(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    write_text(path, html)
 
 
 def _read(path: Path) -> str:

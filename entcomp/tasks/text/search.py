@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from entcomp.encoder.packed import GroupedTokens, PackedTokens
+from entcomp.progress import track
 from entcomp.tasks.text.config import DecodingConfig
 from entcomp.tasks.text.decoder_steps import DecoderSteps
 from entcomp.tasks.text.espnet_parts import CTCPrefixScoreTH, end_detect
@@ -31,6 +32,16 @@ class TextSearch:
     def __init__(self, model: TextModel, vocabulary: Vocabulary, config: DecodingConfig) -> None:
         self.model, self.vocabulary, self.config = model, vocabulary, config
         self.ctc_weight = config.ctc_weight if model.config.ctc_weight > 0 else 0.0
+
+    def texts(self, streams: Sequence[GroupedTokens], title: str | None = None) -> list[str]:
+        """The text of each stream, in batches of similar length; ``title`` shows a bar."""
+        texts = [""] * len(streams)
+        batches = self.batches(streams)
+        for batch in track(batches, title) if title else batches:
+            found = self.transcribe([streams[one] for one in batch])
+            for one, text in zip(batch, found, strict=True):
+                texts[one] = text
+        return texts
 
     def batches(self, streams: Sequence[GroupedTokens]) -> list[list[int]]:
         """Numbers of the streams, longest first; padded, a batch is as large as in training."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from entcomp.artifacts.models import weights_path
+from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.models import checked_weights
 from entcomp.config import load_config
 from entcomp.errors import EntcompError
 from entcomp.tasks.text.config import TextTaskConfig
@@ -67,13 +68,21 @@ def train_text_model(
 
 @dataclass(frozen=True)
 class TrainedTextModel:
-    """What `train_text_model` left in ``folder``; ``weights_sha256`` names it."""
+    """What `train_text_model` left in ``folder``; ``weights_sha256`` names its weights."""
 
     folder: Path
     info: TextInfo
     config: TextTaskConfig
     vocabulary: Vocabulary
     model: TextModel
+    weights_sha256: str
+
+    @classmethod
+    def open(cls, experiment: Experiment, model: str) -> TrainedTextModel:
+        """``model`` is as in ``asr/TAG``. Raises EntcompError as `load`, and for other units."""
+        trained = cls.load(experiment.path / model)
+        trained.info.check_units(experiment.units_info(), trained.folder)
+        return trained
 
     @classmethod
     def load(cls, folder: Path) -> TrainedTextModel:
@@ -81,10 +90,9 @@ class TrainedTextModel:
         info = TextInfo.read(folder)
         config = load_config(TextTaskConfig, folder / "config.yaml")
         vocabulary = Vocabulary.load(folder / "text.model")
-        model = load_model(
-            lambda: build_model(config, info.num_clusters, len(vocabulary)), weights_path(folder)
-        )
-        return cls(folder, info, config, vocabulary, model.to(training_device()).eval())
+        weights, sha256 = checked_weights(folder)
+        model = load_model(lambda: build_model(config, info.num_clusters, len(vocabulary)), weights)
+        return cls(folder, info, config, vocabulary, model.to(training_device()).eval(), sha256)
 
 
 def _check_ctc(corpus: Corpus, vocabulary: Vocabulary) -> None:

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 
 from entcomp.artifacts.experiment import UnitsInfo
-from entcomp.artifacts.models import weights_path
+from entcomp.artifacts.models import checked_weights
 from entcomp.config import load_config
-from entcomp.files import sha256_file
 from entcomp.tasks.vc.config import VcConfig
 from entcomp.tasks.vc.content import FrameMap
 from entcomp.tasks.vc.corpus import VcUtterance
@@ -54,19 +53,22 @@ def train_voice_converter(
     count = min(MAX_DEV_BATCHES, -(-len(dev_batches.targets) // config.batch.size))
     torch.manual_seed(config.training.seed)
     model = VoiceConverter(config, info.num_clusters)
+    init: dict[str, str] = {}
     if start is None:
         model.set_mel_statistics(*mel_statistics(train, config, allow_pipes))
         if centroids_KF is not None:
             model.start_from_vectors(torch.from_numpy(centroids_KF))
     else:
-        model.start_from(load_converter(start, units)[0])
+        converter, _, init_sha256 = load_converter(start, units)
+        model.start_from(converter)
+        init = {"init_sha256": init_sha256}
     size = sum(one.numel() for one in model.network.parameters())
     report(f"{folder}: {size / 1e6:.2f} M parameters, {len(batches.targets)} utterances")
     inputs = {
         "task": asdict(info),
         "model": config.model_dump(mode="json", exclude={"training", "sampler"}),
         "data": data_sha256,
-        **({} if start is None else {"init_sha256": sha256_file(start / "model.safetensors")}),
+        **init,
     }
     if config.local.embedding == "lm" and centroids_KF is not None:  # of which LM
         inputs["embeddings_sha256"] = hashlib.sha256(centroids_KF.tobytes()).hexdigest()
@@ -76,13 +78,14 @@ def train_voice_converter(
     return result
 
 
-def load_converter(folder: Path, units: UnitsInfo) -> tuple[VoiceConverter, VcInfo]:
-    """The model that was trained in ``folder``, ready for use.
+def load_converter(folder: Path, units: UnitsInfo) -> tuple[VoiceConverter, VcInfo, str]:
+    """The model that was trained in ``folder``, ready for use, and the SHA-256 of its weights.
 
     Raises EntcompError if there is none, or if it was trained on another codebook's units.
     """
     info = VcInfo.read(folder)
     info.check_units(units, folder)
     config = load_config(VcConfig, folder / "config.yaml")
-    model = load_model(lambda: VoiceConverter(config, info.num_clusters), weights_path(folder))
-    return model.to(training_device()).eval(), info
+    weights, sha256 = checked_weights(folder)
+    model = load_model(lambda: VoiceConverter(config, info.num_clusters), weights)
+    return model.to(training_device()).eval(), info, sha256

@@ -52,8 +52,6 @@ class PipelineExtractor:
         self.sample_rate = int(pipeline.sample_rate)
         self.checkpoint_sha256 = sha256_file(require_file(checkpoint)) if checkpoint else ""
         self._device = choose_device(device)
-        if self._device.type == "cpu":
-            torch.set_num_threads(1)  # utterances go in parallel instead
         self._model = _load(pipeline, checkpoint).to(self._device)
         outputs = self._outputs(torch.zeros(1, self.grid.field), None)
         self.dim = outputs[-1].shape[-1]

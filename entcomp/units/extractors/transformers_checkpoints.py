@@ -74,8 +74,6 @@ class TransformersExtractor:
         if getattr(model.config, "do_stable_layer_norm", False):
             model.encoder.layer_norm = torch.nn.Identity()  # the one after all layers
         self._device = choose_device(device)
-        if self._device.type == "cpu":
-            torch.set_num_threads(1)  # utterances go in parallel instead
         self._model = model.to(self._device)
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
