@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.groups import PLAIN_STREAMS, Groups, check_segmentation
+from entcomp.artifacts.groups import PLAIN_STREAMS, Groups, check_segmentation, plain_groups
 
 Stream = tuple[str, np.ndarray, np.ndarray]
 
@@ -33,6 +33,11 @@ def stream_scps(experiment: Experiment, set_name: str, segmentation: str) -> lis
     """The tables that `read_streams` reads: of units and, unless the stream is plain, of groups."""
     groups = Groups.open(experiment, set_name, segmentation)
     return [one.scp for one in (groups.units, groups.archive) if one is not None]
+
+
+def stream_groups(segmentation: str, units: np.ndarray, *groups: np.ndarray) -> np.ndarray:
+    """Group lengths, of an utterance's vectors in the tables that `stream_scps` names."""
+    return groups[0] if groups else plain_groups(units, segmentation)
 
 
 def stream_sha256(experiment: Experiment, set_name: str, segmentation: str) -> list[str]:

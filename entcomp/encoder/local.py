@@ -12,8 +12,10 @@ of time (``duration_embedding``). Appendix B calls its layers Transformer blocks
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 from annotated_types import Ge, Gt
 from torch import Tensor, nn
@@ -41,6 +43,13 @@ class LocalEncoderConfig(Config):
     position: Literal["none", "intra"] = "none"
     duration_embedding: bool = False
     dropout: Annotated[float, Ge(0)] = 0.0  # of embeddings and in the mixer
+
+
+def embeddings_inputs(config: LocalEncoderConfig, vectors_KF: np.ndarray | None) -> dict[str, str]:
+    """What a training notes of the LM whose embeddings its own begin from; nothing of others."""
+    if config.embedding != "lm" or vectors_KF is None:
+        return {}
+    return {"embeddings_sha256": hashlib.sha256(vectors_KF.tobytes()).hexdigest()}
 
 
 class LocalEncoder(nn.Module):

@@ -156,13 +156,18 @@ class ArkReader:
     def _open(self, name: str) -> BinaryIO:
         if self._stream is None or name != self._name:
             self.__exit__()
-            beside = self.scp.parent / Path(name).name
-            path = beside if beside.is_file() else Path(name)
+            path = find_archive(self.scp, name)
             if not path.is_file():  # a device or a pipe would never end
                 raise FileNotFoundError
             self._stream = open(path, "rb")
             self._name, self._size = name, path.stat().st_size
         return self._stream
+
+
+def find_archive(scp: Path, name: str) -> Path:
+    """The archive that a line of an scp names: beside the scp, if the experiment was moved."""
+    beside = scp.parent / Path(name).name
+    return beside if beside.is_file() else Path(name)
 
 
 def _temporary(path: Path) -> Path:

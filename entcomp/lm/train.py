@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 
-from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
 from entcomp.artifacts.models import LMInfo
+from entcomp.artifacts.stage import Stage, read_stage
 from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
 from entcomp.lm.batches import DevRows, TrainRows
@@ -39,26 +42,59 @@ def train_lm(
     join_ranks(config.training)
     with first_rank_first():
         train, dev = (
-            pack_corpus(
-                [Units.open(experiment, set_name) for set_name in sets],
-                config.lm_units,
-                folder / "packed",
-                name,
-                skip_bad,
-            )
+            _packed(experiment, sets, config, name, skip_bad)
             for name, sets in (("train", train_sets), ("dev", dev_sets))
         )
-    inputs = {
+    inputs = _inputs(info, train, dev, config)
+    if _is_described(folder, training_stage(folder, config.training, inputs)):
+        write_description(folder, config)
+        return None
+    lm = _fit(folder, info, train, dev, config, inputs)
+    if is_first_rank():
+        export_onnx(folder, config, lm)
+    write_description(folder, config, lm)
+    return lm
+
+
+def _packed(
+    experiment: Experiment, sets: Sequence[str], config: LMConfig, name: str, skip_bad: bool
+) -> Corpus:
+    units = [Units.open(experiment, one) for one in sets]
+    folder = experiment.lm(config.direction) / "packed"
+    return pack_corpus(units, config.lm_units, folder, name, skip_bad)
+
+
+def _inputs(info: UnitsInfo, train: Corpus, dev: Corpus, config: LMConfig) -> dict[str, Any]:
+    """What the weights depend on beside how they are trained."""
+    return {
         "codebook_sha256": info.codebook_sha256,
         "train_sha256": train.sha256,
         "dev_sha256": dev.sha256,
         "num_clusters": info.num_clusters,
         "model": config.model_dump(mode="json", exclude={"training", "score_overlap"}),
     }
-    complete = training_stage(folder, config.training, inputs).is_complete()
-    if complete and (folder / "lm.json").exists():
-        write_description(folder, config)
-        return None
+
+
+def _is_described(folder: Path, stage: Stage) -> bool:
+    """Whether the training has ended, and lm.json is that of its weights, not of earlier ones."""
+    if not stage.is_complete():
+        return False
+    try:
+        described = LMInfo.read(folder)
+    except EntcompError:  # none, or a damaged one: it is written anew
+        return False
+    return described.lm_sha256 == read_stage(folder, stage.name)["outputs"]["sha256"]
+
+
+def _fit(
+    folder: Path,
+    info: UnitsInfo,
+    train: Corpus,
+    dev: Corpus,
+    config: LMConfig,
+    inputs: dict[str, Any],
+) -> LMInfo:
+    """Train, or go on where a killed run stopped; what came of it, beside n-grams."""
     ngrams = ngram_nats(train, dev, info.num_clusters, config.direction)
     _announce(train, dev, ngrams)
     torch.manual_seed(config.training.seed)
@@ -66,7 +102,7 @@ def train_lm(
     rows = TrainRows(train, config, info.num_clusters)
     dev_rows = DevRows(dev, config, info.num_clusters)
     result = fit(model, rows, dev_rows, config.training, folder, inputs)
-    lm = LMInfo(
+    return LMInfo(
         lm_sha256=result.sha256,
         codebook_sha256=info.codebook_sha256,
         direction=config.direction,
@@ -74,10 +110,6 @@ def train_lm(
         num_clusters=info.num_clusters,
         nats_per_unit={"lm": result.metrics["loss"], **ngrams},
     )
-    if is_first_rank():
-        export_onnx(folder, config, lm)
-    write_description(folder, config, lm)
-    return lm
 
 
 def _announce(train: Corpus, dev: Corpus, ngrams: dict[str, float]) -> None:

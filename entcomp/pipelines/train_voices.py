@@ -86,7 +86,6 @@ def train_voices(
             hashes,
             start,
             embeddings,
-            print,
             options.allow_pipes,
         )
     return folder, result

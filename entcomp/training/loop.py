@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
+from entcomp.artifacts.models import WEIGHTS
 from entcomp.artifacts.stage import Stage, read_stage
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
@@ -44,7 +45,14 @@ from entcomp.training.evaluation import (
     warn_unsupported,
 )
 from entcomp.training.log import RunLog
-from entcomp.training.ranks import join_ranks, naming_lost_ranks, rank, wait_for_all, world_size
+from entcomp.training.ranks import (
+    is_first_rank,
+    join_ranks,
+    naming_lost_ranks,
+    rank,
+    wait_for_all,
+    world_size,
+)
 from entcomp.training.weights import load_weights, write_mean
 
 
@@ -93,7 +101,7 @@ def fit(
     if not len(dev):
         raise ValueError("a dev set is needed: it decides what is kept")
     join_ranks(config)
-    weights = folder / "model.safetensors"
+    weights = folder / WEIGHTS
     stage = training_stage(folder, config, inputs)
     complete = stage.is_complete()
     wait_for_all()  # the first rank may be about to complete it
@@ -103,7 +111,7 @@ def fit(
         stage.start()
         with _exit_on_sigterm(), naming_lost_ranks():
             _train(model, train, dev, checkpoints)
-        if rank() == 0:
+        if is_first_rank():
             write_mean(weights, checkpoints.kept_files())
             load_weights(model, weights)
             metrics = evaluate(model.to(training_device()), dev, config, training_device())
@@ -126,7 +134,7 @@ def _train(model: nn.Module, train: Batches, dev: DevBatches, checkpoints: Check
         model.compile()
     optimizer = build_optimizer(model, config)
     checkpoints.restore(model, optimizer)
-    losses: nn.Module = _Losses(model)
+    losses: nn.Module = _Losses(model, autocast(device, config))
     if world_size() > 1:
         # Unused in some steps, on some ranks: CTC's head, or what a VC model drops for guidance.
         losses = DistributedDataParallel(losses, find_unused_parameters=True)
@@ -161,8 +169,7 @@ def _optimize(
         torch.manual_seed(int(seed.generate_state(1, np.uint64)[0] >> 1))
         # Ranks add up their gradients once a step.
         with apart() if number != numbers[-1] else nullcontext():
-            with autocast(training_device(), config):
-                values = losses(batch)
+            values = losses(batch)
             (values["loss"] / config.accumulate).backward()
     if config.clip_norm:
         learnt = [one for group in optimizer.param_groups for one in group["params"]]
@@ -185,12 +192,13 @@ def build_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opt
 class _Losses(nn.Module):
     """``model.loss`` as a call, which is what data parallel training wraps."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, precision: torch.autocast) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.precision = model, precision
 
     def forward(self, batch: Any) -> dict[str, Tensor]:
-        values: dict[str, Tensor] = self.model.loss(batch)  # type: ignore[operator]
+        with self.precision:
+            values: dict[str, Tensor] = self.model.loss(batch)  # type: ignore[operator]
         return {name: one if name == "loss" else one.detach() for name, one in values.items()}
 
 

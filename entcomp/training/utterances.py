@@ -17,7 +17,7 @@ import numpy as np
 
 from entcomp.errors import EntcompError
 from entcomp.files import naming_file
-from entcomp.kaldi.ark import ArkReader
+from entcomp.kaldi.ark import ArkReader, find_archive
 from entcomp.kaldi.table import iter_table
 from entcomp.training.ranks import first_rank_first, is_first_rank
 
@@ -39,8 +39,7 @@ def iter_offsets(scp: Path) -> Iterator[tuple[str, ArchiveOffset]]:
     for utt_id, entry in iter_table(scp):
         name, _, byte = entry.rpartition(":")
         if name not in archives:
-            beside = scp.parent / Path(name).name
-            archives[name] = beside if beside.exists() else Path(name)
+            archives[name] = find_archive(scp, name)
         yield utt_id, ArchiveOffset(archives[name], int(byte))
 
 

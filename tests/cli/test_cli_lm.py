@@ -124,6 +124,20 @@ def test_training_killed_at_any_moment_ends_with_the_same_bytes(
         assert (experiment.lm() / name).read_bytes() == (whole.lm() / name).read_bytes(), name
 
 
+@pytest.mark.parametrize("left", ["of earlier weights", "damaged"])
+def test_a_training_killed_before_its_description_could_never_be_mended(
+    copy: tuple[Path, Experiment], config: Path, left: str
+) -> None:
+    """The weights were new, lm.json was not, and train-lm said "complete, skipped"."""
+    data, experiment = copy
+    path = experiment.lm() / "lm.json"
+    whole = path.read_bytes()
+    older = read_json(path) | {"lm_sha256": "older"}
+    path.write_text(json.dumps(older) if left == "of earlier weights" else "{")
+    run("train-lm", "--config", config, data, experiment.path)
+    assert path.read_bytes() == whole
+
+
 def test_scoring_killed_at_any_moment_ends_with_the_same_bytes(
     copy: tuple[Path, Experiment],
 ) -> None:

@@ -13,8 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.groups import plain_groups
-from entcomp.artifacts.streams import PLAIN_STREAMS, read_streams, stream_scps
+from entcomp.artifacts.streams import read_streams, stream_groups, stream_scps
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table, join
@@ -66,8 +65,7 @@ class SegmentedStreams:
         return stream_scps(self.experiment, set_name, self.segmentation)
 
     def stream(self, utt_id: str, units: np.ndarray, *groups: np.ndarray) -> Stream:
-        plain = self.segmentation in PLAIN_STREAMS
-        return Stream(utt_id, units, plain_groups(units, self.segmentation) if plain else groups[0])
+        return Stream(utt_id, units, stream_groups(self.segmentation, units, *groups))
 
 
 def read_rows(

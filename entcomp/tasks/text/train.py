@@ -12,6 +12,7 @@ import torch
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.models import checked_weights
 from entcomp.config import load_config
+from entcomp.encoder.local import embeddings_inputs
 from entcomp.errors import EntcompError
 from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.corpus import Corpus, ctc_length
@@ -32,19 +33,19 @@ def train_text_model(
     config: TextTaskConfig,
     train: Corpus,
     dev: Corpus,
-    centroids_KF: np.ndarray | None = None,
+    vectors_KF: np.ndarray | None = None,
 ) -> FitResult:
     """Train in ``folder``, or continue where a killed run stopped; prints what it found.
 
-    ``centroids_KF`` are the codebook's, where the embeddings are to begin from them.
+    ``vectors_KF`` (K, features) are what the embeddings are to begin from, if not at random.
     Raises EntcompError if no stream is long enough for CTC, and for what `fit` does.
     """
     vocabulary = Vocabulary.train((text for _, text in train.utterances), config.vocabulary)
     if config.ctc_weight > 0:
         _check_ctc(train, vocabulary)
     model = build_model(config, info.num_clusters, len(vocabulary))
-    if centroids_KF is not None:
-        model.local.start_from_vectors(torch.from_numpy(centroids_KF))
+    if vectors_KF is not None:
+        model.local.start_from_vectors(torch.from_numpy(vectors_KF))
     size = sum(one.numel() for one in model.parameters())
     print(f"{folder}: {size / 1e6:.2f} M parameters, {len(vocabulary)} text pieces")
     batches, dev_batches = (
@@ -57,8 +58,7 @@ def train_text_model(
         "train_sha256": train.sha256,
         "dev_sha256": dev.sha256,
     }
-    if config.local.embedding == "lm" and centroids_KF is not None:  # of which LM
-        inputs["embeddings_sha256"] = hashlib.sha256(centroids_KF.tobytes()).hexdigest()
+    inputs |= embeddings_inputs(config.local, vectors_KF)
     result = fit(model, batches, dev_batches.in_order(), config.training, folder, inputs)
     if is_first_rank():
         vocabulary.save(folder / "text.model")

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.groups import plain_groups
-from entcomp.artifacts.streams import PLAIN_STREAMS, read_streams, stream_scps
+from entcomp.artifacts.streams import read_streams, stream_groups, stream_scps
 from entcomp.audio.read import check_pipe
 from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import iter_vectors
@@ -96,11 +95,10 @@ class RowDecoder:
         units: np.ndarray,
         *groups: np.ndarray,
     ) -> VcUtterance:
-        plain = self.segmentation in PLAIN_STREAMS
         return VcUtterance(
             Utterance(*audio),
             speaker,
             units,
-            plain_groups(units, self.segmentation) if plain else groups[0],
+            stream_groups(self.segmentation, units, *groups),
             np.zeros(0, np.float32) if embedding is None else embedding,
         )

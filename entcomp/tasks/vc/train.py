@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from entcomp.artifacts.experiment import UnitsInfo
 from entcomp.artifacts.models import checked_weights
 from entcomp.config import load_config
+from entcomp.encoder.local import embeddings_inputs
 from entcomp.tasks.vc.config import VcConfig
 from entcomp.tasks.vc.content import FrameMap
 from entcomp.tasks.vc.corpus import VcUtterance
@@ -37,16 +37,15 @@ def train_voice_converter(
     dev: Sequence[VcUtterance],
     data_sha256: dict[str, Any],
     start: Path | None,
-    centroids_KF: np.ndarray | None,
-    report: Callable[[str], None],
+    vectors_KF: np.ndarray | None,
     allow_pipes: bool = False,
 ) -> FitResult:
-    """Train in ``folder``, or continue there; ``report`` receives lines for the user.
+    """Train in ``folder``, or continue there; prints what it found.
 
     ``data_sha256`` names all that the utterances were read from; ``start`` is the folder of a
-    converter to begin with; ``centroids_KF`` are the codebook's, where the embeddings are to begin
-    from them. Raises EntcompError if no speaker has two utterances, if ``start`` is of another
-    codebook or another size, and for what `fit` does.
+    converter to begin with; ``vectors_KF`` (K, features) are what the embeddings are to begin from,
+    if not at random. Raises EntcompError if no speaker has two utterances, if ``start`` is of
+    another codebook or another size, and for what `fit` does.
     """
     frame_map = FrameMap.between(units, config.mel)
     batches, dev_batches = (VcBatches(one, frame_map, config, allow_pipes) for one in (train, dev))
@@ -56,22 +55,21 @@ def train_voice_converter(
     init: dict[str, str] = {}
     if start is None:
         model.set_mel_statistics(*mel_statistics(train, config, allow_pipes))
-        if centroids_KF is not None:
-            model.start_from_vectors(torch.from_numpy(centroids_KF))
+        if vectors_KF is not None:
+            model.start_from_vectors(torch.from_numpy(vectors_KF))
     else:
         converter, _, init_sha256 = load_converter(start, units)
         model.start_from(converter)
         init = {"init_sha256": init_sha256}
     size = sum(one.numel() for one in model.network.parameters())
-    report(f"{folder}: {size / 1e6:.2f} M parameters, {len(batches.targets)} utterances")
+    print(f"{folder}: {size / 1e6:.2f} M parameters, {len(batches.targets)} utterances")
     inputs = {
         "task": asdict(info),
         "model": config.model_dump(mode="json", exclude={"training", "sampler"}),
         "data": data_sha256,
         **init,
     }
-    if config.local.embedding == "lm" and centroids_KF is not None:  # of which LM
-        inputs["embeddings_sha256"] = hashlib.sha256(centroids_KF.tobytes()).hexdigest()
+    inputs |= embeddings_inputs(config.local, vectors_KF)
     fixed = [dev_batches.batch(step) for step in range(count)]
     result = fit(model, batches, fixed, config.training, folder, inputs)
     write_description(folder, config, info)

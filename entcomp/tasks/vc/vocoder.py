@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,12 @@ from entcomp.audio.mel import MelConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+# What torch and pickle make of damaged files, and a trial run of another model's.
+UNREADABLE = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
+    *(TypeError, ValueError, pickle.UnpicklingError),
+)
 
 
 class Vocoder(Protocol):

@@ -196,6 +196,11 @@ def test_what_is_no_hift(checkpoint: Path, layout: Layout) -> None:
     torch.save(rest | causal, checkpoint)
     with pytest.raises(EntcompError, match="a kernel of 4; a causal model"):
         load_vocoder(checkpoint, MEL)
+    no_upsampling = {k: v for k, v in layout.state_dict().items() if not k.startswith("ups.")}
+    for odd in (no_upsampling, layout.state_dict() | {"conv_post.weight": torch.zeros(())}):
+        torch.save(odd, checkpoint)  # a division by zero, and a number that has no length
+        with pytest.raises(EntcompError, match="not a HiFT generator"):
+            load_vocoder(checkpoint, MEL)
     checkpoint.write_bytes(b"no weights")
     with pytest.raises(EntcompError, match="not a HiFT generator"):
         load_vocoder(checkpoint, MEL)

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from entcomp.artifacts.models import WEIGHTS
 from entcomp.audio.mel import MelConfig, check_same_mel
 from entcomp.config import Config, make_config, read_yaml
 from entcomp.errors import EntcompError
 from entcomp.files import read_json, sha256_file
-from entcomp.tasks.vc.vocoder import VocoderKind, delay, fold_weight_norm
+from entcomp.tasks.vc.vocoder import UNREADABLE, VocoderKind, delay, fold_weight_norm
 from entcomp.tasks.vc.vocoders import VOCODERS
 
 if TYPE_CHECKING:
@@ -36,13 +36,6 @@ JIK876_NAMES = [
     (r"^resblocks\.(\d+)\.(convs[12])\.(\d+)\.", r"blocks.\1.\2.\3.1."),
     (r"^conv_post\.", "output_conv.1."),
 ]
-
-
-# What torch and pickle make of damaged files.
-UNREADABLE = (
-    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
-    *(TypeError, ValueError, pickle.UnpicklingError),
-)
 
 
 class GeneratorConfig(Config):
@@ -127,7 +120,7 @@ def _load_own(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
     known = {name: values[name] for name in VocoderConfig.model_fields if name in values}
     config = make_config(VocoderConfig, known, str(config_path))
     check_same_mel(mel, config.mel, str(path))
-    prefix, weights_path = "generator.", path / "model.safetensors"
+    prefix, weights_path = "generator.", path / WEIGHTS
     weights = {
         name.removeprefix(prefix): value
         for name, value in read_weights(weights_path).items()

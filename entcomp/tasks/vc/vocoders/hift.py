@@ -11,14 +11,13 @@ Shape suffixes: C channels, M mel frames, S samples, F frames of the short spect
 from __future__ import annotations
 
 import math
-import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from entcomp.audio.mel import MelConfig
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
-from entcomp.tasks.vc.vocoder import VocoderKind, fold_weight_norm
+from entcomp.tasks.vc.vocoder import UNREADABLE, VocoderKind, fold_weight_norm
 from entcomp.tasks.vc.vocoders import VOCODERS
 
 if TYPE_CHECKING:
@@ -43,16 +42,6 @@ LOUDEST = 0.99
 LARGEST_MAGNITUDE = 100.0
 SEED = 0  # of the source's noise and phases: the same mel gives the same samples
 _PAIR = ("weight", "bias")
-# What reading and a trial run raise for files that are no checkpoint, or another model's.
-UNUSABLE = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    pickle.UnpicklingError,
-    LookupError,
-    ValueError,
-    AttributeError,
-)
 
 
 class Hift:
@@ -202,7 +191,7 @@ def load_hift(path: Path | None, mel: MelConfig) -> Hift:
         plain = {name.removeprefix("generator."): value.float() for name, value in stored.items()}
         sha256, weights = sha256_file(path), fold_weight_norm(plain)
         hift = Hift(f"HiFT {path.parent.name}/{path.name}", sha256, weights, mel.sample_rate)
-    except UNUSABLE as error:
+    except UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
         raise EntcompError(f"{path}: not a HiFT generator of CosyVoice-300M ({reason})") from None
     bands = weights["conv_pre.weight"].shape[1]
