@@ -45,6 +45,11 @@ class ModelInfo:
             raise EntcompError(f"{path}: no such file; run {cls.STAGE} first")
         return read_record(cls, path, f"rerun {cls.STAGE}")
 
+    @classmethod
+    def find(cls: type[InfoT], folder: Path) -> InfoT | None:
+        """As `read`; None where its file is not there."""
+        return cls.read(folder) if (folder / cls.FILE).exists() else None
+
     def write(self, folder: Path) -> None:
         """Write it after the weights, so that it never stands beside older ones."""
         values: Any = self

@@ -25,8 +25,8 @@ from entcomp.lm.score import Scorer
 from entcomp.pipelines.tokenizer import Tokenizer
 from entcomp.progress import track
 from entcomp.report.latency import STAGES, describe_latency, latency_table
+from entcomp.segmentation.rows import row_of
 from entcomp.segmentation.rule import Rule, group_one
-from entcomp.segmentation.source import row_of
 from entcomp.tasks.text.search import TextSearch
 from entcomp.tasks.text.train import TrainedTextModel
 from entcomp.training.evaluation import training_device

@@ -14,8 +14,9 @@ from entcomp.errors import EntcompError
 from entcomp.kaldi.table import join
 from entcomp.segmentation.calibration import resolve
 from entcomp.segmentation.request import Request
+from entcomp.segmentation.rows import row_of
 from entcomp.segmentation.rule import Rule, group_one
-from entcomp.segmentation.source import Source, row_of
+from entcomp.segmentation.source import Source
 from entcomp.skipped import SkippedUtterances
 from entcomp.tasks.text.corpus import Row, Stream
 

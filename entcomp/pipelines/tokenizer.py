@@ -20,8 +20,8 @@ from entcomp.segmentation.calibration import resolve
 from entcomp.segmentation.criteria.dedup import RUNS
 from entcomp.segmentation.criteria.fixed import EVERY_UNIT
 from entcomp.segmentation.request import Request
+from entcomp.segmentation.rows import row_of
 from entcomp.segmentation.rule import Rule, group_one
-from entcomp.segmentation.source import row_of
 from entcomp.segmentation.streaming import StreamingGroups
 from entcomp.units.codebook import Codebook
 from entcomp.units.dump import read_codebook

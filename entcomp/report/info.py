@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from entcomp.artifacts.experiment import DIRECTIONS, Direction, Experiment, entropy_name
-from entcomp.artifacts.models import LMInfo
+from entcomp.artifacts.models import WEIGHTS, LMInfo
 from entcomp.artifacts.stage import read_stage
 from entcomp.errors import EntcompError
+from entcomp.evaluation.text.metric import score_value
 from entcomp.files import read_json
 from entcomp.kaldi.table import iter_table
 from entcomp.tasks import TASKS, read_task_info
@@ -86,10 +87,9 @@ def _archive(folder: Path, name: str, hashes: Facts, manifest: str = "stage") ->
 
 
 def _lm(experiment: Experiment, direction: Direction) -> Facts:
-    path = experiment.lm(direction) / "lm.json"
-    if not path.exists():
+    lm = LMInfo.find(experiment.lm(direction))
+    if lm is None:
         return {"complete": False}
-    lm = LMInfo.read(path.parent)
     kept = {key: getattr(lm, key) for key in ("lm_units", "lm_sha256", "nats_per_unit")}
     return {"complete": True, **kept, "calibrated": experiment.calibration(direction).exists()}
 
@@ -135,7 +135,7 @@ def _alignments(folder: Path) -> Facts:
 def _model(folder: Path) -> Facts:
     is_task = folder.parent.name in TASKS
     last = folder / ("task.json" if is_task else "config.yaml")  # written when training has ended
-    complete = last.exists() and (folder / "model.safetensors").exists()
+    complete = last.exists() and (folder / WEIGHTS).exists()
     kept: Facts = {}
     if is_task and last.exists():
         info = read_task_info(folder)
@@ -151,11 +151,7 @@ def _model(folder: Path) -> Facts:
 def _decode(folder: Path) -> Facts:
     stage, scores = read_stage(folder), folder / "scores.json"
     values = read_json(scores) if scores.exists() else {}
-    found = {
-        name: one.get("percent", one.get("score"))
-        for name, one in values.items()
-        if isinstance(one, Mapping)
-    }
+    found = {name: score_value(one) for name, one in values.items() if isinstance(one, Mapping)}
     rate = stage["outputs"].get("rate")
     return {"complete": bool(stage["outputs"]), "rate": rate, **found}
 

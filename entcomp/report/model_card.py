@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
-from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.experiment import DIRECTIONS, Experiment
 from entcomp.artifacts.models import LMInfo
+from entcomp.evaluation.text.metric import score_value
 from entcomp.files import read_json
 from entcomp.report.boundary_scores import describe_matching, read_scores, score_tables, tiers
 from entcomp.report.tables import Table
@@ -62,9 +63,8 @@ def _units(experiment: Experiment) -> Iterator[str]:
 
 def _lms(experiment: Experiment) -> Iterator[str]:
     rows = []
-    for folder in (experiment.lm("forward"), experiment.lm("backward")):
-        if (folder / "lm.json").exists():
-            lm = LMInfo.read(folder)
+    for direction in DIRECTIONS:
+        if lm := LMInfo.find(experiment.lm(direction)):
             nats = [f"{lm.nats_per_unit[name]:.3f}" for name in ("lm", "unigram", "bigram")]
             rows.append([lm.direction, lm.lm_units, *nats])
     if rows:
@@ -98,7 +98,7 @@ def _task(experiment: Experiment, task: str) -> Iterator[str]:
     yield f"## {task}\n\nReads {info.segments}, writes {info.output}; trained on {sets}."
     for path in sorted((experiment.path / task).glob("decode_*/scores.json")):
         figures = [
-            f"{name.upper()} {one.get('percent', one.get('score')):.2f}"
+            f"{name.upper()} {score_value(one):.2f}"
             for name, one in read_json(path).items()
             if isinstance(one, dict)
         ]

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import numpy as np
 
 from entcomp.artifacts.entropies import Entropies
-from entcomp.artifacts.experiment import Direction, Experiment
+from entcomp.artifacts.experiment import DIRECTIONS, Experiment
 from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.segmentations import SegmentationInfo
 from entcomp.artifacts.units import Units
@@ -175,12 +175,10 @@ def data(report: Report) -> str | None:
 
 def language_model(report: Report) -> str | None:
     """Nats per unit, beside those of n-grams."""
-    directions: list[Direction] = ["forward", "backward"]
     rows = []
-    for direction in directions:
-        path = report.experiment.lm(direction) / "lm.json"
-        if path.exists():
-            nats = LMInfo.read(path.parent).nats_per_unit
+    for direction in DIRECTIONS:
+        if lm := LMInfo.find(report.experiment.lm(direction)):
+            nats = lm.nats_per_unit
             rows.append([direction, *(f"{nats[key]:.3f}" for key in ("lm", "bigram", "unigram"))])
     if not rows:
         return None

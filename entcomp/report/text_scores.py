@@ -10,7 +10,7 @@ from typing import Any
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.stage import read_stage
 from entcomp.errors import EntcompError
-from entcomp.evaluation.text.metric import Metric
+from entcomp.evaluation.text.metric import Metric, score_value
 from entcomp.evaluation.text.metrics import METRICS, score_labels
 from entcomp.files import read_json
 from entcomp.report.tables import Table
@@ -33,8 +33,7 @@ class TextResult:
     scores: Mapping[str, Mapping[str, Any]]
 
     def value(self, metric: str) -> float:
-        score = self.scores[metric]
-        return score["percent"] if "percent" in score else score["score"]
+        return score_value(self.scores[metric])
 
     def interval(self, metric: str) -> tuple[float, float]:
         low, high = self.scores[metric]["interval"]

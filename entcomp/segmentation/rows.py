@@ -5,7 +5,7 @@ Shapes: N units in all, U utterances, P units that the LM predicted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,13 @@ from entcomp.artifacts.runs import lengths_of, starts_of
 
 # Enough to hide numpy's cost per call, and a few hundred MB at most.
 BLOCK_UNITS = 2_000_000
+# Id and entropies, forward and backward (or units and None): what groups are made from.
+Row = tuple[str, np.ndarray, np.ndarray | None]
+
+
+def row_of(utt_id: str, vectors: Sequence[np.ndarray]) -> Row:
+    """The row of units, or of entropies in one direction or in both."""
+    return utt_id, vectors[0], vectors[1] if len(vectors) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ class Rows:
     backward: np.ndarray | None = None
 
     @classmethod
-    def join(cls, block: list[tuple[str, np.ndarray, np.ndarray | None]]) -> Rows:
+    def join(cls, block: list[Row]) -> Rows:
         """Lay ``(utt_id, values, backward or None)`` end to end."""
         utt_ids, values, backward = zip(*block, strict=True)
         return cls(
@@ -116,11 +123,9 @@ class Rows:
             yield utt_id, groups[begin:end]
 
 
-def iter_rows(
-    vectors: Iterable[tuple[str, np.ndarray, np.ndarray | None]], block_units: int = BLOCK_UNITS
-) -> Iterator[Rows]:
+def iter_rows(vectors: Iterable[Row], block_units: int = BLOCK_UNITS) -> Iterator[Rows]:
     """Join whole utterances to blocks of about ``block_units`` units."""
-    block: list[tuple[str, np.ndarray, np.ndarray | None]] = []
+    block: list[Row] = []
     units = 0
     for row in vectors:
         block.append(row)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from entcomp.artifacts.archive import Archive
 from entcomp.artifacts.entropies import Entropies
@@ -14,15 +12,8 @@ from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.units import Units
 from entcomp.segmentation.criteria import find_criterion
+from entcomp.segmentation.rows import Row, row_of
 from entcomp.skipped import SkippedUtterances
-
-# Id and entropies, forward and backward (or units and None): what groups are made from.
-Row = tuple[str, np.ndarray, np.ndarray | None]
-
-
-def row_of(utt_id: str, vectors: Sequence[np.ndarray]) -> Row:
-    """The row of units, or of entropies in one direction or in both."""
-    return utt_id, vectors[0], vectors[1] if len(vectors) > 1 else None
 
 
 @dataclass(frozen=True)

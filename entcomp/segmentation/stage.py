@@ -18,9 +18,9 @@ from entcomp.progress import track
 from entcomp.segmentation.calibration import resolve, wanted_rate
 from entcomp.segmentation.criterion import EntropyCriterion
 from entcomp.segmentation.request import Request
-from entcomp.segmentation.rows import BLOCK_UNITS, iter_rows
+from entcomp.segmentation.rows import BLOCK_UNITS, Row, iter_rows
 from entcomp.segmentation.rule import Rule, group_starts
-from entcomp.segmentation.source import Row, Source
+from entcomp.segmentation.source import Source
 from entcomp.skipped import SkippedUtterances
 
 

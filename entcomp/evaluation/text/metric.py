@@ -13,6 +13,11 @@ from entcomp.evaluation.text.normalizer import Normalizer
 Score = Mapping[str, Any]
 
 
+def score_value(score: Score) -> float:
+    """The number of a score: a percentage, or points."""
+    return score["percent"] if "percent" in score else score["score"]
+
+
 @dataclass(frozen=True)
 class TextOptions:
     """How texts are read: their normaliser, language (a code), and non-linguistic symbols."""
