@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from waiting import LOST
 
 from entcomp.audio.decode import audio_info, audio_seconds
 from entcomp.audio.notes import without_notes
@@ -54,6 +59,43 @@ def test_what_others_write_meanwhile_is_passed_on(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr().err == "from elsewhere\na warning\nno end of line\n"
 
 
+def test_half_a_note_is_held_until_it_is_known(capfd: pytest.CaptureFixture[str]) -> None:
+    with without_notes():
+        for part in (b"No", b"te: Trying", b" to resync...\n", b"No", b"thing\n", b"N"):
+            os.write(2, part)
+            time.sleep(0.01)  # so that each is probably read by itself; it must not matter
+    assert capfd.readouterr().err == "Nothing\nN"
+
+
+def test_a_forked_process_decodes_too(broken: Path) -> None:
+    """It has the lock and the pipe of its parent, but not the thread that reads."""
+    with without_notes():
+        process = multiprocessing.get_context("fork").Process(target=decode, args=(broken,))
+        process.start()
+    process.join(LOST)
+    assert process.exitcode == 0
+
+
+@pytest.mark.parametrize("stderr", ["closed", "read by nobody"])
+def test_without_a_stderr_decoding_ends_all_the_same(stderr: str) -> None:
+    """The thread that passes lines on must not die of it, or the decoder waits for ever."""
+    code = (
+        "import os, sys; from entcomp.audio.notes import without_notes\n"
+        "for _ in range(2):\n"
+        "    with without_notes(): os.write(2, b'a line')\n"
+        "print('ended')"
+    )
+    redirection = "2>&-" if stderr == "closed" else "2> >(exit)"
+    command = ["bash", "-c", f'"$0" -c "$1" {redirection}', sys.executable, code]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, timeout=LOST, check=True)
+    assert ended.stdout == b"ended\n"
+
+
+def decode(broken: Path) -> None:
+    with pytest.raises(EntcompError):
+        read_wav(broken, RATE)
+
+
 def test_threads_decode_and_write_at_once(broken: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Each line arrives once, and descriptor 2 is what it was."""
     before = os.fstat(2)
@@ -69,6 +111,8 @@ def test_threads_decode_and_write_at_once(broken: Path, capfd: pytest.CaptureFix
         thread.start()
     for thread in threads:
         thread.join()
+    with without_notes():  # when it ends, what was written into the pipe last is passed on, too
+        pass
     lines = capfd.readouterr().err.splitlines()
     assert sorted(lines) == sorted(f"{n} {one}" for n in range(4) for one in range(20))
     assert (os.fstat(2).st_dev, os.fstat(2).st_ino) == (before.st_dev, before.st_ino)
