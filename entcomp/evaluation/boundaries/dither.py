@@ -15,8 +15,9 @@ distance d (tolerance >= r/2):
     w(d) = min(1, max(0, (tolerance + r/2 - |d|) / r))
 
 One e an utterance keeps the distances between references, as plain counts do. One e a boundary has
-no such sum, and differs only where boundaries compete: phone F1 of equal spacing and of runs of
-HuBERT's units on LJSpeech falls by 0.0 to 0.3 points. All times are in ticks; ``dither`` is r/2.
+no such sum, and differs only where boundaries compete: phone F1 of equal spacing and of
+deduplicated HuBERT units on LJSpeech falls by 0.0 to 0.3 points.
+All times are in ticks; ``dither`` is r/2.
 """
 
 from __future__ import annotations
