@@ -49,7 +49,7 @@ class Registry(Generic[Component]):
         """Raises EntcompError for an unknown name, with those that there are."""
         self._load()
         if name not in self._found:
-            raise EntcompError(f"{self.kind} {name}: unknown; available: {', '.join(self)}")
+            raise EntcompError(f"{self.kind} {name}: unknown; available: {', '.join(sorted(self))}")
         return self._found[name]
 
     def __contains__(self, name: object) -> bool:

@@ -17,6 +17,7 @@ from entcomp.errors import EntcompError
 KNOW_LENGTH = {"mov,mp4,m4a,3gp,3g2,mj2", "asf", "flac", "tta", "ape", "wv"}
 KNOW_LENGTH_OF_ALL = "matroska,webm"  # of the longest track, which may be a film's
 BLOCK_SECONDS = 10
+HEADERLESS = {".g722": "g722"}  # known by their names alone; one rate only
 
 
 @dataclass
@@ -91,8 +92,11 @@ def open_av(source: Path | BinaryIO) -> AvSound | None:
             file = files.enter_context(open(source, "rb")) if isinstance(source, Path) else source
             file.seek(0)
             options = {"protocol_whitelist": "none"}  # playlists lead to no other file
+            kind = HEADERLESS.get(source.suffix) if isinstance(source, Path) else None
             container = files.enter_context(
-                av.open(SeekableInput(file), options=options, metadata_errors="replace")
+                av.open(
+                    SeekableInput(file), format=kind, options=options, metadata_errors="replace"
+                )
             )
         except (av.FFmpegError, OSError, ValueError):
             return None

@@ -186,7 +186,7 @@ def test_what_is_no_hift(checkpoint: Path, layout: Layout) -> None:
     weights = dict(layout.state_dict())
     del weights["conv_pre.bias"]
     torch.save(weights, checkpoint)
-    with pytest.raises(EntcompError, match=r"no HiFT generator .*conv_pre\.bias"):
+    with pytest.raises(EntcompError, match=r"not a HiFT generator .*conv_pre\.bias"):
         load_vocoder(checkpoint, MEL)
     torch.save(layout.state_dict() | {"lm.weight": torch.zeros(1)}, checkpoint)
     with pytest.raises(EntcompError, match="unknown parts: lm"):
@@ -197,7 +197,7 @@ def test_what_is_no_hift(checkpoint: Path, layout: Layout) -> None:
     with pytest.raises(EntcompError, match="a kernel of 4; a causal model"):
         load_vocoder(checkpoint, MEL)
     checkpoint.write_bytes(b"no weights")
-    with pytest.raises(EntcompError, match="no HiFT generator"):
+    with pytest.raises(EntcompError, match="not a HiFT generator"):
         load_vocoder(checkpoint, MEL)
     with pytest.raises(EntcompError, match=r"give the path of a hift\.pt"):
         load_vocoder("hift", MEL)
