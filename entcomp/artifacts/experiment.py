@@ -159,6 +159,10 @@ class Experiment:
     def alignment_scores(self, tag: str) -> Path:
         return self.path / "align_eval" / tag
 
+    def unit_scores(self, set_name: str) -> Path:
+        """Folder of ``scores.json`` and ``table.md``, as evaluate-units writes them."""
+        return self.path / "unit_eval" / set_name
+
 
 def entropy_name(direction: Direction, stem: str = "entropy") -> str:
     """``entropy`` or ``entropy_backward``: the name of a direction's files."""

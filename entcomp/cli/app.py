@@ -25,7 +25,8 @@ class EntcompCommands(Commands):
         ),
         "Train": ("train-lm", "train-asr", "train-st", "train-vc", "train-vocoder"),
         "Evaluate": (
-            *("info", "decode", "score", "align-eval", "score-vc", "bench-latency", "report"),
+            *("info", "decode", "score", "align-eval", "evaluate-units", "score-vc"),
+            *("bench-latency", "report"),
         ),
         "Use: on any recording": (
             *("tokenize", "plot", "explore", "transcribe", "translate", "convert", "pack", "push"),

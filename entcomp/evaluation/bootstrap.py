@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
 import numpy as np
 
 RESAMPLES = 1000
 
 
+def resampled_weights(utterances: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """Yield RESAMPLES times how often each utterance is drawn, (utterances,)."""
+    generator = np.random.default_rng(seed)
+    for _ in range(RESAMPLES):
+        drawn = generator.integers(0, utterances, utterances)
+        yield np.bincount(drawn, minlength=utterances)
+
+
 def resampled_sums(counts: np.ndarray, seed: int = 0) -> np.ndarray:
     """Sums over utterances drawn with replacement: (utterances, C) -> (RESAMPLES, C)."""
-    utterances = len(counts)
-    generator = np.random.default_rng(seed)
-    sums = np.empty((RESAMPLES, counts.shape[1]))
-    for one in range(RESAMPLES):
-        drawn = generator.integers(0, utterances, utterances)
-        sums[one] = np.bincount(drawn, minlength=utterances) @ counts
-    return sums
+    return np.stack([weights @ counts for weights in resampled_weights(len(counts), seed)])
+
+
+def with_intervals(
+    measure: Callable[[np.ndarray], Mapping[str, float]], utterances: int, seed: int = 0
+) -> dict[str, Any]:
+    """Scores of utterances counted once, and under ``interval`` the central 95% of each; for JSON.
+
+    ``measure`` gives scores by name for how often each utterance counts, (utterances,). Entropies
+    of resamples are too low, so intervals are moved to have their mean at the score. What is
+    undefined (NaN) is None.
+    """
+    scores = measure(np.ones(utterances, np.int64))
+    drawn = [measure(weights) for weights in resampled_weights(utterances, seed)]
+    found: dict[str, Any] = {name: rounded(value) for name, value in scores.items()}
+    found["interval"] = {}
+    for name, value in scores.items():
+        values = np.array([one[name] for one in drawn])
+        values = values[np.isfinite(values)]
+        defined = len(values) > 0 and np.isfinite(value)
+        bounds: tuple[float, float] = (np.nan, np.nan)
+        if defined:
+            bounds = percentile_interval(values - values.mean() + value, value)
+        found["interval"][name] = [rounded(bound) for bound in bounds]
+    return found
+
+
+def rounded(value: np.ndarray | float) -> float | None:
+    """For JSON: six decimals, None for what is undefined (NaN)."""
+    return round(float(value), 6) if np.isfinite(value) else None
 
 
 def percentile_interval(values: np.ndarray, estimate: float) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.evaluation.bootstrap import percentile_interval, resampled_sums
+from entcomp.evaluation.bootstrap import percentile_interval, resampled_sums, rounded
 from entcomp.evaluation.boundaries.dither import mean_matches, shares_near
 from entcomp.evaluation.boundaries.matching import match_one_to_one, nearest_distances
 from entcomp.evaluation.boundaries.ticks import TICKS_PER_SECOND, to_ticks
@@ -105,7 +105,7 @@ def score_set(counts: np.ndarray, seed: int = 0) -> dict[str, Any]:
     values = scores(counts.sum(axis=0))
     resampled = scores(resampled_sums(counts, seed))
     intervals = {name: _interval(resampled[name], values[name]) for name in SCORES}
-    return {name: _number(values[name]) for name in SCORES} | {"interval": intervals}
+    return {name: rounded(values[name]) for name in SCORES} | {"interval": intervals}
 
 
 def _near(points: np.ndarray, targets: np.ndarray, tolerance: int, dither: int) -> float:
@@ -125,8 +125,4 @@ def _interval(values: np.ndarray, estimate: np.ndarray) -> list[float | None]:
     defined = values[np.isfinite(values)]
     if not len(defined) or not np.isfinite(estimate):
         return [None, None]
-    return [_number(bound) for bound in percentile_interval(defined, float(estimate))]
-
-
-def _number(value: np.ndarray | float) -> float | None:
-    return round(float(value), 6) if np.isfinite(value) else None
+    return [rounded(bound) for bound in percentile_interval(defined, float(estimate))]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from entcomp.artifacts.alignments import Alignments
 from entcomp.evaluation.boundaries.ticks import reference_boundaries
-from entcomp.formats.textgrid import EVERYONE, TierChoice
+from entcomp.formats.textgrid import EVERYONE, Interval, TierChoice
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Boundaries by tier, in ticks, of an utterance of ``duration`` seconds.
+    """Boundaries by tier, in ticks, of an utterance of ``duration`` seconds, and the intervals.
 
     ``passed_over`` has a line for each interval that cannot be; ``source`` is the file.
     """
@@ -23,6 +24,7 @@ class Reference:
     boundaries: dict[str, np.ndarray]
     passed_over: tuple[str, ...] = ()
     source: str = "TextGrid"
+    intervals: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
 
 
 class References(Alignments):
@@ -46,7 +48,9 @@ class References(Alignments):
                 tier: reference_boundaries(found, grid.duration) for tier, found in tiers.items()
             }
             lines = [line for tier in self.tiers for line in grid.passed_over(tier, self.choice)]
-            self._read[utt_id] = Reference(grid.duration, boundaries, tuple(lines), grid.source)
+            self._read[utt_id] = Reference(
+                grid.duration, boundaries, tuple(lines), grid.source, tiers
+            )
         return self._read[utt_id]
 
     def describe(self) -> str:

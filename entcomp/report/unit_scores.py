@@ -1,0 +1,87 @@
+"""What `evaluate-units` found, as a page for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from entcomp.report.tables import Table
+
+# Names, decimals and a factor: shares are in percent.
+PHONES = {
+    "pnmi": ("PNMI (%)", 1, 100),
+    "phone_purity": ("phone purity (%)", 1, 100),
+    "cluster_purity": ("cluster purity (%)", 1, 100),
+    "mutual_information": ("information about the phone (nats)", 3, 1),
+    "phone_entropy": ("entropy of phones (nats)", 3, 1),
+}
+SPEAKERS = {
+    "information": ("information about the speaker (nats)", 4, 1),
+    "chance": ("that of speakers dealt out anew, taken off above", 4, 1),
+    "speaker_entropy": ("entropy of speakers (nats)", 3, 1),
+    "share": ("share of that known from a unit (%)", 2, 100),
+}
+STREAMS = {
+    "rate": ("Hz", 1, 1),
+    "entropy": ("nats", 3, 1),
+    "bits_per_second": ("bit/s", 0, 1),
+    "entropy_with_lengths": ("nats, with lengths", 3, 1),
+    "bits_per_second_with_lengths": ("bit/s, with lengths", 0, 1),
+    "kept": ("frames kept (%)", 1, 100),
+}
+
+
+STREAM_WORDS = (
+    "A group is sent as its most frequent unit, without or with its length in frames, by the best "
+    "code for one group at a time (the entropy of this set). Frames kept: those whose unit is that "
+    "of their group. CALE's vectors are continuous: their stream has a rate, and no bit rate."
+)
+
+
+def markdown_page(result: Mapping[str, Any]) -> str:
+    """A table of the units and one of the streams, with what they count."""
+    parts = [f"## {result['set']}\n"]
+    for kind, names in (("phones", PHONES), ("speakers", SPEAKERS)):
+        if kind in result:
+            parts += [
+                f"### {kind}\n\n{_describe(kind, result[kind])}\n",
+                _scores(result[kind], names),
+            ]
+    return "\n".join([*parts, f"### streams\n\n{STREAM_WORDS}\n", _streams(result["streams"])])
+
+
+def _describe(kind: str, found: Mapping[str, Any]) -> str:
+    if kind == "speakers":
+        return f"{found['speakers']} speakers; of one frame's unit."
+    return (
+        f"{found['scored']} utterances, {found['frames']} frames in one of {found['labels']} "
+        "phones; frames in no phone do not count."
+    )
+
+
+def _scores(found: Mapping[str, Any], names: Mapping[str, tuple[str, int, int]]) -> str:
+    rows = [[names[key][0], *_cells(found, key, names)] for key in names]
+    return Table(["measure", "value", "95%"], rows).markdown()
+
+
+def _streams(streams: Mapping[str, Mapping[str, Any]]) -> str:
+    header = ["stream"]
+    for name, _, _ in STREAMS.values():
+        header += [name, "95%"]
+    ordered = sorted(streams.items(), key=lambda one: (-one[1]["rate"], one[0]))
+    rows = [
+        [tag, *(cell for key in STREAMS for cell in _cells(found, key, STREAMS))]
+        for tag, found in ordered
+    ]
+    return Table(header, rows).markdown()
+
+
+def _cells(
+    found: Mapping[str, Any], key: str, names: Mapping[str, tuple[str, int, int]]
+) -> tuple[str, str]:
+    _, places, factor = names[key]
+    if found[key] is None:
+        return "", ""
+    low, high = found["interval"][key]
+    value, low, high = (f"{factor * one:.{places}f}" for one in (found[key], low, high))
+    return value, f"[{low}, {high}]"
