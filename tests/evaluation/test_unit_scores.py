@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_alignment import run, write_grid
+from command_line import run
+from fake_alignment import write_grid
 from fake_experiment import write_vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
