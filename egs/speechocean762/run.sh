@@ -7,6 +7,9 @@
 # --corpus is the corpus's train folder (OpenSLR 101): wav.scp, text, utt2spk, spk2age, recordings.
 # --prompts are the data dirs of egs/asterisk (its stages 0 and 1), read by professionals: with them
 # the models have heard five languages, and clean speech beside learners'.
+# --native and --more are speech without texts, for the codebook and the LMs: Kaldi data dirs with
+# wav.scp (paths may be relative to it) and utt2spk. Of --native, 50 speakers are held back; nobody
+# is of --more.
 #
 # Stages (what is complete is skipped):
 #   1  data dirs       100 speakers to train on, 10 for dev, 15 for the test; sentences of its adults
@@ -24,7 +27,7 @@
 #  12  VC results      what was said, whose voice it is, how it sounds; on standard output
 #
 # Options (--nj here: models at a time):
-#   --corpus DIR, --prompts DIR see above
+#   --corpus DIR, --prompts DIR, --native DIR, --more DIR  see above
 #   --whiten W, --max-frames N  of the codebook; see entcomp learn-kmeans
 #   --pretrained DIR            where stage 8 puts the model
 #   --streams "NAME ..."        raw, dedup, or tags of stage 6
@@ -45,6 +48,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 stage=1
 stop_stage=12
 corpus=
+native=
+more=
 prompts=$here/../asterisk/data
 whiten=0.0
 max_frames=128000
@@ -59,7 +64,7 @@ vc_config=$here/conf/vc/small_long.yaml
 vc_steps=12000
 vc_seeds="0 1 2"
 vocoder=universal
-paths="corpus prompts pretrained asr_config vc_config"
+paths="corpus native more prompts pretrained asr_config vc_config"
 names_or_paths=vocoder
 # shellcheck source=utils/recipe.sh
 . "$here/utils/recipe.sh"
@@ -68,7 +73,7 @@ names_or_paths=vocoder
 titles=("" "data dirs" learn-kmeans dump-units train-lm score-entropy segment align-eval pack ASR results
   VC "VC results")
 directions="forward backward"
-criteria=(global relative combined bidirectional uniform random)
+criteria=(global relative combined bidirectional uniform random "bidirectional --peaks")
 windows="2 3 4"
 watched=dev
 # Seconds, chosen on dev_en by egs/asterisk: Moonshine's units turn so much before the middle of what
@@ -79,6 +84,9 @@ convert_options=(--sets test_vc --reference "$data/test_vc/references.scp" --voc
 
 stage_1() {
   run local/prepare_data.py "$corpus" "$data"
+  if [[ -n $native$more ]]; then
+    run local/prepare_native.py ${native:+--native "$native"} ${more:+--more "$more"} "$data"
+  fi
   run cp -R "$prompts"/{train,dev,test}_{en,es,fr,it,ru} "$data"
 }
 

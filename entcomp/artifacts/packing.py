@@ -94,6 +94,18 @@ def trained_tasks(experiment: Experiment) -> list[str]:
     return sorted(f"{path.parents[1].name}/{path.parent.name}" for path in found)
 
 
+def default_segmentation(experiment: Experiment) -> str | None:
+    """The tag that a pack's maker chose for users who name none; None where nobody chose.
+
+    Raises EntcompError where the pack has no such segmentation.
+    """
+    path = experiment.path / MANIFEST
+    tag = read_json(path).get("default") if path.exists() else None
+    if tag is not None and tag not in experiment.segmentations():
+        raise EntcompError(f"{path}: no segmentation {tag}; pack it again, or fetch it again")
+    return tag
+
+
 def check_task(experiment: Experiment, task: str) -> str:
     """Raises EntcompError unless ``task`` was trained in the experiment."""
     there = trained_tasks(experiment)
@@ -109,12 +121,14 @@ def pack(
     tags: Sequence[str],
     tasks: Mapping[str, Sequence[str]],
     card: str,
+    default: str | None = None,
 ) -> dict[str, int]:
     """Write a tar file, or a folder where ``output`` does not end in ``.tar``; bytes by file.
 
     ``tags`` name thresholds in EXP/segments, ``tasks`` models as in ``asr/TAG``, with the files
-    that each needs beside `TASK_FILES`; ``card`` is the model card. Equal experiments give equal
-    bytes. Raises EntcompError for what is missing, or was made with another codebook or LM.
+    that each needs beside `TASK_FILES`; ``card`` is the model card; ``default`` the tag that is
+    meant where a user names none. Equal experiments give equal bytes. Raises EntcompError for what
+    is missing, or was made with another codebook or LM.
     """
     with tempfile.TemporaryDirectory() as folder:
         root = Experiment(Path(folder))
@@ -128,7 +142,8 @@ def pack(
         (root.path / CARD).write_text(card, encoding="utf-8")
         files = {name: sha256_file(root.path / name) for name in _names(root.path)}
         _check_hashes(root, files)
-        write_json(root.path / MANIFEST, {"entcomp": entcomp.__version__, "files": files})
+        manifest = {"entcomp": entcomp.__version__, "default": default, "files": files}
+        write_json(root.path / MANIFEST, manifest)
         _write(root.path, output)
         return {name: (root.path / name).stat().st_size for name in _names(root.path)}
 

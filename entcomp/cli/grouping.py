@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from entcomp.errors import EntcompError
-from entcomp.segmentation import DEFAULT_CRITERION
+from entcomp.segmentation import DEFAULT_CRITERION, DEFAULT_RATE
 from entcomp.segmentation.criteria import describe_criteria
 from entcomp.segmentation.request import Request
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from entcomp.pipelines.tokenizer import Tokenizer
     from entcomp.segmentation.rule import Rule
 
-RATE = 15.0  # Hz, where a command has a default
 
 Segments = Annotated[
     str | None,
@@ -80,9 +79,14 @@ class Grouping:
         return Request.make(default_rate=default_rate, **values, options=options)
 
     def rule(self, tokenizer: Tokenizer, segments: str | None) -> Rule:
-        """The thresholds asked for. Raises EntcompError for ``segments`` and others beside it."""
+        """The thresholds asked for, or else the model's own.
+
+        Raises EntcompError for ``segments`` and others beside it.
+        """
+        if segments is None and not self.is_given:
+            return tokenizer.default_rule()
         if segments is None:
-            return tokenizer.resolve(self.request(RATE))
+            return tokenizer.resolve(self.request(DEFAULT_RATE))
         if self.is_given:
             raise EntcompError(
                 f"--segmentation {segments}: leave out rate and criterion: it has its own"

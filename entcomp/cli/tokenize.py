@@ -34,7 +34,8 @@ def tokenize(
 ) -> None:
     """Turn recordings into units, entropies and groups, with their times.
 
-    By default 15 groups a second. An id is the file's name; a second file of that name gets -2.
+    By default the groups that the model's maker chose, else 15 a second. An id is the file's name;
+    a second file of that name gets -2.
     """
     found = tokenizer.Tokenizer.from_pretrained(model, checkpoint)
     rule = grouping.rule(found, segmentation)

@@ -19,20 +19,24 @@ def pack(
     models: Sequence[str] = (),
     segmentations: Sequence[str] = (),
     notes: Path | None = None,
+    default: str | None = None,
 ) -> dict[str, int]:
     """Write a tar file, or a folder where ``output`` does not end in ``.tar``; bytes by file.
 
     ``models`` are as in ``asr/TAG``, and take the thresholds of their groups along;
-    ``segmentations`` are tags; ``notes`` open the model card. Raises EntcompError for what is
-    missing, or was made with another codebook or LM.
+    ``segmentations`` are tags; ``notes`` open the model card; ``default`` is one more tag, that
+    is meant where a user of the pack names none. Raises EntcompError for what is missing, or was
+    made with another codebook or LM.
     """
     if notes is not None and not notes.is_file():
         raise EntcompError(f"--notes {notes}: no such file")
     text = notes.read_text(encoding="utf-8") if notes else f"# {output.stem}"
     files = {one: task_of(packing.check_task(experiment, one)).files for one in models}
     own = {read_task_info(experiment.path / one).segments for one in models}
-    tags = sorted({*segmentations, *(tag for tag in own if experiment.threshold(tag).exists())})
+    default = default or packing.default_segmentation(experiment)  # of a pack that is packed again
+    chosen = {*segmentations, *([default] if default else [])}
+    tags = sorted({*chosen, *(tag for tag in own if experiment.threshold(tag).exists())})
     for folder in filter(Path.is_dir, map(experiment.lm, packing.DIRECTIONS)):
         OnnxLM.open(folder)  # which exports it, if it never was
-    card = model_card(experiment, tags, models, text)
-    return packing.pack(experiment, output, tags, files, card)
+    card = model_card(experiment, tags, models, text, default)
+    return packing.pack(experiment, output, tags, files, card, default)

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from entcomp.artifacts.experiment import Direction, Experiment, UnitsInfo
+from entcomp.artifacts.packing import default_segmentation
 from entcomp.artifacts.runs import starts_of
 from entcomp.audio.read import as_float32, resample
 from entcomp.errors import EntcompError
 from entcomp.lm.onnx_lm import OnnxLM
 from entcomp.lm.streaming import StreamingScorer
 from entcomp.pipelines.hub import open_model
-from entcomp.segmentation import DEFAULT_CRITERION
+from entcomp.segmentation import DEFAULT_CRITERION, DEFAULT_RATE
 from entcomp.segmentation.calibration import resolve
 from entcomp.segmentation.criteria.dedup import RUNS
 from entcomp.segmentation.criteria.fixed import EVERY_UNIT
@@ -122,12 +123,17 @@ class Tokenizer:
         experiment.check_checkpoint(extractor.checkpoint_sha256)
         return cls(experiment, info, codebook, extractor)
 
-    def rule(self, target_rate: float = 15.0, criterion: str = DEFAULT_CRITERION) -> Rule:
+    def rule(self, target_rate: float = DEFAULT_RATE, criterion: str = DEFAULT_CRITERION) -> Rule:
         """Thresholds that give ``target_rate`` groups a second on the calibration set.
 
         Raises EntcompError as `resolve` does.
         """
         return self.resolve(Request.make(criterion, default_rate=target_rate))
+
+    def default_rule(self) -> Rule:
+        """What the maker of the model chose (`entcomp pack --default`), else as `rule` has it."""
+        tag = default_segmentation(self.experiment)
+        return self.rule() if tag is None else self.stored_rule(tag)
 
     def resolve(self, request: Request) -> Rule:
         """The rule that a request means, such as ``Request("fixed", window=4)``; found once.
@@ -161,20 +167,23 @@ class Tokenizer:
         self,
         waveform: np.ndarray,
         sample_rate: int,
-        target_rate: float = 15.0,
-        criterion: str = DEFAULT_CRITERION,
+        target_rate: float | None = None,
+        criterion: str | None = None,
         rule: Rule | None = None,
         name: str = "waveform",
     ) -> Tokenized:
         """Units, entropies and groups of a mono waveform.
 
         ``waveform``: (samples,), floats within ±1 or integers, at ``sample_rate`` Hz.
-        ``target_rate``: groups a second; ``criterion``: see `entcomp segment`; ``rule`` instead of
-        both. Raises EntcompError, naming ``name``, for a waveform shorter than a frame.
+        ``target_rate``: groups a second, and ``criterion``: see `rule`; ``rule`` instead of both;
+        without any, see `default_rule`. Raises EntcompError, naming ``name``, for a waveform
+        shorter than a frame.
         """
         samples = as_float32(waveform, name)
         given = resample(samples, sample_rate, self.info.sample_rate)
-        rule = rule or self.rule(target_rate, criterion)
+        if rule is None and target_rate is None and criterion is None:
+            rule = self.default_rule()
+        rule = rule or self.rule(target_rate or DEFAULT_RATE, criterion or DEFAULT_CRITERION)
         ((_, found),) = self.encode_recordings([Recording(name, [given])], rule, num_jobs=1)
         if isinstance(found, EntcompError):
             raise found
@@ -249,7 +258,7 @@ class StreamingTokenizer:
         cls,
         name_or_exp: str | Path | None = None,
         checkpoint: Path | None = None,
-        target_rate: float = 15.0,
+        target_rate: float = DEFAULT_RATE,
         criterion: str = DEFAULT_CRITERION,
     ) -> StreamingTokenizer:
         """See `Tokenizer.from_pretrained` and `Tokenizer.rule`.

@@ -17,15 +17,21 @@ from entcomp.tasks import read_task_info, task_of
 
 
 def model_card(
-    experiment: Experiment, tags: Sequence[str], tasks: Sequence[str], notes: str
+    experiment: Experiment,
+    tags: Sequence[str],
+    tasks: Sequence[str],
+    notes: str,
+    default: str | None = None,
 ) -> str:
     """Markdown. ``notes`` (data, licence, commands) come first; ``tags`` and ``tasks`` are packed.
+
+    ``default`` is the tag that is meant where a user names none.
 
     Figures are those that the stages left: nats per unit of the LMs, rates of the segmentations,
     boundary scores of all sets that `align-eval` has seen, scores of `decode`.
     """
     sections = [notes.strip(), *_units(experiment), *_lms(experiment)]
-    sections += [*_rates(experiment, tags), *_boundaries(experiment, tags)]
+    sections += [*_rates(experiment, tags, default), *_boundaries(experiment, tags)]
     sections += [section for task in tasks for section in _task(experiment, task)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -72,14 +78,16 @@ def _lms(experiment: Experiment) -> Iterator[str]:
         yield f"## Entropy LM (dev set)\n\n{Table(header, rows).markdown()}"
 
 
-def _rates(experiment: Experiment, tags: Sequence[str]) -> Iterator[str]:
-    rows = []
-    for tag in tags:
-        info = experiment.segmentation(tag)
-        for set_name, rate in sorted(info.rates.items()):
-            rows.append([tag, info.criterion, set_name, f"{rate:.2f}"])
+def _rates(experiment: Experiment, tags: Sequence[str], default: str | None) -> Iterator[str]:
+    rates = {tag: experiment.segmentation(tag).rates for tag in tags}
+    rows = [
+        [name, *(f"{own[name]:.2f}" if name in own else "" for own in rates.values())]
+        for name in sorted({name for own in rates.values() for name in own})
+    ]
     if rows:
-        yield f"## Rates\n\n{Table(('tag', 'criterion', 'set', 'Hz'), rows).markdown()}"
+        yield f"## Rates (Hz)\n\n{Table(('set', *rates), rows).markdown()}"
+    if default:
+        yield f"Where a user asks for no others, groups are those of `{default}`."
 
 
 def _boundaries(experiment: Experiment, tags: Sequence[str]) -> Iterator[str]:

@@ -5,3 +5,4 @@ Needs numpy only, and this module nothing at all, so that the command line may r
 
 # The paper's own (M1): what is meant where nothing else is said.
 DEFAULT_CRITERION = "global"
+DEFAULT_RATE = 15.0  # Hz

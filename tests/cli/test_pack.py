@@ -19,8 +19,11 @@ from tiny_pipeline import TAG, add_converter, add_recogniser, make_pipeline
 from entcomp import Tokenizer
 from entcomp.artifacts import packing
 from entcomp.artifacts.experiment import Experiment
+from entcomp.audio.read import read_wav
 from entcomp.errors import EntcompError
 from entcomp.files import read_json, write_json
+from entcomp.segmentation.request import Request
+from entcomp.segmentation.stage import segment_sets
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +66,37 @@ def test_a_pack_does_what_the_experiment_does(
         assert code == 0
         assert run(*command, "--model", out)[:2] == (0, text)
     assert run("transcribe", wav, "--model", out / "asr" / "tiny")[:2] == (0, expected[-1][1])
+
+
+def test_a_pack_has_its_own_default(experiment: Experiment, wav: Path, tmp_path: Path) -> None:
+    """Also when it is packed again; what a user asks for comes first."""
+    tag = "rate6_bidirectional_peaks"
+    list(segment_sets(experiment, ["train"], Request("bidirectional", target_rate=6, peaks=True)))
+    first, second = tmp_path / "first", tmp_path / "second.tar"
+    assert run("pack", experiment.path, first, "--default", tag)[0] == 0
+    assert run("pack", first, second)[0] == 0
+    expected = run("tokenize", wav, "--model", experiment.path, "--segmentation", tag)
+    else_15 = run("tokenize", wav, "--model", experiment.path)
+    assert (expected[0], else_15[0]) == (0, 0)
+    for pack in (first, second):
+        assert run("tokenize", wav, "--model", pack)[:2] == expected[:2] != else_15[:2]
+        assert run("tokenize", wav, "--model", pack, "--target-rate", "15")[:2] == else_15[:2]
+    assert f"`{tag}`" in (first / "README.md").read_text()
+    groups = Tokenizer.from_pretrained(first).encode(read_wav(wav, RATE), RATE).groups
+    assert groups.tolist() == json.loads(expected[1])["groups"]
+
+
+def test_a_default_that_is_not_there_is_refused(experiment: Experiment, tmp_path: Path) -> None:
+    code, _, err = run("pack", experiment.path, tmp_path / "out", "--default", "none")
+    assert code == 1
+    assert "none" in err
+    folder = tmp_path / "pack"
+    assert run("pack", experiment.path, folder, "--default", TAG)[0] == 0
+    manifest = read_json(folder / packing.MANIFEST)
+    for wrong in ("none", 3, [TAG]):
+        write_json(folder / packing.MANIFEST, manifest | {"default": wrong})
+        with pytest.raises(EntcompError, match="no segmentation"):
+            Tokenizer.from_pretrained(folder).default_rule()
 
 
 def test_equal_bytes_anywhere_at_any_time(experiment: Experiment, tmp_path: Path) -> None:

@@ -175,3 +175,28 @@ def test_the_corpus_has_to_be_named() -> None:
     done = subprocess.run([RECIPE / "run.sh", "--dry-run"], capture_output=True, text=True)
     assert done.returncode == 1
     assert "--corpus" in done.stderr
+
+
+def test_of_native_speech_whole_speakers_are_held_back(tmp_path: Path) -> None:
+    """And none of --more, of which nobody knows who speaks."""
+    for name, each in (("native", 2), ("more", 1)):
+        folder = tmp_path / name
+        ids = [f"{one:04d}-{utt}" for one in range(9) for utt in range(each)]
+        write_table(folder / "wav.scp", [(utt_id, f"opus/{utt_id}.opus") for utt_id in ids])
+        write_table(folder / "utt2spk", [(utt_id, utt_id[:4]) for utt_id in ids])
+        for utt_id in ids:
+            (folder / "opus").mkdir(exist_ok=True)
+            (folder / f"opus/{utt_id}.opus").write_bytes(b"OggS")
+    sources = ["--native", tmp_path / "native", "--held-back", "2", "--more", tmp_path / "more"]
+    script = RECIPE / "local/prepare_native.py"
+    subprocess.run([sys.executable, script, *sources, tmp_path / "data"], check=True)
+    sets = {path.name: read_table(path / "utt2spk") for path in (tmp_path / "data").iterdir()}
+    speakers = {name: set(found.values()) for name, found in sets.items()}
+    counts = {name: (len(sets[name]), len(speakers[name])) for name in sets}
+    expected = {"dev_native": (4, 2), "test_native": (4, 2), "train_native": (10, 5)}
+    assert counts == expected | {"train_more": (9, 9)}
+    held_back = speakers["dev_native"] | speakers["test_native"]
+    assert len(held_back) == 4
+    assert not held_back & speakers["train_native"]
+    for recording in read_table(tmp_path / "data/test_native/wav.scp").values():
+        assert Path(recording).exists()
