@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entcomp.segmentation.criteria import CRITERIA
+from entcomp.segmentation.intervals import IntervalCriterion
 from entcomp.segmentation.rows import Rows, iter_rows
 from entcomp.segmentation.rule import Rule, group_starts
 
-BASELINES = [name for name in CRITERIA if not CRITERIA[name].directions]
+FROM_UNITS = [name for name in CRITERIA if not CRITERIA[name].directions]
+BASELINES = [name for name in FROM_UNITS if not issubclass(CRITERIA[name], IntervalCriterion)]
 MOMENTS = ((2.0, 1.0), (3.0, 0.5))
 NAN = float("nan")
 
