@@ -115,8 +115,12 @@ class Criterion(ABC):
         """The style of each of its variants that figures tell apart; ``name`` is its own."""
         return {name: self.style}
 
-    def bits_per_group(self, num_clusters: int) -> float | None:
-        """What a group costs where its first unit says all; None where its content is more."""
+    def describe(self, rule: Rule) -> list[str]:
+        """What `segment` says of a rule beside the criterion's name."""
+        return []
+
+    def bits_per_group(self, num_clusters: int, rule: Rule) -> float | None:
+        """What a group costs where it is one of so many symbols; None where its content is more."""
         return None
 
 
@@ -154,6 +158,12 @@ class EntropyCriterion(Criterion):
             for score, threshold in zip(scores, self.thresholds, strict=True)
         ]
         return np.logical_and.reduce(above) if len(above) > 1 else above[0]
+
+    def describe(self, rule: Rule) -> list[str]:
+        """Its thresholds."""
+        return [
+            f"{one.name} = {rule.threshold(one.name):.4f} {one.unit}" for one in self.thresholds
+        ]
 
     def decide(self, predictions: Predictions, rule: Rule) -> np.ndarray:
         """`fires` on the `scores`: bool (P,)."""

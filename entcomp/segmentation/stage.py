@@ -16,7 +16,6 @@ from entcomp.files import sha256_of, write_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.progress import track
 from entcomp.segmentation.calibration import resolve, wanted_rate
-from entcomp.segmentation.criterion import EntropyCriterion
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import BLOCK_UNITS, Row, iter_rows
 from entcomp.segmentation.rule import Rule, group_starts
@@ -84,7 +83,7 @@ def segment_sets(
             _write_threshold(experiment.segments(tag), rule, facts | hashes)
         line = counts.describe(frame_shift, target_rate)
         if units_info:
-            bits = request.kind.bits_per_group(units_info.num_clusters)
+            bits = request.kind.bits_per_group(units_info.num_clusters, rule)
             if bits is not None and counts.units:
                 line += f", {bits * counts.groups / (counts.units * frame_shift):.0f} bit/s"
         yield f"{name}{shard.suffix}: {line}"
@@ -156,10 +155,7 @@ def _checked_hashes(experiment: Experiment, sources: list[Source]) -> dict[str, 
 
 
 def _describe_rule(rule: Rule) -> str:
-    kind = rule.kind
-    thresholds = kind.thresholds if isinstance(kind, EntropyCriterion) else ()
-    parts = [f"{one.name} = {rule.threshold(one.name):.4f} {one.unit}" for one in thresholds]
-    return ", ".join([rule.criterion, *parts])
+    return ", ".join([rule.criterion, *rule.kind.describe(rule)])
 
 
 def _write_threshold(folder: Path, rule: Rule, facts: dict[str, Any]) -> None:
