@@ -25,7 +25,11 @@ def import_segmentation(
     tag: Annotated[str, typer.Option(metavar="TAG", help="Folder in EXP/segments.")],
     tier: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of TextGrids.", show_default="the only one"),
+        typer.Option(
+            metavar="NAME",
+            help="Of TextGrids; of a CTM: phones, if it has those.",
+            show_default="the only one",
+        ),
     ] = None,
     gaps: Annotated[
         Literal["own", "before", "after"],

@@ -250,3 +250,21 @@ def test_a_tokenizer_says_that_it_cannot_make_such_groups(fake: Fake) -> None:
     path = fake.experiment.threshold("other")
     with pytest.raises(EntcompError, match="its groups come from files of intervals, not from rec"):
         Rule.from_json(fake.experiment.segmentation("other").rule, path)
+
+
+def test_silences_of_a_ctm_are_those_of_its_tier(fake: Fake, tmp_path: Path) -> None:
+    """SIL is a word, but no phone; so it is a gap, which goes to the phone before it."""
+    spans = (("0.009", "0.04", "AH"), ("0.049", "0.06", "SIL"), ("0.109", "0.091", "B"))
+    lines = [
+        f"{utt_id} 1 {start} {duration} {label}\n"
+        for utt_id in fake.units["dev"]
+        for start, duration, label in spans
+    ]
+    (tmp_path / "phones.ctm").write_text("".join(lines))
+    for options, expected in (([], [2, 3, 5]), (["--tier", "phones"], [5, 5])):
+        code, _, err = imported(fake, tmp_path / "phones.ctm", "--gaps", "before", *options)
+        assert code == 0, err
+        assert next(iter(groups(fake, "other").values())) == expected
+    options = ["--gaps", "before", "--silences", "B,SIL"]
+    assert imported(fake, tmp_path / "phones.ctm", *options)[0] == 0
+    assert next(iter(groups(fake, "other").values())) == [10]
