@@ -12,7 +12,7 @@ from entcomp.artifacts.stage import read_stage
 from entcomp.evaluation.text.metric import score_value
 from entcomp.evaluation.text.metrics import score_labels
 from entcomp.files import read_json
-from entcomp.report.conversion import ConversionScores, label, read_conversions
+from entcomp.report.conversion import ConversionScores, label, read_conversions, voice_score
 from entcomp.report.paper.figures import Stream
 from entcomp.report.paper.models import (
     Chosen,
@@ -155,40 +155,38 @@ class VoiceScores(Source):
 
     def cell(self, stream: Stream, measure: str) -> Cell:
         chosen = self.chosen
-        on = f"--sets {chosen.set_name}"
-        convert = f"convert --model %s {on} --reference FILE"
-        score = f"score-vc {on}{' --utmos FILE' if measure == 'utmos' else ''}"
-        made = convert % default_model("vc", "", stream)
+        score = f"score-vc --sets {chosen.set_name}"
+        score += " --utmos FILE" if measure == "utmos" else ""
+        made = self._convert(default_model("vc", "", stream))
         names = find_models(chosen, "vc", "", stream, made, score)
         scores = read_conversions(chosen.experiment, chosen.set_name)
-        lacking = [one for one in names if scores is None or _tag(one) not in scores.systems]
+        systems = scores.systems if scores else {}
+        lacking = [one for one in names if _tag(one) not in systems]
         if scores is None or lacking:
-            raise Missing(commands(*(convert % one for one in lacking), score))
+            raise Missing(commands(*map(self._convert, lacking), score))
         key = _column(scores, self.keys[measure])
         if key is None:
             raise Missing(commands(score))
         about = f"vc: {chosen.set_name}, {'; '.join(scores.describe())}"
-        systems = [scores.systems[_tag(one)] for one in names]
-        return mean_cell(
-            [
-                Cell(_value(one[key]), tuple(one[key]["interval"]), one.get("rate"), about=about)
-                for one in systems
-            ]
-        )
+        return mean_cell([_voice_cell(systems[_tag(one)], key, about) for one in names])
+
+    def _convert(self, model: str) -> str:
+        return f"convert --model {model} --sets {self.chosen.set_name} --reference FILE"
 
 
 def _tag(model: str) -> str:
     return model.partition("/")[2]
 
 
+def _voice_cell(system: Mapping[str, Any], key: str, about: str) -> Cell:
+    interval = tuple(system[key]["interval"])
+    return Cell(voice_score(system[key]), interval, system.get("rate"), about=about)
+
+
 def _column(scores: ConversionScores | None, prefix: str) -> str | None:
     """The first column that is called so."""
     metrics = scores.metrics if scores else []
     return next((one for one in metrics if one.startswith(prefix)), None)
-
-
-def _value(score: Mapping[str, Any]) -> float:
-    return score["percent"] if "percent" in score else score["mean"]
 
 
 class Latency(Source):
@@ -201,20 +199,22 @@ class Latency(Source):
         return "encoder and decoder, mean ms"
 
     def cell(self, stream: Stream, measure: str) -> Cell:
-        run = "bench-latency --models %s --sets " + self.chosen.set_name
-        default = default_model("asr", "", stream)
-        names = find_models(self.chosen, "asr", "", stream, run % default)
+        run = self._bench(default_model("asr", "", stream))
+        names = find_models(self.chosen, "asr", "", stream, run)
         path = self.chosen.experiment.path / "latency.json"
         found = read_json(path) if path.exists() else {"models": {}}
         cells = []
         for name in names:
             times = found["models"].get(name, {}).get("milliseconds")
             if times is None or "mean" not in times["decoder"]:
-                raise Missing(commands(run % ",".join(names)))
+                raise Missing(commands(self._bench(",".join(names))))
             spent = times["encoder"]["mean"] + times["decoder"]["mean"]
             rate = found["models"][name]["rate"]
             cells.append(Cell(spent, rate=rate, about=_timed(found)))
         return mean_cell(cells)
+
+    def _bench(self, models: str) -> str:
+        return f"bench-latency --models {models} --sets {self.chosen.set_name}"
 
 
 def _timed(found: Mapping[str, Any]) -> str:
