@@ -401,6 +401,23 @@ def test_a_part_of_a_recording(
     assert utterance["tiers"]["words"][0] == pytest.approx([-0.15, 0.25, "there"])
 
 
+def test_one_side_of_a_telephone_call(
+    experiment: Experiment, recordings: list[Path], tmp_path: Path
+) -> None:
+    """README promised --channel, which explore alone did not have."""
+    sides = [soundfile.read(recordings[0])[0], babble(3.0, 7)]
+    soundfile.write(tmp_path / "call.wav", np.stack(sides, axis=1), RATE)
+    shown = []
+    for path, *options in ((recordings[0],), (tmp_path / "call.wav", "--channel", "left")):
+        page = tmp_path / "page.html"
+        arguments = ["explore", path, "--model", experiment.path, "-o", page, *options]
+        code, _, err = run(*arguments)
+        assert code == 0, err
+        text = page.read_text(encoding="utf-8").split('id="data">')[1].partition("</script>")[0]
+        shown.append(json.loads(text)["utterances"][0]["units"])
+    assert shown[0] == shown[1]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
