@@ -88,7 +88,8 @@ def _load(name: str, checkpoint: Path | None) -> torchaudio.models.Wav2Vec2Model
         return pipeline.get_model(dl_kwargs={"map_location": "cpu", "weights_only": True})
     except OSError as error:
         raise EntcompError(
-            f"weights could not be downloaded ({error}); download them and pass --checkpoint"
+            f"{name}: weights could not be downloaded ({error}); copy torchaudio's file, or "
+            "fairseq's, from elsewhere and pass --checkpoint FILE"
         ) from None
 
 
