@@ -72,6 +72,8 @@ def random_rule(generator: np.random.Generator, name: str) -> Rule:
         peaks=bool(generator.integers(2)),
         window=int(generator.integers(1, 9)),
         groups_per_unit=float(generator.random()),
+        min_length=int(generator.integers(1, 5)),
+        max_length=generator.choice([None, 4, 9]),
     )
 
 
