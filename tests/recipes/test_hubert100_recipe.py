@@ -239,11 +239,23 @@ def test_the_source_is_needed_for_its_stages() -> None:
 def test_all_stages(source: Path, shouting: Path, tmp_path: Path) -> None:
     for name, text in {"lm": tiny_configs.LM, "text": tiny_configs.TRAINED_TEXT}.items():
         (tmp_path / f"{name}.yaml").write_text(text)
-    words = ("--source", source, "--data", tmp_path / "data", "--exp", tmp_path / "exp")
-    words += ("--lm-config", tmp_path / "lm.yaml", "--apertium", shouting, "--nj", 1, "--rates", 7)
-    words += ("--asr-config", tmp_path / "text.yaml", "--st-config", tmp_path / "text.yaml")
-    words += ("--streams", "fixed3/max", "--st-streams", "raw", "--seeds", 0, "--langs", "ca")
-    done = run(*words, "--encoders", "default none")
+    options = {
+        "source": source,
+        "data": tmp_path / "data",
+        "exp": tmp_path / "exp",
+        "lm-config": tmp_path / "lm.yaml",
+        "asr-config": tmp_path / "text.yaml",
+        "st-config": tmp_path / "text.yaml",
+        "apertium": shouting,
+        "streams": "fixed3/max",
+        "st-streams": "raw",
+        "encoders": "default none",
+        "seeds": "0",
+        "langs": "ca",
+        "rates": "7",
+        "nj": "1",
+    }
+    done = run(*(f"--{name}={value}" for name, value in options.items()))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     exp = tmp_path / "exp"
     tags = {path.name for path in (exp / "segments").iterdir()}
