@@ -59,5 +59,8 @@ write_command "$temporary"
 rm -rf "$target" "$temporary/apt"
 mv "$temporary" "$target"
 said=$(echo "The house is red." | "$target/apertium" -u eng-spa)
-[[ $said == *casa* ]] || die "$target: it does not translate: '$said'; remove it and run again"
+[[ $said == *casa* ]] || {
+  rm -rf "$target"
+  die "what came from the archive does not translate: '$said'"
+}
 echo "$target: $(du -sh "$target" | cut -f 1)"
