@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Real HuBERT-base units (K = 100) of VCTK and LJSpeech: do groups made by entropy serve recognition and
-# translation better than equally many groups made without it? On speakers, and sentences, that no
-# model has met.
+# Real HuBERT-base units (K = 100) of VCTK and LJSpeech: do groups made by entropy serve recognition
+# and translation better than equally many groups made without it? On speakers, and sentences, that
+# no model has met.
 #
 #   egs/hubert100/run.sh --source DIR [options]
 #
-# --source holds vctk and lj_val, each with units.txt, text and utt2spk, and lj_val/textgrids.tar.xz.
+# --source holds vctk and lj_val, each with units.txt, text and utt2spk; and lj_val/textgrids.tar.xz.
 # They are CC BY-NC and no part of entcomp; README.md tells what lies in them.
 #
 # Stages (what is complete is skipped):
@@ -14,20 +14,20 @@
 #   3  train-lm         forward and backward
 #   4  score-entropy
 #   5  segment          by every criterion, and the baselines
-#   6  align-eval       boundaries on LJSpeech against its alignments by MFA, as they are and dithered
+#   6  align-eval       boundaries on LJSpeech against MFA's alignments, plain and dithered
 #   7  ASR              a recogniser for each stream, encoder and seed, decoded on both test sets
-#   8  ASR results      of all streams and seeds, with intervals                EXP/compare/asr_<set>.md
-#   9  references       translations by Apertium, by rules: what streams carry  DATA/<set>/text.<lang>
+#   8  ASR results      of all streams and seeds, with intervals        EXP/compare/asr_<set>.md
+#   9  references       translations by Apertium, a translator by rules    DATA/<set>/text.<lang>
 #  10  ST               a translator for each stream, encoder, seed and language
-#  11  ST results                                                       EXP/compare/st_<lang>_<set>.md
+#  11  ST results      likewise                                         EXP/compare/st_<lang>_<set>.md
 #
 # Options (--nj here: models at a time):
 #   --source DIR                see above
 #   --streams "NAME ..."        of ASR: raw, dedup, or tags of stage 5; NAME/max, /average, /attention
 #                               for another pooling than CALE; results compare them with the first
 #   --st-streams "NAME ..."     likewise, of ST
-#   --encoders "KIND ..."       default (what the config says), conformer, transformer, none; models of
-#                               all but the default are named after their kind, as in none_raw
+#   --encoders "KIND ..."       default (what the config says), conformer, transformer, none; models
+#                               of all but the default are named after their kind, as in none_raw
 #   --seeds "N ..."
 #   --asr-config, --st-config FILE   see conf/asr, conf/st
 #   --asr-steps, --st-steps N   training steps, instead of the configs'
@@ -47,7 +47,7 @@ source=
 num_clusters=100
 rates="15 12 10 7"
 lm_config=$here/conf/lm/hubert100.yaml
-streams="raw dedup fixed2 fixed3 fixed4 fixed5 uniform15 uniform12 uniform10 uniform7"
+streams="raw dedup fixed2 fixed3 fixed4 fixed5 uniform15 uniform12 uniform10 uniform7 rate12_bpe_runs"
 streams+=" rate15_global rate12_global rate12_combined rate12_peak rate12_bidirectional"
 streams+=" rate12_bidirectional_peaks rate10_bidirectional_peaks"
 st_streams="raw dedup fixed4 uniform12 rate12_global rate12_bidirectional_peaks"
@@ -69,7 +69,8 @@ names_or_paths=apertium
 titles=("" "data dirs" import-units train-lm score-entropy segment align-eval ASR "ASR results"
   references ST "ST results")
 directions="forward backward"
-criteria=(uniform random global combined peak bidirectional "bidirectional --peaks")
+criteria=(uniform random "bpe --option of=runs" global combined peak bidirectional
+  "bidirectional --peaks")
 windows="2 3 4 5"
 watched=test_lj
 # Seconds: from one unit to the next, and where entcomp has HuBERT's frame 0 begin.
@@ -107,8 +108,8 @@ models_of_encoders() {
 }
 
 stage_7() {
-  models_of_encoders asr '' "$streams" --config "$asr_config" ${asr_steps:+--max-steps "$asr_steps"} \
-    | job_array train asr
+  models_of_encoders asr '' "$streams" --config "$asr_config" \
+    ${asr_steps:+--max-steps "$asr_steps"} | job_array train asr
 }
 
 # baseline STREAMS: what the models of the first stream are called; results compare all with them.
