@@ -23,6 +23,8 @@
 #
 # Options (--nj here: models at a time):
 #   --source DIR                see above
+#   --match-rate set|speaker|utterance   meet rates there, and not on dev only; tags then end so, as in
+#                               rate12_peak_matchset
 #   --streams "NAME ..."        of ASR: raw, dedup, or tags of stage 5; NAME/max, /average, /attention
 #                               for another pooling than CALE; results compare them with the first
 #   --st-streams "NAME ..."     likewise, of ST
@@ -47,10 +49,9 @@ source=
 num_clusters=100
 rates="15 12 10 7"
 lm_config=$here/conf/lm/hubert100.yaml
-streams="raw dedup fixed2 fixed3 fixed4 fixed5 uniform15 uniform12 uniform10 uniform7 rate12_bpe_runs"
-streams+=" rate15_global rate12_global rate12_combined rate12_peak rate12_bidirectional"
-streams+=" rate12_bidirectional_peaks rate10_bidirectional_peaks"
-st_streams="raw dedup fixed4 uniform12 rate12_global rate12_bidirectional_peaks"
+match_rate=
+streams=
+st_streams=
 encoders=default
 seeds="0 1 2"
 asr_config=$here/conf/asr/tiny.yaml
@@ -69,10 +70,23 @@ names_or_paths=apertium
 titles=("" "data dirs" import-units train-lm score-entropy segment align-eval ASR "ASR results"
   references ST "ST results")
 directions="forward backward"
-criteria=(uniform random "bpe --option of=runs" global combined peak bidirectional
-  "bidirectional --peaks")
+matching=${match_rate:+ --match-rate $match_rate} matched=${match_rate:+_match$match_rate}
+criteria=(uniform random "bpe --option of=runs")
+for criterion in global combined peak bidirectional "bidirectional --peaks"; do
+  criteria+=("$criterion$matching")
+done
 windows="2 3 4 5"
 watched=test_lj
+if [[ -z $streams ]]; then
+  streams="raw dedup fixed2 fixed3 fixed4 fixed5 uniform15 uniform12 uniform10 uniform7"
+  streams+=" rate12_bpe_runs"
+  for tag in rate15_global rate12_{global,combined,peak,bidirectional,bidirectional_peaks} \
+    rate10_bidirectional_peaks; do
+    streams+=" $tag$matched"
+  done
+fi
+peaks=rate12_bidirectional_peaks$matched
+st_streams=${st_streams:-raw dedup fixed4 uniform12 rate12_global$matched $peaks}
 # Seconds: from one unit to the next, and where entcomp has HuBERT's frame 0 begin.
 unit_times=(--frame-shift 0.02 --receptive-offset 0.009)
 # Imported units have no centroids; the entropy LM's embeddings serve as well.

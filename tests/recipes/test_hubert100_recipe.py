@@ -223,6 +223,18 @@ def test_every_stream_encoder_and_seed_has_a_model() -> None:
     assert "--baseline none_raw " in only
 
 
+def test_matched_rates_are_in_the_names_of_streams() -> None:
+    dry = run("--dry-run", "--stage", 5, "--stop-stage", 5, "--match-rate", "set", "--source", "x")
+    wanted = [
+        line for line in dry.stdout.splitlines() if "--match-rate set --target-rate 12" in line
+    ]
+    assert len(wanted) == 5
+    dry = run("--dry-run", "--stage", 7, "--match-rate", "set", "--seeds", 0)
+    for tag in ("rate12_global_matchset_seed0", "es_rate12_bidirectional_peaks_matchset_seed0"):
+        assert f"--tag {tag} " in dry.stdout
+    assert "_match" not in run("--dry-run", "--stage", 7).stdout
+
+
 def test_units_begin_where_huberts_do() -> None:
     dry = run("--dry-run", "--stage", 2, "--stop-stage", 2).stdout
     offset, shift = (one / 16000 for one in (HUBERT_GRID.offset, HUBERT_GRID.shift))
