@@ -126,10 +126,7 @@ stage_9() {
     | job_array train asr
 }
 
-stage_10() {
-  local set
-  for set in test test_en; do run local/error_table.py "$data" "$exp" "$set"; done
-}
+stage_10() { job cpu compare compare --sets test,test_en; }
 
 stage_11() {
   if [[ $vocoder == universal ]]; then run ../../tools/install_hifigan.sh; fi

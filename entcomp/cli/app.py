@@ -27,7 +27,7 @@ class EntcompCommands(Commands):
         "Train": ("train-lm", "train-asr", "train-st", "train-vc", "train-vocoder"),
         "Evaluate": (
             *("info", "decode", "score", "align-eval", "evaluate-units", "score-vc"),
-            *("bench-latency", "report"),
+            *("compare", "bench-latency", "report"),
         ),
         "Use: on any recording": (
             *("tokenize", "plot", "explore", "transcribe", "translate", "convert", "pack", "push"),

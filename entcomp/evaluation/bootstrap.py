@@ -23,6 +23,22 @@ def resampled_sums(counts: np.ndarray, seed: int = 0) -> np.ndarray:
     return np.stack([weights @ counts for weights in resampled_weights(len(counts), seed)])
 
 
+def resampled_seeds(scores_RS: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Means over trainings drawn with replacement, too: (RESAMPLES, S) -> (RESAMPLES,).
+
+    ``scores_RS`` are scores of S trainings that differ in their seed, on resampled utterances.
+    Means of S draws out of S have (S - 1) / S of the variance that means of S trainings have,
+    which is made up for. One training says nothing of others: its scores are returned.
+    """
+    resamples, trainings = scores_RS.shape
+    if trainings == 1:
+        return scores_RS[:, 0]
+    drawn = np.random.default_rng(seed).integers(0, trainings, (resamples, trainings))
+    means = scores_RS.mean(axis=1)
+    moved = np.take_along_axis(scores_RS, drawn, axis=1).mean(axis=1)
+    return means + (moved - means) * np.sqrt(trainings / (trainings - 1))
+
+
 def with_intervals(
     measure: Callable[[np.ndarray], Mapping[str, float]], utterances: int, seed: int = 0
 ) -> dict[str, Any]:

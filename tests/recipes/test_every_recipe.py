@@ -37,7 +37,8 @@ def test_dry_it_goes_through_the_stages_of_its_help(
     assert said.returncode == 0
     starts = [line.split()[0] for line in said.stdout.splitlines() if line[:5].strip().isdigit()]
     (tmp_path / "corpus").mkdir()
-    options = ["--corpus", tmp_path / "corpus"] if "--corpus" in said.stdout else []
+    needed = [name for name in ("--corpus", "--source") if f"{name} DIR" in said.stdout]
+    options = [word for name in needed for word in (name, tmp_path / "corpus")]
     dry = run(recipe, "--dry-run", *options)
     assert dry.returncode == 0, dry.stderr
     titles = [line.split(":")[0] for line in dry.stdout.splitlines() if line.startswith("stage ")]

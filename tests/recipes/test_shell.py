@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SOURCED = {"db.sh", "path.sh", "cmd.sh", "parse_options.sh"}
+SOURCED = {"db.sh", "path.sh", "cmd.sh", "parse_options.sh", "debian.sh"}
 SOURCED |= {"settings.sh", "recipe.sh", "jobs.sh", "stages.sh"}
 
 

@@ -4,10 +4,12 @@
 #   local/download.sh DIR
 #
 # Leaves DIR/<lang>/usr/share/{asterisk/sounds,doc} for en, es, fr, it, ru (55 MB to fetch). Needs
-# no root: apt-get keeps its lists and packages below DIR, and dpkg only unpacks.
+# no root: see tools/debian.sh.
 # Licences: CC-BY-SA 3.0 (en, es, fr) and CC-BY 3.0 (it, ru); see the unpacked copyright files.
 set -euo pipefail
 
+# shellcheck source=../../../tools/debian.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../../tools/debian.sh"
 languages=(en es fr it ru)
 
 die() {
@@ -15,21 +17,13 @@ die() {
   exit 1
 }
 
-# apt-get, with lists and packages of our own. As root it would drop to a user who cannot write here.
-own_apt_get() {
-  apt-get -q -o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt" \
-    -o APT::Sandbox::User="$(id -un)" "$@"
-}
-
 fetch() {
   local packages=()
   for language in "$@"; do
     packages+=("asterisk-core-sounds-$language" "asterisk-core-sounds-$language-g722")
   done
-  mkdir -p "$apt/lists/partial" "$apt/archives/partial"
-  echo "Fetching ${packages[*]}"
-  own_apt_get update
-  (cd "$apt" && own_apt_get download "${packages[@]}")
+  update_lists "$apt"
+  fetch_packages "$apt" "${packages[@]}"
 }
 
 # Unpack one language and check what arrived; it takes its final name only when it is whole.
@@ -61,9 +55,6 @@ if [[ ${#missing[@]} -eq 0 ]]; then
   echo "$dir: complete, skipped"
   exit 0
 fi
-for tool in apt-get dpkg; do
-  command -v "$tool" > /dev/null || die "no $tool; this recipe takes its speech from Debian's archive"
-done
 fetch "${missing[@]}"
 for language in "${missing[@]}"; do
   unpack "$language"

@@ -9,16 +9,17 @@ are averaged over seeds; brackets hold 95% bootstrap intervals over utterances.
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from error_table import cell, mean_errors, print_table
 
 from entcomp.errors import EntcompError
 from entcomp.evaluation.bootstrap import ratio_interval
+from entcomp.evaluation.text.recognition import count_errors
 from entcomp.evaluation.voices.evaluator import mean_interval
 from entcomp.files import read_json
 from entcomp.kaldi.table import read_table
@@ -32,10 +33,23 @@ HEADER = (
 )
 
 
+def mean_errors(references: dict[str, str], seeds: list[dict[str, str]]) -> list[np.ndarray]:
+    """For words and for characters, (utterances, 2): errors, as a mean over seeds, and length."""
+    counts = [
+        count_errors(list(references.values()), [one[utt_id] for utt_id in references], "basic")
+        for one in seeds
+    ]
+    return [
+        np.mean([np.column_stack([one[kind][:, :3].sum(1), one[kind][:, 3]]) for one in counts], 0)
+        for kind in ("wer", "cer")
+    ]
+
+
 def with_interval(numerators: np.ndarray, denominators: np.ndarray) -> str:
     """A percentage of sums over utterances."""
-    value = numerators.sum() / denominators.sum()
-    return cell(ratio_interval(numerators, denominators), value)
+    value = 100 * numerators.sum() / denominators.sum()
+    low, high = (100 * one for one in ratio_interval(numerators, denominators))
+    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def row_of(name: str, rate: str, references: dict[str, str], seeds: list[Any]) -> list[str]:
@@ -76,4 +90,12 @@ def conversion_table(data: Path, exp: Path, set_name: str) -> Table:
 
 
 if __name__ == "__main__":
-    print_table(conversion_table, "Conversions from all streams and seeds.")
+    parser = argparse.ArgumentParser(description="Conversions from all streams and seeds.")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("exp", type=Path)
+    parser.add_argument("set_name", metavar="SET")
+    options = parser.parse_args()
+    try:
+        print(conversion_table(options.data, options.exp, options.set_name).markdown())
+    except EntcompError as error:
+        raise SystemExit(f"error: {error}") from None

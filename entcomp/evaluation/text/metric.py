@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
+from entcomp.errors import EntcompError
 from entcomp.evaluation.text.normalizer import Normalizer
 
 Score = Mapping[str, Any]
@@ -27,6 +30,17 @@ class TextOptions:
     nlsyms: Sequence[str] | None = None
 
 
+@dataclass(frozen=True)
+class Statistics:
+    """What a score is made of: ``counts`` of each utterance (utterances, C), which add up.
+
+    ``score`` gives the score of sums of them, (N, C) -> (N,).
+    """
+
+    counts: np.ndarray
+    score: Callable[[np.ndarray], np.ndarray]
+
+
 class Metric(ABC):
     """One or several scores of hypotheses against references.
 
@@ -44,6 +58,15 @@ class Metric(ABC):
         """Each score by name: JSON values with ``percent`` or ``score``, ``interval`` (low, high)
         of 95%, and ``utterances``. Texts come in pairs, at least one.
         """
+
+    def statistics(
+        self, references: Sequence[str], hypotheses: Sequence[str], options: TextOptions
+    ) -> dict[str, Statistics]:
+        """Each score's statistics, by name, for intervals that `scores` does not have.
+
+        Raises EntcompError where a metric has none.
+        """
+        raise EntcompError(f"{type(self).__name__}: this metric's scores are not made of sums")
 
     @abstractmethod
     def describe(self, name: str, score: Score) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,21 @@ def translation_scores(
     sacreBLEU's ``signature``. ``lang`` (of the references) chooses BLEU's tokeniser. Raises
     EntcompError as `make_bleu` does.
     """
-    from sacrebleu.metrics import CHRF
-
-    metrics = {"bleu": make_bleu(lang), "chrf": CHRF()}
+    metrics = _metrics(lang)
     return {name: _score(metric, references, hypotheses, lang) for name, metric in metrics.items()}
+
+
+def translation_statistics(
+    references: Sequence[str], hypotheses: Sequence[str], lang: str | None = None
+) -> dict[str, tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]]:
+    """Of ``bleu`` and ``chrf``, counts (utterances, C) and the scores of sums (N, C) -> (N,).
+
+    Raises EntcompError as `make_bleu` does.
+    """
+    return {
+        name: (_counts(metric, references, hypotheses), partial(_scores_of_sums, metric))
+        for name, metric in _metrics(lang).items()
+    }
 
 
 def make_bleu(lang: str | None) -> Any:
@@ -66,17 +78,32 @@ def bleu_tokenizer(lang: str | None) -> str:
     return TOKENIZERS.get(language_of(lang), DEFAULT_TOKENIZER)
 
 
+def _metrics(lang: str | None) -> dict[str, Any]:
+    from sacrebleu.metrics import CHRF
+
+    return {"bleu": make_bleu(lang), "chrf": CHRF()}
+
+
+def _counts(metric: Any, references: Sequence[str], hypotheses: Sequence[str]) -> np.ndarray:
+    """sacreBLEU's n-grams and lengths, (utterances, C)."""
+    counts = metric._extract_corpus_statistics(list(hypotheses), [list(references)])
+    return np.array(counts, dtype=np.float64)
+
+
+def _scores_of_sums(metric: Any, sums: np.ndarray) -> np.ndarray:
+    """(N, C) -> (N,). sacreBLEU's own bootstrap stops with a TypeError once a score is zero."""
+    return np.array([metric._compute_score_from_stats(row.tolist()).score for row in sums], float)
+
+
 def _score(
     metric: Any, references: Sequence[str], hypotheses: Sequence[str], lang: str | None
 ) -> dict[str, Any]:
     score = metric.corpus_score(list(hypotheses), [list(references)])
-    # sacreBLEU's own bootstrap stops with a TypeError once the score of a resample is zero.
-    counts = metric._extract_corpus_statistics(list(hypotheses), [list(references)])
-    sums = resampled_sums(np.array(counts, dtype=np.float64))
-    scores = [float(metric._compute_score_from_stats(row.tolist()).score) for row in sums]
+    sums = resampled_sums(_counts(metric, references, hypotheses))
+    scores = _scores_of_sums(metric, sums)
     return {
         "score": float(score.score),
-        "interval": list(percentile_interval(np.array(scores), float(score.score))),
+        "interval": list(percentile_interval(scores, float(score.score))),
         "resamples": RESAMPLES,
         "signature": str(metric.get_signature()),
         "utterances": len(references),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from entcomp.evaluation.text.metric import Metric, Score, TextOptions
+from entcomp.evaluation.text.metric import Metric, Score, Statistics, TextOptions
 from entcomp.evaluation.text.metrics import METRICS
 from entcomp.evaluation.text.normalizer import normalize
-from entcomp.evaluation.text.translation import make_bleu, translation_scores
+from entcomp.evaluation.text.translation import (
+    make_bleu,
+    translation_scores,
+    translation_statistics,
+)
 
 
 @METRICS.register("bleu")
@@ -20,12 +24,17 @@ class Bleu(Metric):
     def scores(
         self, references: Sequence[str], hypotheses: Sequence[str], options: TextOptions
     ) -> dict[str, Score]:
-        if nlsyms := options.nlsyms:
-            references, hypotheses = (
-                [normalize(one, "none", None, nlsyms) for one in texts]
-                for texts in (references, hypotheses)
-            )
-        return translation_scores(references, hypotheses, options.lang)
+        pair = _without_symbols(references, hypotheses, options)
+        scores = translation_scores(*pair, options.lang)
+        facts = {"nlsyms": list(options.nlsyms)} if options.nlsyms else {}
+        return {name: one | facts for name, one in scores.items()}
+
+    def statistics(
+        self, references: Sequence[str], hypotheses: Sequence[str], options: TextOptions
+    ) -> dict[str, Statistics]:
+        pair = _without_symbols(references, hypotheses, options)
+        found = translation_statistics(*pair, options.lang)
+        return {name: Statistics(*one) for name, one in found.items()}
 
     def describe(self, name: str, score: Score) -> str:
         low, high = score["interval"]
@@ -39,3 +48,15 @@ class Bleu(Metric):
 
     def check_language(self, lang: str | None) -> None:
         make_bleu(lang)
+
+
+def _without_symbols(
+    references: Sequence[str], hypotheses: Sequence[str], options: TextOptions
+) -> tuple[Sequence[str], Sequence[str]]:
+    if not options.nlsyms:
+        return references, hypotheses
+
+    def clean(texts: Sequence[str]) -> list[str]:
+        return [normalize(one, "none", None, options.nlsyms) for one in texts]
+
+    return clean(references), clean(hypotheses)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from entcomp.evaluation.text.metric import Metric, Score, TextOptions
+import numpy as np
+
+from entcomp.evaluation.text.metric import Metric, Score, Statistics, TextOptions
 from entcomp.evaluation.text.metrics import METRICS
 from entcomp.evaluation.text.normalizer import normalize
-from entcomp.evaluation.text.recognition import error_rates, write_trn
+from entcomp.evaluation.text.recognition import count_errors, error_rates, write_trn
 
 
 @METRICS.register("wer")
@@ -22,6 +24,14 @@ class WordErrorRate(Metric):
         self, references: Sequence[str], hypotheses: Sequence[str], options: TextOptions
     ) -> dict[str, Score]:
         return error_rates(references, hypotheses, options.normalizer, options.lang, options.nlsyms)
+
+    def statistics(
+        self, references: Sequence[str], hypotheses: Sequence[str], options: TextOptions
+    ) -> dict[str, Statistics]:
+        found = count_errors(
+            references, hypotheses, options.normalizer, options.lang, options.nlsyms
+        )
+        return {name: Statistics(counts, _percent) for name, counts in found.items()}
 
     def describe(self, name: str, score: Score) -> str:
         low, high = score["interval"]
@@ -51,3 +61,8 @@ class WordErrorRate(Metric):
                 for utt_id in references
             }
             write_trn(folder / f"{name}.trn", clean)
+
+
+def _percent(sums: np.ndarray) -> np.ndarray:
+    """Errors in percent of words or characters; of one where there are none."""
+    return 100 * sums[:, :3].sum(axis=1) / np.maximum(sums[:, 3], 1)

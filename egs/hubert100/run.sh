@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# Real HuBERT-base units (K = 100) of VCTK and LJSpeech: do groups made by entropy serve recognition
+# and translation better than equally many groups made without it? On speakers, and sentences, that
+# no model has met.
+#
+#   egs/hubert100/run.sh --source DIR [options]
+#
+# --source holds vctk and lj_val, each with units.txt, text and utt2spk; and lj_val/textgrids.tar.xz.
+# They are CC BY-NC and no part of entcomp; README.md tells what lies in them.
+#
+# Stages (what is complete is skipped):
+#   1  data dirs        95 speakers and LJSpeech to train on; dev; test_vctk, test_lj
+#   2  import-units
+#   3  train-lm         forward and backward
+#   4  score-entropy
+#   5  segment          by every criterion, and the baselines
+#   6  align-eval       boundaries on LJSpeech against MFA's alignments, plain and dithered
+#   7  ASR              a recogniser for each stream, encoder and seed, decoded on both test sets
+#   8  ASR results      of all streams and seeds, with intervals        EXP/compare/asr_<set>.md
+#   9  references       translations by Apertium, a translator by rules    DATA/<set>/text.<lang>
+#  10  ST               a translator for each stream, encoder, seed and language
+#  11  ST results      likewise                                         EXP/compare/st_<lang>_<set>.md
+#
+# Options (--nj here: models at a time):
+#   --source DIR                see above
+#   --match-rate set|speaker|utterance   meet rates there, and not on dev only; tags then end so, as in
+#                               rate12_peak_matchset
+#   --streams "NAME ..."        of ASR: raw, dedup, or tags of stage 5; NAME/max, /average, /attention
+#                               for another pooling than CALE; results compare them with the first
+#   --st-streams "NAME ..."     likewise, of ST
+#   --encoders "KIND ..."       default (what the config says), conformer, transformer, none; models
+#                               of all but the default are named after their kind, as in none_raw
+#   --seeds "N ..."
+#   --asr-config, --st-config FILE   see conf/asr, conf/st
+#   --asr-steps, --st-steps N   training steps, instead of the configs'
+#   --langs "CODE ..."          es, ca
+#   --apertium COMMAND          one that is there, instead of what stage 9 fetches (12 MB)
+#
+
+# shellcheck disable=SC2119 # options of stages are optional
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=utils/settings.sh
+. "$here/utils/settings.sh"
+stage=1
+stop_stage=11
+source=
+num_clusters=100
+rates="15 12 10 7"
+lm_config=$here/conf/lm/hubert100.yaml
+match_rate=
+streams=
+st_streams=
+encoders=default
+seeds="0 1 2"
+asr_config=$here/conf/asr/tiny.yaml
+asr_steps=
+st_config=$here/conf/st/tiny.yaml
+st_steps=
+langs="es ca"
+apertium=
+paths="source asr_config st_config"
+names_or_paths=apertium
+# shellcheck source=utils/recipe.sh
+. "$here/utils/recipe.sh"
+[[ -n $source || $stage -gt 6 || ($stage -gt 1 && $stop_stage -lt 6) ]] \
+  || option_error "--source is needed for stages 1 and 6"
+
+titles=("" "data dirs" import-units train-lm score-entropy segment align-eval ASR "ASR results"
+  references ST "ST results")
+directions="forward backward"
+matching=${match_rate:+ --match-rate $match_rate} matched=${match_rate:+_match$match_rate}
+criteria=(uniform random "bpe --option of=runs")
+for criterion in global combined peak bidirectional "bidirectional --peaks"; do
+  criteria+=("$criterion$matching")
+done
+windows="2 3 4 5"
+watched=test_lj
+if [[ -z $streams ]]; then
+  streams="raw dedup fixed2 fixed3 fixed4 fixed5 uniform15 uniform12 uniform10 uniform7"
+  streams+=" rate12_bpe_runs"
+  for tag in rate15_global rate12_{global,combined,peak,bidirectional,bidirectional_peaks} \
+    rate10_bidirectional_peaks; do
+    streams+=" $tag$matched"
+  done
+fi
+peaks=rate12_bidirectional_peaks$matched
+st_streams=${st_streams:-raw dedup fixed4 uniform12 rate12_global$matched $peaks}
+# Seconds: from one unit to the next, and where entcomp has HuBERT's frame 0 begin.
+unit_times=(--frame-shift 0.02 --receptive-offset 0.009)
+# Imported units have no centroids; the entropy LM's embeddings serve as well.
+text_options=(--sets train --dev-sets dev --set local.embedding=lm)
+
+stage_1() { run local/prepare_data.py "$source" "$data"; }
+
+stage_2() {
+  local set
+  for set in train dev test_vctk test_lj; do
+    run entcomp import-units --format text --num-clusters "$num_clusters" "${unit_times[@]}" \
+      "$data/$set/units.txt" "$data/$set" "$exp"
+  done
+}
+
+stage_3() { train_lm --sets train --dev-sets dev; }
+stage_4() { score_entropy dev; }
+stage_5() { segment; }
+
+stage_6() {
+  unpack_alignments "$source/lj_val/textgrids.tar.xz"
+  job cpu align-eval align-eval --sets test_lj --alignments "$exp/align_mfa/textgrids"
+}
+
+# models_of_encoders TASK PREFIX STREAMS OPTIONS...: lines for job_array, for each kind of encoder.
+models_of_encoders() {
+  local encoder kind
+  for encoder in $encoders; do
+    kind=${encoder#default}
+    text_models "$1" "$2${kind:+${kind}_}" "$3" "$seeds" 'test_*' "${text_options[@]}" \
+      ${kind:+--set "encoder.kind=$kind"} "${@:4}"
+  done
+}
+
+stage_7() {
+  models_of_encoders asr '' "$streams" --config "$asr_config" \
+    ${asr_steps:+--max-steps "$asr_steps"} | job_array train asr
+}
+
+# baseline STREAMS: what the models of the first stream are called; results compare all with them.
+baseline() {
+  local stream=${1%% *} kind=${encoders%% *}
+  kind=${kind#default}
+  echo "${kind:+${kind}_}${stream/\//_}"
+}
+
+stage_8() { job cpu compare_asr compare --sets 'test_*' --baseline "$(baseline "$streams")"; }
+
+stage_9() {
+  local lang
+  [[ -n $apertium ]] || run ../../tools/install_apertium.sh
+  for lang in $langs; do
+    run local/translate.py --lang "$lang" \
+      --apertium "${apertium:-../../tools/downloads/apertium/apertium}" \
+      "$data"/{train,dev,test_vctk,test_lj}
+  done
+}
+
+stage_10() {
+  local lang
+  for lang in $langs; do
+    models_of_encoders st "${lang}_" "$st_streams" --lang "$lang" --config "$st_config" \
+      ${st_steps:+--max-steps "$st_steps"}
+  done | job_array train st
+}
+
+stage_11() {
+  local lang
+  for lang in $langs; do
+    job cpu "compare_st_$lang" compare --task st --lang "$lang" --sets 'test_*' \
+      --baseline "$(baseline "$st_streams")"
+  done
+}
+
+run_stages

@@ -1,0 +1,138 @@
+"""Scores of every stream over all seeds, beside those of one stream: what conclusions rest on."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from entcomp.artifacts.experiment import Experiment
+from entcomp.errors import EntcompError
+from entcomp.evaluation.bootstrap import percentile_interval, resampled_seeds, resampled_sums
+from entcomp.evaluation.text.metric import Metric, Statistics, TextOptions, score_value
+from entcomp.files import read_json
+from entcomp.kaldi.datadir import DataDir
+from entcomp.kaldi.table import read_table
+from entcomp.report.tables import Table
+from entcomp.report.text_scores import metric_of
+from entcomp.tasks import read_task_info
+
+SEED = re.compile(r"_seed\d+$")
+EXPLANATION = (
+    "Scores are means over seeds; intervals hold the central 95% of bootstrap samples of both "
+    "utterances and seeds (of utterances only, where there is one seed)."
+)
+
+
+@dataclass(frozen=True)
+class SeedScores:
+    """One score of S models that differ in their seed: (S,), and resampled, (RESAMPLES,)."""
+
+    each_S: np.ndarray
+    drawn_R: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        return float(self.each_S.mean())
+
+    @classmethod
+    def of(cls, models: list[Statistics], seed: int) -> SeedScores:
+        """``seed`` draws seeds; utterances are drawn alike for all, so that streams are paired."""
+        each = [one.score(one.counts.sum(axis=0, keepdims=True))[0] for one in models]
+        drawn = [one.score(resampled_sums(one.counts)) for one in models]
+        return cls(np.array(each), resampled_seeds(np.column_stack(drawn), seed))
+
+    def cell(self) -> str:
+        return _cell(self.mean, self.drawn_R)
+
+    def beside(self, other: SeedScores) -> str:
+        """The difference to the same score of another stream; blank beside itself."""
+        if other is self:
+            return ""
+        return _cell(self.mean - other.mean, self.drawn_R - other.drawn_R, sign="+")
+
+
+def comparison_table(
+    experiment: Experiment, data_set: DataDir, task: str, lang: str | None, baseline: str
+) -> Table:
+    """A row a stream, the finest first: scores as means over seeds, beside ``baseline``.
+
+    A stream is what models called ``<stream>[_seed<N>]`` read. Raises EntcompError where the
+    baseline was not decoded, or where another model did not decode an utterance that it did.
+    """
+    metric = metric_of(task)
+    target = f"text.{lang}" if lang else "text"
+    streams = _decoded(experiment, data_set.name, task, target)
+    if baseline not in streams:
+        raise EntcompError(
+            f"{experiment.path / task}: no {baseline} that decoded {data_set.name} to {target}; "
+            f"train and decode it, or name another --baseline"
+        )
+    references = _references(data_set.path / target, streams[baseline][0])
+    found = {
+        name: _scores(name, [_statistics(metric, references, one) for one in folders])
+        for name, folders in streams.items()
+    }
+    rows = []
+    for name, scores in found.items():
+        decoded = [read_json(folder / "scores.json") for folder in streams[name]]
+        row = [name, f"{decoded[0]['rate']:.1f}"]
+        for number, score in enumerate(metric.labels):
+            row += [scores[score].cell(), scores[score].beside(found[baseline][score])]
+            if number == 0:
+                row.append(" ".join(f"{score_value(one[score]):.1f}" for one in decoded))
+        rows.append(row)
+    rows.sort(key=lambda row: (-float(row[1]), row[0]))
+    first, *others = metric.labels.values()
+    header = ["stream", "Hz", first, f"beside {baseline}", "by seed"]
+    for label in others:
+        header += [label, f"beside {baseline}"]
+    return Table(header, rows)
+
+
+def _decoded(
+    experiment: Experiment, set_name: str, task: str, target: str
+) -> dict[str, list[Path]]:
+    """Folders of the set's hypotheses by stream, those of a stream in order of their seeds."""
+    streams: dict[str, list[Path]] = {}
+    for path in sorted(experiment.path.glob(f"{task}/*/decode_{set_name}/scores.json")):
+        model = path.parents[1]
+        if read_task_info(model).output == target:
+            name = SEED.sub("", model.name.removeprefix(f"{target.partition('.')[2]}_"))
+            streams.setdefault(name, []).append(path.parent)
+    return streams
+
+
+def _references(path: Path, decoded: Path) -> dict[str, str]:
+    """Those of the utterances that were decoded."""
+    hypotheses = read_table(decoded / "text", empty_values=True)
+    references = read_table(path, empty_values=True)
+    return {utt_id: text for utt_id, text in references.items() if utt_id in hypotheses}
+
+
+def _statistics(metric: Metric, references: dict[str, str], folder: Path) -> dict[str, Statistics]:
+    """Of what was decoded to ``folder``, scored as `decode` did."""
+    hypotheses = read_table(folder / "text", empty_values=True)
+    missing = sorted(references.keys() - hypotheses.keys())
+    if missing:
+        raise EntcompError(f"{folder / 'text'}: no {missing[0]}; decode the set again")
+    scored: dict[str, Any] = read_json(folder / "scores.json")[next(iter(metric.labels))]
+    known = ("normalizer", "lang", "nlsyms")
+    options = TextOptions(**{name: scored[name] for name in known if name in scored})
+    texts = [hypotheses[utt_id] for utt_id in references]
+    return metric.statistics(list(references.values()), texts, options)
+
+
+def _scores(stream: str, models: list[dict[str, Statistics]]) -> dict[str, SeedScores]:
+    """By score; the stream's name draws its seeds, so that streams have seeds of their own."""
+    draw = zlib.crc32(stream.encode())
+    return {name: SeedScores.of([one[name] for one in models], draw) for name in models[0]}
+
+
+def _cell(value: float, drawn_R: np.ndarray, sign: str = "") -> str:
+    low, high = percentile_interval(drawn_R, value)
+    return f"{value:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"

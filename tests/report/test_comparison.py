@@ -1,0 +1,115 @@
+"""`entcomp compare`: streams over seeds, with intervals over utterances and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import run
+
+from entcomp.evaluation.bootstrap import resampled_seeds
+from entcomp.evaluation.text.scores import score_texts
+from entcomp.files import write_json
+from entcomp.kaldi.table import write_table
+from entcomp.tasks.text.info import TextInfo
+
+IDS = [f"utt{number:02d}" for number in range(40)]
+RATES = {"raw": 50.0, "fixed3": 16.7, "fixed4": 12.5}
+
+
+def decoded(root: Path, model: str, hypotheses: Sequence[str], references: Sequence[str]) -> None:
+    """What training and decoding leave of a model, ``asr/raw_seed0`` or ``st/es_raw_seed0``."""
+    task, tag = model.split("/")
+    lang = "es" if task == "st" else None
+    target = f"text.{lang}" if lang else "text"
+    ids = IDS[: len(references)]
+    write_table(root / "data/test" / target, zip(ids, references, strict=True))
+    stream = tag.removeprefix("es_").partition("_")[0]
+    folder = root / "exp" / model
+    TextInfo(stream, ["train"], ["dev"], 100, "", task, target, 0.02).write(folder)
+    expected, found = (dict(zip(ids, texts, strict=True)) for texts in (references, hypotheses))
+    scores = score_texts(expected, found, "bleu" if lang else "wer", lang=lang)
+    write_table(folder / "decode_test/text", zip(ids, hypotheses, strict=True))
+    write_json(folder / "decode_test/scores.json", {**scores, "rate": RATES[stream]})
+
+
+def compare(root: Path, *options: str) -> list[list[str]]:
+    """Rows of the table, of cells."""
+    code, out, err = run("compare", root / "data", root / "exp", *options)
+    assert code == 0, err
+    name = "st_es_test" if "st" in options else "asr_test"
+    assert (root / f"exp/compare/{name}.md").read_text() in out.partition("\n\n")[2]
+    rows = [line for line in out.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows[2:]]
+
+
+def test_streams_are_paired_with_raw(tmp_path: Path) -> None:
+    references = ["one two", "three four"]
+    for model, hypotheses in {
+        "raw_seed0": ["one", "three four"],
+        "raw_seed1": ["", "three four"],  # nothing was recognised
+        "fixed3_seed0": ["one two", "three four"],
+    }.items():
+        decoded(tmp_path, f"asr/{model}", hypotheses, references)
+    raw, fixed = compare(tmp_path)
+    assert raw[:2] == ["raw", "50.0"] and raw[3:5] == ["", "25.0 50.0"]
+    assert raw[2].startswith("37.5 [")  # 1.5 of 4 words, of both seeds
+    assert fixed[:5] == ["fixed3", "16.7", "0.0 [0.0, 0.0]", fixed[3], "0.0"]
+    assert fixed[3].startswith("-37.5 [-")
+    assert compare(tmp_path, "--baseline", "fixed3")[0][3].startswith("+37.5 [")
+
+
+def interval(cell: str) -> tuple[float, float]:
+    low, high = cell.partition("[")[2].rstrip("]").split(", ")
+    return float(low), float(high)
+
+
+def test_seeds_widen_the_interval(tmp_path: Path) -> None:
+    """Three seeds with 30, 40 and 50% errors: nobody knows their mean to 10 points."""
+    references = ["a b c d e f g h i j"] * 40
+    for seed, errors in enumerate((3, 4, 5)):
+        words = ["x"] * errors + list("abcdefghij")[errors:]
+        decoded(tmp_path, f"asr/raw_seed{seed}", [" ".join(words)] * 40, references)
+    decoded(tmp_path, "asr/fixed4_seed0", ["a b c d e f x x x x"] * 40, references)
+    raw, fixed = compare(tmp_path)
+    low, high = interval(raw[2])
+    # A standard deviation of 10 is a standard error of 5.8. The same seed three times, one draw in
+    # 27, is more than 2.5% of them: 10 * sqrt(3 / 2).
+    assert (low, high) == (27.8, 52.2)
+    assert fixed[2] == "40.0 [40.0, 40.0]"
+    assert interval(fixed[3]) == (-12.2, 12.2)
+
+
+def test_variance_of_drawn_seeds_is_that_of_a_mean() -> None:
+    generator = np.random.default_rng(1)
+    found = [
+        resampled_seeds(np.tile(generator.normal(size=3), (1000, 1)), seed).var()
+        for seed in range(400)
+    ]
+    assert np.mean(found) == pytest.approx(1 / 3, rel=0.1)
+
+
+def test_translations_have_bleu_and_chrf(tmp_path: Path) -> None:
+    references = ["la casa es roja y grande", "el perro duerme en la casa", "veo el mar desde aqui"]
+    decoded(tmp_path, "st/es_raw_seed0", references, references)
+    decoded(tmp_path, "st/es_fixed4_seed0", ["la casa"] * 3, references)
+    decoded(tmp_path, "asr/raw_seed0", references, references)  # of another task
+    raw, fixed = compare(tmp_path, "--task", "st", "--lang", "es")
+    assert raw[2] == raw[5] == "100.0 [100.0, 100.0]"
+    assert fixed[0] == "fixed4" and fixed[3].startswith("-")
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    references = ["one two", "three four"]
+    decoded(tmp_path, "asr/raw_seed0", references, references)
+    arguments = ("compare", tmp_path / "data", tmp_path / "exp")
+    code, _, err = run(*arguments, "--baseline", "dedup")
+    assert code == 1 and "no dedup that decoded test to text; train and decode it" in err
+    decoded(tmp_path, "asr/fixed4_seed0", references[:1], references[:1])
+    write_table(tmp_path / "data/test/text", zip(IDS, references, strict=False))
+    code, _, err = run(*arguments)
+    assert code == 1 and "fixed4_seed0/decode_test/text: no utt01; decode the set again" in err
+    code, _, err = run(*arguments, "--task", "vc")
+    assert code == 1 and "vc: it writes no text" in err
