@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -61,6 +61,14 @@ class Grouping:
     max_length: Annotated[int | None, typer.Option(metavar="FRAMES", help="Cut longer groups.")] = (
         None
     )
+    boundary: Annotated[
+        Literal["first", "last"],
+        typer.Option(
+            metavar="first|last",
+            help="A unit that fires is the first of its group, or the last: section 3.3 of the "
+            "paper to the letter. --min-length and --max-length hold for the groups that result.",
+        ),
+    ] = "first"
     seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0
     option: Annotated[
         list[str] | None,

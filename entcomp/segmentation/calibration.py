@@ -70,6 +70,7 @@ def _without_thresholds(request: Request, experiment: Experiment, frame_shift: f
         seed=request.seed if "seed" in kind.takes else None,
         min_length=request.min_length,
         max_length=request.max_length,
+        boundary=request.boundary,
         options=request.own_options(),
     )
     found = kind.prepare(request, experiment, frame_shift)
@@ -161,7 +162,8 @@ class _Calibrator:
 
     def rate_at(self, level: float) -> float:
         """Groups a second on the calibration set, counted where the level does not tell it."""
-        plain = self.rule.min_length == 1 and self.rule.max_length is None
+        rule = self.rule
+        plain = rule.min_length == 1 and rule.max_length is None and rule.boundary == "first"
         if plain and self.kind.rate_from_quantiles:
             known = self.calibration
             groups = known.utterances + (1 - level) * (known.predictions - known.utterances)

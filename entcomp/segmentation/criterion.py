@@ -119,7 +119,7 @@ class EntropyCriterion(Criterion):
     ``rate_from_quantiles``: it fires wherever its one score, of which calibration.json has
     quantiles, exceeds the threshold, so that the rate need not be counted.
     ``lookahead``: how many predictions after one decide on it, and ``lookback`` how many before it;
-    that is what streaming needs. A lookahead of None: it has to know the complete utterance.
+    see `reach`. A lookahead of None: it has to know the complete utterance.
     """
 
     strengths: ClassVar[tuple[Options, ...]] = (("theta_g",), ("target_rate",))
@@ -133,7 +133,7 @@ class EntropyCriterion(Criterion):
     def scores(self, predictions: Predictions, rule: Rule) -> Sequence[np.ndarray]:
         """Float32 (P,) for each threshold, in its unit. Thresholds of ``rule`` are not known yet.
 
-        What stands at an utterance's first prediction does not matter.
+        What stands at an utterance's first prediction matters only where the boundary is ``last``.
         """
 
     def fires(
@@ -147,11 +147,27 @@ class EntropyCriterion(Criterion):
         return np.logical_and.reduce(above) if len(above) > 1 else above[0]
 
     def decide(self, predictions: Predictions, rule: Rule) -> np.ndarray:
-        """`fires` on the `scores`: bool (P,)."""
-        return self.fires(self.scores(predictions, rule), predictions, rule)
+        """Which predictions start a group: bool (P,).
+
+        Those that fire or, where the boundary is ``last``, those after them: section 3.3 of the
+        paper to the letter, g_j = u_{b_{j-1}+1} .. u_{b_j}.
+        """
+        fires = self.fires(self.scores(predictions, rule), predictions, rule)
+        return predictions.following(fires) if rule.boundary == "last" else fires
+
+    def reach(self, rule: Rule) -> tuple[int, int]:
+        """How many predictions before and after one decide whether it starts a group.
+
+        Raises ValueError where that takes the complete utterance.
+        """
+        if self.lookahead is None:
+            raise ValueError(f"a criterion that cannot stream: {rule}")
+        if rule.boundary == "last":
+            return self.lookback + 1, max(0, self.lookahead - 1)
+        return self.lookback, self.lookahead
 
     def starts(self, rows: Rows, rule: Rule) -> np.ndarray:
-        """Where it fires; a unit without a prediction (NaN) starts nothing."""
+        """As it decides; a unit without a prediction (NaN) starts nothing."""
         starts = np.zeros(len(rows.values), bool)
         starts[rows.predicted] = self.decide(rows.predictions, rule)
         return starts

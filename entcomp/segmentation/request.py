@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from entcomp.errors import EntcompError
-from entcomp.segmentation import DEFAULT_CRITERION
+from entcomp.segmentation import BOUNDARIES, DEFAULT_CRITERION
 from entcomp.segmentation.criteria import criterion_names, find_criterion, implied_criterion
 from entcomp.segmentation.criterion import Criterion, EntropyCriterion, spell
 from entcomp.segmentation.theta import UNITS
@@ -20,8 +20,8 @@ STRENGTHS = ("theta_g", "theta_r", "target_rate", "window")  # in the order of t
 class Request:
     """The options of `segment` as given; `Request.check` before use.
 
-    ``target_rate`` is in groups a second, ``window`` and the lengths are in frames; ``options``
-    are ``--option NAME=VALUE``, texts.
+    ``target_rate`` is in groups a second, ``window`` and the lengths are in frames;
+    ``boundary`` is that of `Rule`; ``options`` are ``--option NAME=VALUE``, texts.
     """
 
     criterion: str
@@ -34,6 +34,7 @@ class Request:
     min_length: int = 1
     max_length: int | None = None
     seed: int = 0
+    boundary: str = "first"
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @classmethod
@@ -108,6 +109,13 @@ class Request:
         if self.peaks and "peaks" not in kind.takes:
             names = [name for name in criterion_names() if "peaks" in find_criterion(name).takes]
             raise EntcompError(f"--peaks goes with --criterion {' or '.join(names)}")
+        if self.boundary not in BOUNDARIES:
+            raise EntcompError(f"--boundary {self.boundary}: one of {', '.join(BOUNDARIES)}")
+        if self.boundary != "first" and not isinstance(kind, EntropyCriterion):
+            raise EntcompError(
+                f"--boundary {self.boundary}: no unit fires in --criterion {self.criterion}; "
+                "leave it out, or take a criterion on entropies"
+            )
         self.own_options()
         self._check_numbers()
 
@@ -151,6 +159,7 @@ class Request:
                 parts.append(f"{name}{value}".replace("/", "-"))
         parts += [f"min{self.min_length}"] if self.min_length > 1 else []
         parts += [f"max{self.max_length}"] if self.max_length else []
+        parts += [self.boundary] if self.boundary != "first" else []
         return "_".join(parts)
 
 

@@ -13,11 +13,14 @@ import numpy as np
 from entcomp.artifacts.experiment import Direction
 from entcomp.artifacts.record import parse_record
 from entcomp.errors import EntcompError
+from entcomp.segmentation import BOUNDARIES
 from entcomp.segmentation.criteria import find_criterion
 from entcomp.segmentation.criterion import Criterion
 from entcomp.segmentation.rows import Rows, limit_lengths
 
 REMEDY = "rerun segment"  # where threshold.json is damaged
+# Fields that the first threshold.json did not have: without them, bytes and hashes are as before.
+LATER = ("boundary", "options")
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Rule:
 
     ``theta_g`` and ``theta_r`` are in nats, ``theta_z`` is in the unit of the criterion's own
     score, such as standard deviations; each is a float32 number, so that comparing in float32 or
-    float64 decides alike. ``moments`` are the ``(mean, std)`` of the entropies of each direction on
+    float64 decides alike. ``boundary``: is a unit that fires the ``first`` of its group or the
+    ``last``? Limits on the length hold for the groups that result. ``moments`` are the ``(mean, std)`` of the entropies of each direction on
     the calibration set. ``window`` is in frames. ``options`` are the criterion's own, and what it
     found in files: JSON values.
     """
@@ -42,6 +46,7 @@ class Rule:
     seed: int | None = None
     min_length: int = 1
     max_length: int | None = None
+    boundary: str = "first"
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
@@ -66,6 +71,8 @@ class Rule:
         lengths = (self.min_length, self.max_length, self.window)
         if any(one is not None and one < 1 for one in lengths):
             return "a length below 1"
+        if self.boundary not in BOUNDARIES:
+            return f"a boundary {self.boundary!r}"
         for one in fields(self):
             value = getattr(self, one.name)
             if isinstance(value, float) and not math.isfinite(value):
@@ -78,9 +85,10 @@ class Rule:
         return None
 
     def as_json(self) -> dict[str, Any]:
-        """As ``threshold.json`` holds it: with ``options`` only where there are some."""
+        """As ``threshold.json`` holds it: `LATER` fields only where they say something."""
         values = asdict(self)
-        return values if self.options else {k: v for k, v in values.items() if k != "options"}
+        default = asdict(Rule(self.criterion))
+        return {k: v for k, v in values.items() if k not in LATER or v != default[k]}
 
     @property
     def kind(self) -> Criterion:

@@ -16,7 +16,8 @@ from entcomp.segmentation.rule import Rule
 class StreamingGroups:
     """Applies a rule to one utterance; from equal entropies the groups of `group_starts`, exactly.
 
-    A group is certain as soon as the unit after it, and ``lookahead`` predictions more, are there.
+    A group is certain as soon as the unit after it, and as many predictions more as the criterion
+    looks ahead (see `EntropyCriterion.reach`), are there.
     Holds as many predictions as the criterion looks at. Raises EntcompError for a criterion that
     has to know the complete utterance.
     """
@@ -31,7 +32,7 @@ class StreamingGroups:
             )
         self.rule = rule
         self._kind = kind
-        self._lookahead = kind.lookahead
+        self._lookback, self._lookahead = kind.reach(rule)
         self._recent = np.empty(0, np.float32)  # predictions, the last of them undecided
         self._undecided: list[int] = []  # units from each undecided prediction to the next
         self._open = 0  # units of the group that has no end yet
@@ -63,13 +64,13 @@ class StreamingGroups:
         """Lengths of the groups that end, by the criterion at the next ``count`` predictions."""
         if count <= 0:
             return []
-        fires = self._kind.decide(Predictions(self._recent, np.array([0])), self.rule)
-        fires = fires[len(fires) - len(self._undecided) :]
+        decided = self._kind.decide(Predictions(self._recent, np.array([0])), self.rule)
+        decided = decided[len(decided) - len(self._undecided) :]
         flags = []
-        for starts, units in zip(fires[:count].tolist(), self._undecided[:count], strict=True):
+        for starts, units in zip(decided[:count].tolist(), self._undecided[:count], strict=True):
             flags += [starts] + [False] * (units - 1)
         del self._undecided[:count]
-        kept = len(self._undecided) + self._kind.lookback
+        kept = len(self._undecided) + self._lookback
         self._recent = self._recent[max(0, len(self._recent) - kept) :].copy()
         return list(self._close(flags))
 

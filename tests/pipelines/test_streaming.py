@@ -13,6 +13,7 @@ from tiny_pipeline import make_pipeline
 
 from entcomp import StreamingTokenizer, Tokenizer
 from entcomp.lm.streaming import StreamingScorer
+from entcomp.segmentation import BOUNDARIES
 from entcomp.segmentation.rule import Rule, group_one
 from entcomp.segmentation.streaming import StreamingGroups
 
@@ -31,10 +32,12 @@ def test_groups_of_a_stream(tmp_path: Path, lm_units: str) -> None:
     units = speech_like(600, 1)
     entropies = lm.score(units)
     for criterion in RULES:
-        rule = Rule(criterion, theta_g=clear_of(entropies), theta_r=clear_of(np.diff(entropies)))
-        stream = StreamingTokenizer(StreamingScorer(lm), rule)
-        found = [length for unit in units for length in stream.push([unit])]
-        assert found + stream.finish() == group_one("", entropies, None, rule).tolist()
+        theta_g, theta_r = clear_of(entropies), clear_of(np.diff(entropies))
+        for boundary in BOUNDARIES:
+            rule = Rule(criterion, theta_g=theta_g, theta_r=theta_r, boundary=boundary)
+            stream = StreamingTokenizer(StreamingScorer(lm), rule)
+            found = [length for unit in units for length in stream.push([unit])]
+            assert found + stream.finish() == group_one("", entropies, None, rule).tolist()
 
 
 def clear_of(values: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entcomp.errors import EntcompError
+from entcomp.segmentation import BOUNDARIES
 from entcomp.segmentation.criteria import CRITERIA, criterion_names
 from entcomp.segmentation.criterion import EntropyCriterion, Threshold
 from entcomp.segmentation.rows import Predictions
@@ -60,12 +61,13 @@ def test_all_on_forward_entropies_can_stream() -> None:
     st.sampled_from([*STREAMING, "wide"]),
     st.integers(1, 4),
     st.none() | st.integers(4, 7),
+    st.sampled_from(BOUNDARIES),
     st.integers(1, 5),
 )
-def test_the_groups_of_offline(values, name, min_length, max_length, step) -> None:
+def test_the_groups_of_offline(values, name, min_length, max_length, boundary, step) -> None:
     """With ties, repeats without a prediction, and limits on the length; in pushes of any size."""
     entropies = np.array([1.0, *values], np.float32)
-    rule = rule_of(name, min_length=min_length, max_length=max_length)
+    rule = rule_of(name, min_length=min_length, max_length=max_length, boundary=boundary)
     stream = StreamingGroups(rule)
     found: list[int] = []
     for begin in range(0, len(entropies), step):
@@ -73,25 +75,29 @@ def test_the_groups_of_offline(values, name, min_length, max_length, step) -> No
     assert found + stream.finish() == group_one("", entropies, None, rule).tolist()
 
 
+@pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("name", [*STREAMING, "wide"])
-def test_random_entropies_as_soon_as_they_are_certain(name: str) -> None:
+def test_random_entropies_as_soon_as_they_are_certain(name: str, boundary: str) -> None:
     """Unit ``i`` ends the group before it when the predictions that the criterion needs arrive."""
     entropies = np.random.default_rng(0).uniform(0, 2, 500).astype(np.float32)
-    stream, rule, done = StreamingGroups(rule_of(name)), rule_of(name), 0
+    rule, done = rule_of(name, boundary=boundary), 0
+    stream, ahead = StreamingGroups(rule), CRITERIA[name].lookahead
+    ahead -= 1 if ahead and boundary == "last" else 0  # the unit that decides is one before
     ends = np.cumsum(group_one("", entropies, None, rule))[:-1]
     assert 20 < len(ends) < 480
     for index in range(len(entropies)):
         done += len(stream.push(entropies[index : index + 1]))
-        assert done == np.count_nonzero(ends <= index - CRITERIA[name].lookahead)
+        assert done == np.count_nonzero(ends <= index - ahead)
     assert len(stream.finish()) == len(ends) + 1 - done
 
 
+@pytest.mark.parametrize("boundary", BOUNDARIES)
 @pytest.mark.parametrize("name", [*STREAMING, "wide"])
-def test_memory_does_not_grow(name: str) -> None:
-    stream = StreamingGroups(rule_of(name))
+def test_memory_does_not_grow(name: str, boundary: str) -> None:
+    stream = StreamingGroups(rule_of(name, boundary=boundary))
     for _ in range(100):
         stream.push(np.random.default_rng(0).uniform(0, 2, 50).astype(np.float32))
-        assert len(stream._recent) <= CRITERIA[name].lookback + CRITERIA[name].lookahead
+        assert len(stream._recent) <= CRITERIA[name].lookback + CRITERIA[name].lookahead + 1
         stream.push(np.full(1000, NAN, np.float32))
 
 
