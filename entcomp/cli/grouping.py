@@ -69,6 +69,13 @@ class Grouping:
             "paper to the letter. --min-length and --max-length hold for the groups that result.",
         ),
     ] = "first"
+    match_rate: Annotated[
+        Literal["set", "speaker", "utterance"] | None,
+        typer.Option(
+            metavar="set|speaker|utterance",
+            help="Resolve thresholds on each, so that it has the rate; not on the calibration set.",
+        ),
+    ] = None
     seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0
     option: Annotated[
         list[str] | None,

@@ -26,6 +26,16 @@ def spell(options: Iterable[str]) -> str:
     return " and ".join("--" + name.replace("_", "-") for name in options)
 
 
+def groups_per_unit(rate: float, frame_shift: float) -> float:
+    """A rate in Hz, by units of ``frame_shift`` seconds. Raises EntcompError above 1."""
+    if rate * frame_shift > 1:
+        raise EntcompError(
+            f"--target-rate {rate:g}: there are only {1 / frame_shift:.4g} "
+            "units a second to group; lower it"
+        )
+    return rate * frame_shift
+
+
 @dataclass(frozen=True)
 class Style:
     """How figures show a criterion: Matplotlib's colour, marker, and line where it is chance."""
@@ -181,12 +191,7 @@ class SpacedCriterion(Criterion):
     ) -> dict[str, Any]:
         """Raises EntcompError for more groups than units."""
         assert request.target_rate is not None
-        if request.target_rate * frame_shift > 1:
-            raise EntcompError(
-                f"--target-rate {request.target_rate:g}: there are only {1 / frame_shift:.4g} "
-                "units a second to group; lower it"
-            )
-        return {"groups_per_unit": request.target_rate * frame_shift}
+        return {"groups_per_unit": groups_per_unit(request.target_rate, frame_shift)}
 
     def tag(self, request: Request) -> str:
         return f"{request.criterion}{request.target_rate:g}"

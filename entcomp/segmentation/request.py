@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from entcomp.errors import EntcompError
-from entcomp.segmentation import BOUNDARIES, DEFAULT_CRITERION
+from entcomp.segmentation import BOUNDARIES, DEFAULT_CRITERION, MATCHES
 from entcomp.segmentation.criteria import criterion_names, find_criterion, implied_criterion
 from entcomp.segmentation.criterion import Criterion, EntropyCriterion, spell
 from entcomp.segmentation.theta import UNITS
@@ -21,7 +21,8 @@ class Request:
     """The options of `segment` as given; `Request.check` before use.
 
     ``target_rate`` is in groups a second, ``window`` and the lengths are in frames;
-    ``boundary`` is that of `Rule`; ``options`` are ``--option NAME=VALUE``, texts.
+    ``boundary`` and ``match_rate`` are those of `Rule`; ``options`` are ``--option NAME=VALUE``,
+    texts.
     """
 
     criterion: str
@@ -35,6 +36,7 @@ class Request:
     max_length: int | None = None
     seed: int = 0
     boundary: str = "first"
+    match_rate: str | None = None
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @classmethod
@@ -116,8 +118,25 @@ class Request:
                 f"--boundary {self.boundary}: no unit fires in --criterion {self.criterion}; "
                 "leave it out, or take a criterion on entropies"
             )
+        self._check_match_rate(kind)
         self.own_options()
         self._check_numbers()
+
+    def _check_match_rate(self, kind: Criterion) -> None:
+        if self.match_rate is None:
+            return
+        if self.match_rate not in MATCHES:
+            raise EntcompError(f"--match-rate {self.match_rate}: one of {', '.join(MATCHES)}")
+        if not isinstance(kind, EntropyCriterion):
+            raise EntcompError(
+                f"--match-rate {self.match_rate}: --criterion {self.criterion} has no threshold "
+                "to resolve; leave it out"
+            )
+        if self.target_rate is None and self.theta_unit != "paper":
+            raise EntcompError(
+                f"--match-rate {self.match_rate}: {spell(self.strength)} in {self.theta_unit} is "
+                "no rate; give --target-rate, or a theta of the paper"
+            )
 
     def _check_theta_unit(self, kind: EntropyCriterion) -> None:
         if self.theta_unit == "paper" and not kind.paper:
@@ -160,6 +179,7 @@ class Request:
         parts += [f"min{self.min_length}"] if self.min_length > 1 else []
         parts += [f"max{self.max_length}"] if self.max_length else []
         parts += [self.boundary] if self.boundary != "first" else []
+        parts += [f"match{self.match_rate}"] if self.match_rate else []
         return "_".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,16 @@ from entcomp.kaldi.ark import ArkWriter
 from entcomp.progress import track
 from entcomp.segmentation.calibration import resolve, wanted_rate
 from entcomp.segmentation.criterion import EntropyCriterion
+from entcomp.segmentation.matching import (
+    Scopes,
+    check_reached,
+    describe,
+    iter_matched,
+    match_source,
+    write_thresholds,
+)
 from entcomp.segmentation.request import Request
-from entcomp.segmentation.rows import BLOCK_UNITS, Row, iter_rows
+from entcomp.segmentation.rows import Row, Rows, iter_rows
 from entcomp.segmentation.rule import Rule, group_starts
 from entcomp.segmentation.source import Source
 from entcomp.skipped import SkippedUtterances
@@ -32,6 +40,7 @@ class Counts:
     groups: int
     skipped: int
     fresh: bool
+    matched: str = ""
 
     def describe(self, frame_shift: float, target_rate: float | None) -> str:
         """Counts, rate in groups a second of audio, and its drift from the target."""
@@ -42,6 +51,7 @@ class Counts:
         return (
             f"{self.units:,} units in {self.groups:,} groups, {rate:.2f} Hz{drift}, "
             f"{self.units / self.groups:.2f} frames a group"
+            + (f"; {self.matched}" if self.matched else "")
             + (f", {self.skipped} utterances skipped" if self.skipped else "")
             + ("" if self.fresh else "; complete, skipped")
         )
@@ -55,10 +65,12 @@ def segment_sets(
     frame_shift: float | None = None,
     shard: Shard = Shard(),
     skip_bad: bool = False,
+    data: Mapping[str, Path] | None = None,
 ) -> Iterator[str]:
     """Segment sets as requested; yield a line on the thresholds and one on each set.
 
-    ``frame_shift`` (seconds) is taken from ``units.json`` by default. ``threshold.json`` lists the
+    ``frame_shift`` (seconds) is taken from ``units.json`` by default. ``data`` are the data dirs by
+    set, for their ``utt2spk``, where rates are matched by speaker. ``threshold.json`` lists the
     rates of sets that are complete; among shards the first one writes it. Raises EntcompError for
     what `resolve` and `Source` do.
     """
@@ -73,10 +85,12 @@ def segment_sets(
         "target_rate": target_rate,
         "frame_shift": frame_shift,
     }
-    yield f"{tag}: {_describe_rule(rule)}"
+    yield f"{tag}: {_describe_rule(rule, target_rate)}"
     units_info = experiment.find_units_info()
     for name, source in sources.items():
-        counts = segment_set(source, experiment.segments(tag) / name, rule, shard, skip_bad)
+        folder = experiment.segments(tag) / name
+        scopes = Scopes(rule, name, data[name] / "utt2spk" if data else None)
+        counts = segment_set(source, folder, rule, shard, skip_bad, scopes, frame_shift)
         if shard.index == 1:
             _write_threshold(experiment.segments(tag), rule, facts | hashes)
         line = counts.describe(frame_shift, target_rate)
@@ -91,31 +105,51 @@ def segment_set(
     source: Source,
     folder: Path,
     rule: Rule,
-    shard: Shard = Shard(),
-    skip_bad: bool = False,
-    block_units: int = BLOCK_UNITS,
+    shard: Shard,
+    skip_bad: bool,
+    scopes: Scopes,
+    frame_shift: float,
 ) -> Counts:
     """Write ``groups.{ark,scp}`` of one set (or shard) to ``folder``; nothing where it is complete.
 
-    Groups are int32 lengths in frames and sum to the utterance's number of units.
+    Groups are int32 lengths in frames and sum to the utterance's number of units. Where the rule
+    matches a rate, ``thresholds.txt`` has those that were used.
     """
     inputs = {"rule": rule.as_json(), "source": source.content_hashes(), "skip_bad": skip_bad}
-    stage = Stage(folder, inputs, name=f"stage{shard.suffix}")
+    stage = Stage(folder, inputs | scopes.inputs, name=f"stage{shard.suffix}")
     fresh = not stage.is_complete()
     if fresh:
+        matched = match_source(source, rule, scopes, shard, skip_bad) if rule.match_rate else {}
+        check_reached(matched, rule, source.set_name + shard.suffix, frame_shift)
         stage.start()
         skipped = SkippedUtterances(skip_bad)
-        units = 0
-        with ArkWriter(folder, f"groups{shard.suffix}") as ark:
-            for rows in iter_rows(_tracked(source, skipped, shard), block_units):
-                units += len(rows.values)
-                for utt_id, groups in rows.split(group_starts(rows, rule)):
-                    ark.write(utt_id, groups)
+        rows = _tracked(source, skipped, shard)
+        blocks = (
+            iter_matched(rows, scopes, matched)
+            if rule.match_rate
+            else ((block, rule) for block in iter_rows(rows))
+        )
+        outputs = _write_groups(folder, f"groups{shard.suffix}", blocks)
         skipped.write(folder / f"skipped{shard.suffix}.txt")
-        outputs = {"frames": units, "groups": ark.frames, "skipped": len(skipped)}
-        stage.finish(ark.summary | outputs)
+        outputs["skipped"] = len(skipped)
+        write_thresholds(folder / f"thresholds{shard.suffix}.txt", matched, frame_shift)
+        if matched:
+            outputs["matched"] = describe(matched, rule, frame_shift)
+        stage.finish(outputs)
     found = read_stage(folder, stage.name)["outputs"]
-    return Counts(found["frames"], found["groups"], found["skipped"], fresh)
+    counts = found["frames"], found["groups"], found["skipped"]
+    return Counts(*counts, fresh, found.get("matched", ""))
+
+
+def _write_groups(folder: Path, name: str, blocks: Iterable[tuple[Rows, Rule]]) -> dict[str, Any]:
+    """Write the groups of utterances by their rules; returns what the manifest says of them."""
+    units = 0
+    with ArkWriter(folder, name) as ark:
+        for rows, rule in blocks:
+            units += len(rows.values)
+            for utt_id, groups in rows.split(group_starts(rows, rule)):
+                ark.write(utt_id, groups)
+    return ark.summary | {"frames": units, "groups": ark.frames}
 
 
 def _frame_shift(experiment: Experiment, given: float | None) -> float:
@@ -150,8 +184,10 @@ def _checked_hashes(experiment: Experiment, sources: list[Source]) -> dict[str, 
     return hashes
 
 
-def _describe_rule(rule: Rule) -> str:
+def _describe_rule(rule: Rule, target_rate: float | None) -> str:
     kind = rule.kind
+    if rule.match_rate:
+        return f"{rule.criterion}, thresholds for {target_rate:g} Hz by {rule.match_rate}"
     thresholds = kind.thresholds if isinstance(kind, EntropyCriterion) else ()
     parts = [f"{one.name} = {rule.threshold(one.name):.4f} {one.unit}" for one in thresholds]
     return ", ".join([rule.criterion, *parts])
