@@ -98,6 +98,8 @@ class Grouping:
 
         Raises EntcompError for ``segments`` and others beside it.
         """
+        if self.match_rate == "speaker":
+            raise EntcompError("--match-rate speaker: who speaks is not known; give set, utterance")
         if segments is None and not self.is_given:
             return tokenizer.default_rule()
         if segments is None:

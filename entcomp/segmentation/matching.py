@@ -45,6 +45,10 @@ class Matched:
         """Groups."""
         return (self.rule.groups_per_unit or 0) * self.units
 
+    def hz(self, shift: float) -> float:
+        """Groups a second, of units of ``shift`` seconds."""
+        return self.groups / (self.units * shift)
+
     @property
     def missed(self) -> bool:
         """Is it off by more than a group and by more than `TOLERANCE`?"""
@@ -123,13 +127,13 @@ def check_reached(matched: Mapping[str, Matched], rule: Rule, where: str, shift:
     one = matched[missed[0]]
     log.warning(
         f"{where}: {len(missed)} of {len(matched)} {rule.match_rate}s cannot reach {rate:g} Hz, "
-        f"the nearest was taken: {missed[0]} has {one.groups / (one.units * shift):.2f} Hz"
+        f"the nearest was taken: {missed[0]} has {one.hz(shift):.2f} Hz"
     )
 
 
 def describe(matched: Mapping[str, Matched], rule: Rule, shift: float) -> str:
     """How many there are, their rates in Hz, and their thresholds."""
-    rates = [one.groups / (one.units * shift) for one in matched.values()]
+    rates = [one.hz(shift) for one in matched.values()]
     parts = [
         f"{len(matched)} {rule.match_rate}{'s' if len(matched) > 1 else ''} at {_span(rates)} Hz"
     ]
@@ -146,7 +150,7 @@ def write_thresholds(path: Path, matched: Mapping[str, Matched], shift: float) -
     lines = []
     for name, one in matched.items():
         thetas = [f"{key}={one.rule.threshold(key):.9g}" for key in thresholds_of(one.rule)]
-        lines.append((name, " ".join([*thetas, f"hz={one.groups / (one.units * shift):.4f}"])))
+        lines.append((name, " ".join([*thetas, f"hz={one.hz(shift):.4f}"])))
     write_table(path, lines)
 
 

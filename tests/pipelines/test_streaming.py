@@ -58,6 +58,18 @@ def test_of_a_tokenizer(tmp_path: Path) -> None:
         assert found + stream.finish() == expected.groups.tolist()
 
 
+def test_a_running_rate(tmp_path: Path) -> None:
+    """Whatever the calibration says."""
+    make_pipeline(tmp_path)
+    stream = StreamingTokenizer.from_pretrained(
+        tmp_path / "exp", target_rate=8.0, match_rate="utterance"
+    )
+    units = Tokenizer.from_pretrained(tmp_path / "exp").encode(babble(40.0, 3), RATE).units
+    lengths = stream.push(units) + stream.finish()
+    assert sum(lengths) == len(units)
+    assert len(lengths) == pytest.approx(8 * 0.01 * len(units), rel=0.05)
+
+
 def test_memory_does_not_grow(tmp_path: Path) -> None:
     """All that a stream holds is at most as large after 2,000 units as in the first 500."""
     lm = make_lm(tmp_path, small_config(lm_units="dedup"))

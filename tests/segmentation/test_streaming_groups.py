@@ -15,7 +15,7 @@ from entcomp.segmentation.criteria import CRITERIA, criterion_names
 from entcomp.segmentation.criterion import EntropyCriterion, Threshold
 from entcomp.segmentation.rows import Predictions
 from entcomp.segmentation.rule import Rule, group_one
-from entcomp.segmentation.streaming import StreamingGroups
+from entcomp.segmentation.streaming import WINDOW, StreamingGroups
 
 NAN = float("nan")
 STREAMING = [name for name in criterion_names() if CRITERIA[name].lookahead is not None]
@@ -99,6 +99,56 @@ def test_memory_does_not_grow(name: str, boundary: str) -> None:
         stream.push(np.random.default_rng(0).uniform(0, 2, 50).astype(np.float32))
         assert len(stream._recent) <= CRITERIA[name].lookback + CRITERIA[name].lookahead + 1
         stream.push(np.full(1000, NAN, np.float32))
+
+
+def hear(stream: StreamingGroups, entropies: np.ndarray, step: int = 7) -> list[int]:
+    pieces = (entropies[begin : begin + step] for begin in range(0, len(entropies), step))
+    return [length for piece in pieces for length in stream.push(piece)]
+
+
+def made_up(generator: np.random.Generator, units: int, mean: float, scale: float) -> np.ndarray:
+    """Entropies that have neighbours alike, as of speech; a third of the units repeat another."""
+    noise = np.convolve(generator.gamma(2, size=units + 2), [0.25, 0.5, 0.25], "valid")
+    entropies = (mean + scale * noise).astype(np.float32)
+    entropies[1:][generator.random(units - 1) < 1 / 3] = NAN
+    return entropies
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("name", STREAMING)
+def test_a_running_rate_is_met_though_entropies_drift(name: str, boundary: str) -> None:
+    """Within 5% of each minute but that in which all entropies double, which is within 10%."""
+    generator, rate = np.random.default_rng(0), 6.0
+    rule = Rule(name, boundary=boundary, match_rate="utterance", groups_per_unit=rate * 0.02)
+    stream = StreamingGroups(rule)
+    rates = []
+    for mean, scale in ((0.3, 0.5), (0.6, 1.0), (0.6, 1.0)):
+        lengths = hear(stream, made_up(generator, 3000, mean, scale))
+        rates.append(len(lengths) / (0.02 * sum(lengths)))
+    assert rates[0] == pytest.approx(rate, rel=0.05)
+    assert rates[1] == pytest.approx(rate, rel=0.1)
+    assert rates[2] == pytest.approx(rate, rel=0.05)
+    assert len(stream.rule._heard) == WINDOW and len(stream._recent) < 5
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.sampled_from([*STREAMING, "wide"]), st.sampled_from(BOUNDARIES), st.integers(1, 90))
+def test_a_running_rate_does_not_depend_on_the_pushes(name: str, boundary: str, step: int) -> None:
+    values: dict[str, Any] = {"match_rate": "utterance", "groups_per_unit": 0.2}
+    rule = Rule(name, boundary=boundary, min_length=2, max_length=40, **values)
+    entropies = made_up(np.random.default_rng(1), 400, 0.3, 0.5)
+    one, other = StreamingGroups(rule), StreamingGroups(rule)
+    found = hear(one, entropies, step) + one.finish()
+    assert found == hear(other, entropies, 1) + other.finish()
+    assert sum(found) == 400
+
+
+def test_a_run_that_is_longer_than_the_window() -> None:
+    stream = StreamingGroups(Rule("global", match_rate="utterance", groups_per_unit=0.2))
+    entropies = np.full(3 * WINDOW, NAN, np.float32)
+    entropies[[0, 2 * WINDOW]] = 1.0, 2.0
+    found = hear(stream, entropies) + stream.finish()
+    assert sum(found) == 3 * WINDOW
 
 
 def test_a_neighbour_is_of_the_same_utterance() -> None:
