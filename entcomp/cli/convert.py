@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.packing import Model
 from entcomp.cli.options import AllowPipes, Channel, Checkpoint, Seed, Sets, SkipBad
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import find_sets
@@ -24,9 +22,14 @@ def convert(
         ),
     ],
     exp: Annotated[
-        Path,
-        typer.Argument(metavar="EXP", envvar="ENTCOMP_EXP", help="The experiment folder."),
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="EXP",
+            envvar="ENTCOMP_EXP",
+            help="The experiment folder; a recording needs none, with a --model of anywhere.",
+        ),
+    ] = None,
+    *,
     reference: Annotated[
         Path,
         typer.Option(
@@ -39,7 +42,10 @@ def convert(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="vc/TAG", help="By default the only one in EXP."),
+        typer.Option(
+            metavar="vc/TAG|TAR|USER/NAME",
+            help="By default the only one in EXP; else a pack, or one on the Hugging Face hub.",
+        ),
     ] = None,
     vocoder: Annotated[
         str | None, typer.Option(metavar="NAME|PATH", help=describe_vocoders())
@@ -65,11 +71,10 @@ def convert(
 
     Of DATA, utterances go to OUTPUT/<set>, a data dir with utt2ref (default: EXP/vc/TAG/convert).
     """
-    experiment = Experiment(exp)
-    tag = (model or Model(experiment).of_task("vc")).removeprefix("vc/")
-    converter = pipeline.VoiceConverter(
-        experiment,
-        tag,
+    if exp is None and source.is_dir():
+        raise EntcompError(f"{source}: a data dir needs EXP, which has its units; or give one WAV")
+    converter = pipeline.VoiceConverter.open(
+        pipeline.find_model(exp, model),
         vocoder,
         checkpoint,
         seed,

@@ -39,6 +39,6 @@ def segment(
     found = {one.name: one.path for one in find_sets(data, sets)}
     part, names = Shard.parse(shard), list(found)
     for line in segment_sets(
-        Experiment(exp), names, request, tag, frame_shift, part, skip_bad, found
+        Experiment(exp), names, request, tag, frame_shift, part, skip_bad, data=found
     ):
         print(line)

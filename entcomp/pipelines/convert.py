@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import soundfile
 
 from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.packing import Model, check_task
 from entcomp.artifacts.stage import Stage
 from entcomp.artifacts.streams import Stream, group_rate, read_streams, stream_sha256
 from entcomp.audio.decode import audio_info
@@ -99,15 +101,20 @@ class VoiceConverter:
         ``steps``, ``guidance``, ``voice_guidance`` and ``temperature``, by default as in the
         model's config. Raises EntcompError where there is no such model.
         """
-        found = open_model(model, local_files_only)
-        return cls(
-            found.experiment,
-            found.of_task("vc").removeprefix("vc/"),
-            vocoder,
-            checkpoint,
-            seed,
-            **sampler,
-        )
+        return cls.open(open_model(model, local_files_only), vocoder, checkpoint, seed, **sampler)
+
+    @classmethod
+    def open(
+        cls,
+        model: Model,
+        vocoder: str | Path | None = None,
+        checkpoint: Path | None = None,
+        seed: int = 0,
+        **sampler: float | None,
+    ) -> VoiceConverter:
+        """The converter of a model; see `from_pretrained`."""
+        tag = model.of_task("vc").removeprefix("vc/")
+        return cls(model.experiment, tag, vocoder, checkpoint, seed, **sampler)
 
     @property
     def sample_rate(self) -> int:
@@ -149,6 +156,21 @@ class VoiceConverter:
         except EntcompError as error:
             raise EntcompError(f"{name}: {error}") from None
         return self.model.reference(self._record(at, name), embedding)
+
+
+def find_model(exp: Path | None, model: str | None) -> Model:
+    """A converter of an experiment, ``vc/TAG`` or its only one, or a model as `hub.open_model`
+    knows it, which needs no experiment.
+
+    Raises EntcompError where it is not said which, or there is no such model.
+    """
+    of_experiment = model is None or re.fullmatch(r"(vc/)?[^/]+", model)
+    if exp is not None and of_experiment and not str(model).endswith(".tar"):
+        tag = model and check_task(Experiment(exp), f"vc/{model.removeprefix('vc/')}")
+        return Model(Experiment(exp), tag)
+    if model is None:
+        raise EntcompError("give EXP, or --model with an experiment, a pack or USER/NAME")
+    return open_model(model)
 
 
 def _resampled(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:

@@ -59,12 +59,14 @@ class Scopes:
     """What the thresholds of a set's utterances are resolved on: a name for each utterance.
 
     ``inputs`` is what the names depend on, beside the ids. Raises EntcompError without ``utt2spk``
-    where the rate is matched by speaker.
+    where the rate is matched by speaker. ``shift``: seconds from unit to unit.
     """
 
-    def __init__(self, rule: Rule, set_name: str, utt2spk: Path | None) -> None:
+    def __init__(self, rule: Rule, set_name: str, utt2spk: Path | None, shift: float) -> None:
         self.match_rate = rule.match_rate
         self.set_name = set_name
+        self.shift = shift
+        self.rate = (rule.groups_per_unit or 0) / shift  # Hz
         self.inputs: dict[str, str] = {}
         self._utt2spk = utt2spk
         if self.match_rate == "speaker":
@@ -89,13 +91,16 @@ def match_source(
 ) -> dict[str, Matched]:
     """By name, every set, speaker or utterance of the shard; matched on all of its utterances.
 
-    The first `SAMPLE_UNITS` units of each have to do, and that is said.
+    The first `SAMPLE_UNITS` units of each have to do, and that is said; also, what cannot reach the
+    rate. Raises EntcompError where a set misses it for that reason.
     """
     here = set(map(scopes.name, shard.take(source.ids(), source.count())))
     alone = rule.match_rate == "utterance"
     rows = source.rows(SkippedUtterances(skip_bad), shard if alone else Shard())
     complete = _by_scope(rows, scopes, Counter(map(scopes.name, source.ids())))
-    return {name: Matched.of(rule, Rows.join(some)) for name, some in complete if name in here}
+    found = {name: Matched.of(rule, Rows.join(some)) for name, some in complete if name in here}
+    _check_reached(found, scopes, source.set_name + shard.suffix)
+    return found
 
 
 def iter_matched(
@@ -107,50 +112,27 @@ def iter_matched(
             yield block, matched[name].rule
 
 
-def check_reached(matched: Mapping[str, Matched], rule: Rule, where: str, shift: float) -> None:
-    """Say what could not reach the rate. Raises EntcompError where a set is off for that reason.
-
-    ``where`` is the set's name, ``shift`` in seconds.
-    """
-    missed = [name for name, one in matched.items() if one.missed]
-    if not missed:
-        return
-    units = sum(one.units for one in matched.values())
-    groups = sum(one.groups for one in matched.values())
-    rate = (rule.groups_per_unit or 0) / shift
-    reached = groups / (units * shift)
-    if abs(reached - rate) > TOLERANCE * rate:
-        raise EntcompError(
-            f"{where}: a rate of {rate:g} Hz is out of reach: the nearest that this criterion "
-            f"gives there is {reached:.2f} Hz; change --target-rate, the theta or --criterion"
-        )
-    one = matched[missed[0]]
-    log.warning(
-        f"{where}: {len(missed)} of {len(matched)} {rule.match_rate}s cannot reach {rate:g} Hz, "
-        f"the nearest was taken: {missed[0]} has {one.hz(shift):.2f} Hz"
-    )
-
-
-def describe(matched: Mapping[str, Matched], rule: Rule, shift: float) -> str:
-    """How many there are, their rates in Hz, and their thresholds."""
-    rates = [one.hz(shift) for one in matched.values()]
-    parts = [
-        f"{len(matched)} {rule.match_rate}{'s' if len(matched) > 1 else ''} at {_span(rates)} Hz"
-    ]
-    for name in thresholds_of(rule):
+def describe(matched: Mapping[str, Matched], scopes: Scopes | None) -> dict[str, str]:
+    """For the manifest: how many there are, their rates in Hz, and their thresholds."""
+    if scopes is None or not matched:
+        return {}
+    rates = [one.hz(scopes.shift) for one in matched.values()]
+    plural = "s" if len(matched) > 1 else ""
+    parts = [f"{len(matched)} {scopes.match_rate}{plural} at {_span(rates)} Hz"]
+    for name in thresholds_of(next(iter(matched.values())).rule):
         parts.append(f"{name} {_span([one.rule.threshold(name) for one in matched.values()])}")
-    return ", ".join(parts)
+    return {"matched": ", ".join(parts)}
 
 
-def write_thresholds(path: Path, matched: Mapping[str, Matched], shift: float) -> None:
-    """``name theta_g=NATS ... hz=RATE``, a line each, sorted; no file where nothing matched."""
-    if not matched:
+def write_thresholds(path: Path, matched: Mapping[str, Matched], scopes: Scopes | None) -> None:
+    """``name theta_g=NATS ... hz=RATE``, a line each, sorted; no file where no rate was matched."""
+    if scopes is None:
         path.unlink(missing_ok=True)
         return
     lines = []
     for name, one in matched.items():
         thetas = [f"{key}={one.rule.threshold(key):.9g}" for key in thresholds_of(one.rule)]
-        lines.append((name, " ".join([*thetas, f"hz={one.hz(shift):.4f}"])))
+        lines.append((name, " ".join([*thetas, f"hz={one.hz(scopes.shift):.4f}"])))
     write_table(path, lines)
 
 
@@ -160,6 +142,24 @@ def merge_thresholds(folder: Path, shards: int) -> None:
     tables = [read_table(folder / f"thresholds{part}.txt") for part in parts]
     merged = {name: line for table in tables for name, line in table.items()}
     write_table(folder / "thresholds.txt", merged.items())
+
+
+def _check_reached(matched: Mapping[str, Matched], scopes: Scopes, where: str) -> None:
+    missed = [name for name, one in matched.items() if one.missed]
+    if not missed:
+        return
+    rate, shift = scopes.rate, scopes.shift
+    units = sum(one.units for one in matched.values())
+    reached = sum(one.groups for one in matched.values()) / (units * shift)
+    if abs(reached - rate) > TOLERANCE * rate:
+        raise EntcompError(
+            f"{where}: a rate of {rate:g} Hz is out of reach: the nearest that this criterion "
+            f"gives there is {reached:.2f} Hz; change --target-rate, the theta or --criterion"
+        )
+    log.warning(
+        f"{where}: {len(missed)} of {len(matched)} {scopes.match_rate}s cannot reach {rate:g} Hz, "
+        f"the nearest was taken: {missed[0]} has {matched[missed[0]].hz(shift):.2f} Hz"
+    )
 
 
 def _by_scope(
@@ -173,9 +173,9 @@ def _by_scope(
         sizes[name] -= 1
         if units[name] < SAMPLE_UNITS:
             held[name].append(row)
-        elif sizes[name] == 0:
-            log.warning(f"{name}: matched on its first {units[name]:,} units")
-        units[name] += len(row[1]) if units[name] < SAMPLE_UNITS else 0
+            units[name] += len(row[1])
+            if units[name] >= SAMPLE_UNITS and sizes[name]:
+                log.warning(f"{name}: matched on its first {units[name]:,} units")
         if sizes[name] == 0:
             yield name, held.pop(name)
     yield from held.items()  # whose last utterances were skipped

@@ -16,10 +16,8 @@ from entcomp.files import sha256_of, write_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.progress import track
 from entcomp.segmentation.calibration import resolve, wanted_rate
-from entcomp.segmentation.criterion import EntropyCriterion
 from entcomp.segmentation.matching import (
     Scopes,
-    check_reached,
     describe,
     iter_matched,
     match_source,
@@ -65,18 +63,21 @@ def segment_sets(
     frame_shift: float | None = None,
     shard: Shard = Shard(),
     skip_bad: bool = False,
+    sources: Mapping[str, Source] | None = None,
     data: Mapping[str, Path] | None = None,
 ) -> Iterator[str]:
-    """Segment sets as requested; yield a line on the thresholds and one on each set.
+    """Segment sets as requested; yield a line on the thresholds and one or more on each set.
 
-    ``frame_shift`` (seconds) is taken from ``units.json`` by default. ``data`` are the data dirs by
-    set, for their ``utt2spk``, where rates are matched by speaker. ``threshold.json`` lists the
+    ``sources`` are what is read of each set, by default what the criterion reads; ``data`` are the
+    data dirs by set, for their ``utt2spk``, where rates are matched by speaker.
+    ``frame_shift`` (seconds) is taken from ``units.json`` by default. ``threshold.json`` lists the
     rates of sets that are complete; among shards the first one writes it. Raises EntcompError for
     what `resolve` and `Source` do.
     """
     tag = tag or request.tag
     frame_shift = _frame_shift(experiment, frame_shift)
-    sources = {name: Source.of(experiment, name, request.criterion) for name in set_names}
+    if sources is None:
+        sources = {name: request.kind.source(request, experiment, name) for name in set_names}
     hashes = _checked_hashes(experiment, list(sources.values()))
     rule = resolve(request, experiment, frame_shift)
     target_rate = wanted_rate(request)
@@ -85,56 +86,56 @@ def segment_sets(
         "target_rate": target_rate,
         "frame_shift": frame_shift,
     }
-    yield f"{tag}: {_describe_rule(rule, target_rate)}"
+    yield f"{tag}: {_describe_rule(rule)}"
     units_info = experiment.find_units_info()
     for name, source in sources.items():
-        folder = experiment.segments(tag) / name
-        scopes = Scopes(rule, name, data[name] / "utt2spk" if data else None)
-        counts = segment_set(source, folder, rule, shard, skip_bad, scopes, frame_shift)
+        folder, scopes = experiment.segments(tag) / name, None
+        if rule.match_rate:
+            scopes = Scopes(rule, name, data[name] / "utt2spk" if data else None, frame_shift)
+        counts = segment_set(source, folder, rule, shard, skip_bad, scopes)
         if shard.index == 1:
             _write_threshold(experiment.segments(tag), rule, facts | hashes)
         line = counts.describe(frame_shift, target_rate)
         if units_info:
-            bits = request.kind.bits_per_group(units_info.num_clusters)
+            bits = request.kind.bits_per_group(units_info.num_clusters, rule)
             if bits is not None and counts.units:
                 line += f", {bits * counts.groups / (counts.units * frame_shift):.0f} bit/s"
         yield f"{name}{shard.suffix}: {line}"
+        yield from (f"{name}{shard.suffix}: {remark}" for remark in source.remarks())
 
 
 def segment_set(
     source: Source,
     folder: Path,
     rule: Rule,
-    shard: Shard,
-    skip_bad: bool,
-    scopes: Scopes,
-    frame_shift: float,
+    shard: Shard = Shard(),
+    skip_bad: bool = False,
+    scopes: Scopes | None = None,
 ) -> Counts:
     """Write ``groups.{ark,scp}`` of one set (or shard) to ``folder``; nothing where it is complete.
 
-    Groups are int32 lengths in frames and sum to the utterance's number of units. Where the rule
-    matches a rate, ``thresholds.txt`` has those that were used.
+    Groups are int32 lengths in frames and sum to the utterance's number of units. A rule that
+    matches a rate needs ``scopes``, and ``thresholds.txt`` has the thresholds that were used.
     """
     inputs = {"rule": rule.as_json(), "source": source.content_hashes(), "skip_bad": skip_bad}
-    stage = Stage(folder, inputs | scopes.inputs, name=f"stage{shard.suffix}")
+    inputs |= scopes.inputs if scopes else {}
+    stage = Stage(folder, inputs, name=f"stage{shard.suffix}")
     fresh = not stage.is_complete()
     if fresh:
-        matched = match_source(source, rule, scopes, shard, skip_bad) if rule.match_rate else {}
-        check_reached(matched, rule, source.set_name + shard.suffix, frame_shift)
+        matched = match_source(source, rule, scopes, shard, skip_bad) if scopes else {}
         stage.start()
         skipped = SkippedUtterances(skip_bad)
         rows = _tracked(source, skipped, shard)
         blocks = (
             iter_matched(rows, scopes, matched)
-            if rule.match_rate
+            if scopes
             else ((block, rule) for block in iter_rows(rows))
         )
         outputs = _write_groups(folder, f"groups{shard.suffix}", blocks)
         skipped.write(folder / f"skipped{shard.suffix}.txt")
-        outputs["skipped"] = len(skipped)
-        write_thresholds(folder / f"thresholds{shard.suffix}.txt", matched, frame_shift)
-        if matched:
-            outputs["matched"] = describe(matched, rule, frame_shift)
+        source.write_remarks(folder / f"remarks{shard.suffix}.txt")
+        write_thresholds(folder / f"thresholds{shard.suffix}.txt", matched, scopes)
+        outputs |= {"skipped": len(skipped)} | describe(matched, scopes)
         stage.finish(outputs)
     found = read_stage(folder, stage.name)["outputs"]
     counts = found["frames"], found["groups"], found["skipped"]
@@ -184,13 +185,8 @@ def _checked_hashes(experiment: Experiment, sources: list[Source]) -> dict[str, 
     return hashes
 
 
-def _describe_rule(rule: Rule, target_rate: float | None) -> str:
-    kind = rule.kind
-    if rule.match_rate:
-        return f"{rule.criterion}, thresholds for {target_rate:g} Hz by {rule.match_rate}"
-    thresholds = kind.thresholds if isinstance(kind, EntropyCriterion) else ()
-    parts = [f"{one.name} = {rule.threshold(one.name):.4f} {one.unit}" for one in thresholds]
-    return ", ".join([rule.criterion, *parts])
+def _describe_rule(rule: Rule) -> str:
+    return ", ".join([rule.criterion, *rule.kind.describe(rule)])
 
 
 def _write_threshold(folder: Path, rule: Rule, facts: dict[str, Any]) -> None:

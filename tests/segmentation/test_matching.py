@@ -99,7 +99,7 @@ def test_every_criterion_meets_the_rate(
         assert rate == pytest.approx(6, rel=0.02, abs=0.51 / seconds), name
         assert float(table[name].rpartition("hz=")[2]) == pytest.approx(rate, abs=1e-4)
     plain = f"{len(table)} {scope}" + ("s" if len(table) > 1 else "")
-    assert f"; {plain} at " in out and f"for 6 Hz by {scope}" in out
+    assert f"; {plain} at " in out and f"{criterion}, thresholds by {scope}" in out
 
 
 def test_what_is_stored(fake: Fake) -> None:
@@ -125,7 +125,7 @@ def test_what_is_stored(fake: Fake) -> None:
 def test_a_theta_of_the_paper_is_a_rate(fake: Fake) -> None:
     asked = ("--theta-g", "9.7", "--match-rate", "set", "--sets", "test")
     code, out, _ = run("segment", *asked, *fake.arguments)
-    assert code == 0 and out.startswith("theta_g9.7_matchset: global, thresholds for 7 Hz by set")
+    assert code == 0 and out.startswith("theta_g9.7_matchset: global, thresholds by set")
     assert rates(groups(fake, "theta_g9.7_matchset"), names_of(fake, "set")) == {
         "test": pytest.approx(7, rel=0.02)
     }
