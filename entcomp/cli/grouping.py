@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -61,6 +61,21 @@ class Grouping:
     max_length: Annotated[int | None, typer.Option(metavar="FRAMES", help="Cut longer groups.")] = (
         None
     )
+    boundary: Annotated[
+        Literal["first", "last"],
+        typer.Option(
+            metavar="first|last",
+            help="A unit that fires is the first of its group, or the last: section 3.3 of the "
+            "paper to the letter. --min-length and --max-length hold for the groups that result.",
+        ),
+    ] = "first"
+    match_rate: Annotated[
+        Literal["set", "speaker", "utterance"] | None,
+        typer.Option(
+            metavar="set|speaker|utterance",
+            help="Resolve thresholds on each, so that it has the rate; not on the calibration set.",
+        ),
+    ] = None
     seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = 0
     option: Annotated[
         list[str] | None,
@@ -83,6 +98,8 @@ class Grouping:
 
         Raises EntcompError for ``segments`` and others beside it.
         """
+        if self.match_rate == "speaker":
+            raise EntcompError("--match-rate speaker: who speaks is not known; give set, utterance")
         if segments is None and not self.is_given:
             return tokenizer.default_rule()
         if segments is None:

@@ -36,7 +36,9 @@ def segment(
     Reads EXP/entropy (the baselines: EXP/units), writes EXP/segments/TAG.
     """
     request = grouping.request()
-    names = [one.name for one in find_sets(data, sets)]
-    part = Shard.parse(shard)
-    for line in segment_sets(Experiment(exp), names, request, tag, frame_shift, part, skip_bad):
+    found = {one.name: one.path for one in find_sets(data, sets)}
+    part, names = Shard.parse(shard), list(found)
+    for line in segment_sets(
+        Experiment(exp), names, request, tag, frame_shift, part, skip_bad, data=found
+    ):
         print(line)

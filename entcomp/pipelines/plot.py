@@ -63,7 +63,7 @@ def plot_file(
         found.info.receptive_offset,
         words,
         phones,
-        rule.theta_g,
+        found.rule.theta_g,
     )
     with atomic_path(output) as temporary:
         temporary.write_bytes(figures.png(figure))

@@ -21,7 +21,7 @@ from entcomp.kaldi.recordings import wav_entry
 from entcomp.kaldi.table import write_table
 from entcomp.pipelines.recordings import Recordings, check_output, open_lines
 from entcomp.pipelines.tokenizer import Tokenized, Tokenizer
-from entcomp.segmentation.rule import Rule
+from entcomp.segmentation.rule import Rule, thresholds_of
 from entcomp.units.stream import Recording
 
 Write = Callable[[str, Path, Tokenized], None]
@@ -112,6 +112,8 @@ def _json(utt_id: str, path: Path, found: Tokenized) -> Iterator[str]:
         "groups": found.groups.tolist(),
         "times": found.times.round(6).tolist(),
     }
+    if found.rule.groups_per_unit and (names := thresholds_of(found.rule)):  # matched, here
+        values["thresholds"] = {name: found.rule.threshold(name) for name in names}
     yield json.dumps(values, ensure_ascii=False, allow_nan=False)
 
 

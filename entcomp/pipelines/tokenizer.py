@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,9 @@ from entcomp.segmentation import DEFAULT_CRITERION, DEFAULT_RATE
 from entcomp.segmentation.calibration import resolve
 from entcomp.segmentation.criteria.dedup import RUNS
 from entcomp.segmentation.criteria.fixed import EVERY_UNIT
+from entcomp.segmentation.matching import Matched
 from entcomp.segmentation.request import Request
-from entcomp.segmentation.rows import row_of
+from entcomp.segmentation.rows import Row, Rows, row_of
 from entcomp.segmentation.rule import Rule, group_one
 from entcomp.segmentation.streaming import StreamingGroups
 from entcomp.units.codebook import Codebook
@@ -29,6 +31,8 @@ from entcomp.units.dump import read_codebook
 from entcomp.units.extractor import Extractor
 from entcomp.units.extractors import load_extractor
 from entcomp.units.stream import Recording, iter_units
+
+log = logging.getLogger(__name__)
 
 # Streams that need no segmentation: a group a unit, and a group a run of equal units.
 PLAIN_RULES = {"raw": EVERY_UNIT, "dedup": RUNS}
@@ -41,7 +45,7 @@ class Tokenized:
     ``units``: int32 (frames,), 0..K-1. ``entropies``: float32 (frames,), nats, ``H(u_i | u_<i)``
     (eq. 1), NaN where an LM over runs of equal units predicts nothing; None where the groups come
     from units alone. ``groups``: int32 (groups,), lengths in frames, which sum to ``len(units)``.
-    ``duration``: seconds of audio.
+    ``duration``: seconds of audio. ``rule``: what made the groups, with its thresholds.
     """
 
     units: np.ndarray
@@ -49,6 +53,7 @@ class Tokenized:
     groups: np.ndarray
     duration: float
     info: UnitsInfo
+    rule: Rule
 
     @property
     def starts(self) -> np.ndarray:
@@ -123,12 +128,19 @@ class Tokenizer:
         experiment.check_checkpoint(extractor.checkpoint_sha256)
         return cls(experiment, info, codebook, extractor)
 
-    def rule(self, target_rate: float = DEFAULT_RATE, criterion: str = DEFAULT_CRITERION) -> Rule:
+    def rule(
+        self,
+        target_rate: float = DEFAULT_RATE,
+        criterion: str = DEFAULT_CRITERION,
+        match_rate: str | None = None,
+    ) -> Rule:
         """Thresholds that give ``target_rate`` groups a second on the calibration set.
 
-        Raises EntcompError as `resolve` does.
+        With a ``match_rate`` on what is tokenized: on each ``utterance`` or on the ``set`` of one
+        call. Raises EntcompError as `resolve` does.
         """
-        return self.resolve(Request.make(criterion, default_rate=target_rate))
+        request = Request.make(criterion, default_rate=target_rate, match_rate=match_rate)
+        return self.resolve(request)
 
     def default_rule(self) -> Rule:
         """What the maker of the model chose (`entcomp pack --default`), else as `rule` has it."""
@@ -149,6 +161,8 @@ class Tokenizer:
     def stored_rule(self, segments: str) -> Rule:
         """The rule of a segmentation of the experiment: its tag, ``raw`` or ``dedup``.
 
+        Recordings have no speakers here, so one that matched the rate by speaker, which is said,
+        does so by utterance.
         Raises EntcompError if there is none, or one that was made with another LM.
         """
         if segments in PLAIN_RULES:
@@ -161,6 +175,9 @@ class Tokenizer:
         stored = self.experiment.segmentation(segments)
         rule = Rule.from_json(stored.rule, path)
         stored.check_lms(*(self._lm(direction).lm.lm_sha256 for direction in rule.directions))
+        if rule.match_rate == "speaker":
+            log.warning(f"{segments}: each recording is taken for a speaker of its own")
+            rule = replace(rule, match_rate="utterance")
         return rule
 
     def encode(
@@ -194,10 +211,21 @@ class Tokenizer:
     ) -> Iterator[tuple[Recording, Tokenized | EntcompError]]:
         """Tokenize recordings of any length, in little memory; a bad one comes with its error.
 
-        ``num_jobs`` threads extract features, of one recording or of several.
+        ``num_jobs`` threads extract features, of one recording or of several. A rule that matches
+        the rate of the set waits for all of them.
         """
-        for one in iter_units(recordings, self.extractor, self.codebook, num_jobs):
-            yield one, one.error or self._tokenized(one, rule)
+        found = iter_units(recordings, self.extractor, self.codebook, num_jobs)
+        rows: Iterable[tuple[Recording, Row | None]]
+        rows = ((one, None if one.error else self._row(one, rule)) for one in found)
+        if rule.match_rate == "set":
+            rows = list(rows)
+            if block := [row for _, row in rows if row]:
+                rule = self._matched(rule, Rows.join(block), "these recordings")
+        for one, row in rows:
+            if one.error:
+                yield one, one.error
+            elif row:
+                yield one, self._tokenized(one, row, rule)
 
     def stream(self, rule: Rule) -> StreamingTokenizer:
         """A tokenizer of units that arrive one by one; see there."""
@@ -211,16 +239,31 @@ class Tokenizer:
         """
         return self._lm(direction).score(units)
 
-    def _tokenized(self, recording: Recording, rule: Rule) -> Tokenized:
+    def _row(self, recording: Recording, rule: Rule) -> Row:
+        """What the rule's criterion reads."""
         units = recording.units
         entropies = [self.entropies(units, direction) for direction in rule.directions]
+        return row_of(recording.utt_id, entropies or [units])
+
+    def _tokenized(self, recording: Recording, row: Row, rule: Rule) -> Tokenized:
+        if rule.match_rate:
+            rule = self._matched(rule, Rows.join([row]), recording.name)
         return Tokenized(
-            units=units,
-            entropies=entropies[0] if entropies else None,
-            groups=group_one(*row_of(recording.utt_id, entropies or [units]), rule),
+            units=recording.units,
+            entropies=row[1] if rule.directions else None,
+            groups=group_one(*row, rule),
             duration=recording.samples / self.info.sample_rate,
             info=self.info,
+            rule=rule,
         )
+
+    def _matched(self, rule: Rule, rows: Rows, name: str) -> Rule:
+        """With the thresholds that come nearest to its rate; says where that is not near."""
+        found = Matched.of(rule, rows)
+        if found.missed:
+            rate, shift = rule.groups_per_unit or 0, self.info.frame_shift
+            log.warning(f"{name}: {found.hz(shift):.2f} Hz, the nearest to {rate / shift:g} Hz")
+        return found.rule
 
     def _lm(self, direction: Direction) -> OnnxLM:
         if direction not in self._lms:
@@ -243,6 +286,9 @@ class StreamingTokenizer:
     criterion looks ahead, so many predictions more: units or, if the LM reads runs of equal units,
     runs. Criteria without a lookahead of their own have to know the complete utterance.
 
+    With ``match_rate="utterance"`` thresholds follow what was heard, not what is to come: see
+    `entcomp.segmentation.streaming.RunningRule`. Groups are then other ones than those of `encode`.
+
     All of this is causal; the units are not. A frame's convolutions see 56 ms (Moonshine) or 25 ms
     (HuBERT, WavLM, MFCC), and MFCC's differences 40 ms more on either side. But the Transformers of
     Moonshine, HuBERT and WavLM attend to all of their chunk, up to 20 seconds and 2 more after its
@@ -261,13 +307,14 @@ class StreamingTokenizer:
         target_rate: float = DEFAULT_RATE,
         criterion: str = DEFAULT_CRITERION,
         local_files_only: bool = False,
+        match_rate: str | None = None,
     ) -> StreamingTokenizer:
         """See `Tokenizer.from_pretrained` and `Tokenizer.rule`.
 
         Raises EntcompError as they do, and for a criterion that has to know the whole utterance.
         """
         tokenizer = Tokenizer.from_pretrained(name_or_exp, checkpoint, local_files_only)
-        return tokenizer.stream(tokenizer.rule(target_rate, criterion))
+        return tokenizer.stream(tokenizer.rule(target_rate, criterion, match_rate))
 
     def push(self, units: Sequence[int] | np.ndarray) -> list[int]:
         """Read the next units; the lengths in frames of the groups that have become certain."""

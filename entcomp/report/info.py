@@ -111,7 +111,7 @@ def _segmentation(experiment: Experiment, folder: Path) -> Facts:
     kept: Facts = {}
     rates: dict[str, float] = {}
     if info := experiment.find_segmentation(folder.name):
-        names = ("theta_g", "theta_r", "theta_z", "window")
+        names = ("theta_g", "theta_r", "theta_z", "window", "boundary", "match_rate")
         kept = {"criterion": info.criterion, "target_rate": info.target_rate}
         kept |= {name: info.rule.get(name) for name in names}
         kept = {name: value for name, value in kept.items() if value is not None}

@@ -13,7 +13,13 @@ import numpy as np
 from entcomp.artifacts.calibration import Calibration
 from entcomp.artifacts.experiment import Experiment
 from entcomp.errors import EntcompError
-from entcomp.segmentation.criterion import THETA_G, THETA_R, EntropyCriterion, spell
+from entcomp.segmentation.criterion import (
+    THETA_G,
+    THETA_R,
+    EntropyCriterion,
+    groups_per_unit,
+    spell,
+)
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import Rows, iter_rows
 from entcomp.segmentation.rule import Rule, group_starts
@@ -28,7 +34,7 @@ LEVELS = 4097
 
 
 def resolve(request: Request, experiment: Experiment, frame_shift: float) -> Rule:
-    """The rule that a request means, its thresholds in their units.
+    """The rule that a request means, its thresholds in their units; none where it matches a rate.
 
     ``frame_shift`` is in seconds. Raises EntcompError for a threshold that no entropy exceeds, for
     a rate that the criterion cannot reach, and where a calibration is needed and missing.
@@ -36,6 +42,9 @@ def resolve(request: Request, experiment: Experiment, frame_shift: float) -> Rul
     kind, rule = request.kind, _without_thresholds(request, experiment, frame_shift)
     if not isinstance(kind, EntropyCriterion):
         return rule
+    if request.match_rate:
+        share = groups_per_unit(wanted_rate(request) or 0, frame_shift)
+        return replace(rule, match_rate=request.match_rate, groups_per_unit=share)
     calibration = Calibration.find(experiment)
     if request.target_rate is None and request.theta_unit in ("nats", "bits", "normalized"):
         return replace(rule, **_stated(request, kind, experiment, calibration))
@@ -70,6 +79,7 @@ def _without_thresholds(request: Request, experiment: Experiment, frame_shift: f
         seed=request.seed if "seed" in kind.takes else None,
         min_length=request.min_length,
         max_length=request.max_length,
+        boundary=request.boundary,
         options=request.own_options(),
     )
     found = kind.prepare(request, experiment, frame_shift)
@@ -161,7 +171,8 @@ class _Calibrator:
 
     def rate_at(self, level: float) -> float:
         """Groups a second on the calibration set, counted where the level does not tell it."""
-        plain = self.rule.min_length == 1 and self.rule.max_length is None
+        rule = self.rule
+        plain = rule.min_length == 1 and rule.max_length is None and rule.boundary == "first"
         if plain and self.kind.rate_from_quantiles:
             known = self.calibration
             groups = known.utterances + (1 - level) * (known.predictions - known.utterances)

@@ -27,6 +27,16 @@ def spell(options: Iterable[str]) -> str:
     return " and ".join("--" + name.replace("_", "-") for name in options)
 
 
+def groups_per_unit(rate: float, frame_shift: float) -> float:
+    """A rate in Hz, by units of ``frame_shift`` seconds. Raises EntcompError above 1."""
+    if rate * frame_shift > 1:
+        raise EntcompError(
+            f"--target-rate {rate:g}: there are only {1 / frame_shift:.4g} "
+            "units a second to group; lower it"
+        )
+    return rate * frame_shift
+
+
 @dataclass(frozen=True)
 class Style:
     """How figures show a criterion: Matplotlib's colour, marker, and line where it is chance."""
@@ -132,7 +142,7 @@ class EntropyCriterion(Criterion):
     ``rate_from_quantiles``: it fires wherever its one score, of which calibration.json has
     quantiles, exceeds the threshold, so that the rate need not be counted.
     ``lookahead``: how many predictions after one decide on it, and ``lookback`` how many before it;
-    that is what streaming needs. A lookahead of None: it has to know the complete utterance.
+    see `reach`. A lookahead of None: it has to know the complete utterance.
     """
 
     strengths: ClassVar[tuple[Options, ...]] = (("theta_g",), ("target_rate",))
@@ -146,7 +156,7 @@ class EntropyCriterion(Criterion):
     def scores(self, predictions: Predictions, rule: Rule) -> Sequence[np.ndarray]:
         """Float32 (P,) for each threshold, in its unit. Thresholds of ``rule`` are not known yet.
 
-        What stands at an utterance's first prediction does not matter.
+        What stands at an utterance's first prediction matters only where the boundary is ``last``.
         """
 
     def fires(
@@ -160,17 +170,35 @@ class EntropyCriterion(Criterion):
         return np.logical_and.reduce(above) if len(above) > 1 else above[0]
 
     def describe(self, rule: Rule) -> list[str]:
-        """Its thresholds."""
+        """Its thresholds, or on what they are resolved."""
+        if rule.match_rate:
+            return [f"thresholds by {rule.match_rate}"]
         return [
             f"{one.name} = {rule.threshold(one.name):.4f} {one.unit}" for one in self.thresholds
         ]
 
     def decide(self, predictions: Predictions, rule: Rule) -> np.ndarray:
-        """`fires` on the `scores`: bool (P,)."""
-        return self.fires(self.scores(predictions, rule), predictions, rule)
+        """Which predictions start a group: bool (P,).
+
+        Those that fire or, where the boundary is ``last``, those after them: section 3.3 of the
+        paper to the letter, g_j = u_{b_{j-1}+1} .. u_{b_j}.
+        """
+        fires = self.fires(self.scores(predictions, rule), predictions, rule)
+        return predictions.following(fires) if rule.boundary == "last" else fires
+
+    def reach(self, rule: Rule) -> tuple[int, int]:
+        """How many predictions before and after one decide whether it starts a group.
+
+        Raises ValueError where that takes the complete utterance.
+        """
+        if self.lookahead is None:
+            raise ValueError(f"a criterion that cannot stream: {rule}")
+        if rule.boundary == "last":
+            return self.lookback + 1, max(0, self.lookahead - 1)
+        return self.lookback, self.lookahead
 
     def starts(self, rows: Rows, rule: Rule) -> np.ndarray:
-        """Where it fires; a unit without a prediction (NaN) starts nothing."""
+        """As it decides; a unit without a prediction (NaN) starts nothing."""
         starts = np.zeros(len(rows.values), bool)
         starts[rows.predicted] = self.decide(rows.predictions, rule)
         return starts
@@ -184,12 +212,7 @@ class SpacedCriterion(Criterion):
     ) -> dict[str, Any]:
         """Raises EntcompError for more groups than units."""
         assert request.target_rate is not None
-        if request.target_rate * frame_shift > 1:
-            raise EntcompError(
-                f"--target-rate {request.target_rate:g}: there are only {1 / frame_shift:.4g} "
-                "units a second to group; lower it"
-            )
-        return {"groups_per_unit": request.target_rate * frame_shift}
+        return {"groups_per_unit": groups_per_unit(request.target_rate, frame_shift)}
 
     def tag(self, request: Request) -> str:
         return f"{request.criterion}{request.target_rate:g}"

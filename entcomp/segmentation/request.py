@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from entcomp.errors import EntcompError
-from entcomp.segmentation import DEFAULT_CRITERION
+from entcomp.segmentation import BOUNDARIES, DEFAULT_CRITERION, MATCHES
 from entcomp.segmentation.criteria import criterion_names, find_criterion, implied_criterion
 from entcomp.segmentation.criterion import Criterion, EntropyCriterion, spell
 from entcomp.segmentation.theta import UNITS
@@ -20,8 +20,9 @@ STRENGTHS = ("theta_g", "theta_r", "target_rate", "window")  # in the order of t
 class Request:
     """The options of `segment` as given; `Request.check` before use.
 
-    ``target_rate`` is in groups a second, ``window`` and the lengths are in frames; ``options``
-    are ``--option NAME=VALUE``, texts.
+    ``target_rate`` is in groups a second, ``window`` and the lengths are in frames;
+    ``boundary`` and ``match_rate`` are those of `Rule`; ``options`` are ``--option NAME=VALUE``,
+    texts.
     """
 
     criterion: str
@@ -34,6 +35,8 @@ class Request:
     min_length: int = 1
     max_length: int | None = None
     seed: int = 0
+    boundary: str = "first"
+    match_rate: str | None = None
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @classmethod
@@ -108,8 +111,32 @@ class Request:
         if self.peaks and "peaks" not in kind.takes:
             names = [name for name in criterion_names() if "peaks" in find_criterion(name).takes]
             raise EntcompError(f"--peaks goes with --criterion {' or '.join(names)}")
+        if self.boundary not in BOUNDARIES:
+            raise EntcompError(f"--boundary {self.boundary}: one of {', '.join(BOUNDARIES)}")
+        if self.boundary != "first" and not isinstance(kind, EntropyCriterion):
+            raise EntcompError(
+                f"--boundary {self.boundary}: no unit fires in --criterion {self.criterion}; "
+                "leave it out, or take a criterion on entropies"
+            )
+        self._check_match_rate(kind)
         self.own_options()
         self._check_numbers()
+
+    def _check_match_rate(self, kind: Criterion) -> None:
+        if self.match_rate is None:
+            return
+        if self.match_rate not in MATCHES:
+            raise EntcompError(f"--match-rate {self.match_rate}: one of {', '.join(MATCHES)}")
+        if not isinstance(kind, EntropyCriterion):
+            raise EntcompError(
+                f"--match-rate {self.match_rate}: --criterion {self.criterion} has no threshold "
+                "to resolve; leave it out"
+            )
+        if self.target_rate is None and self.theta_unit != "paper":
+            raise EntcompError(
+                f"--match-rate {self.match_rate}: {spell(self.strength)} in {self.theta_unit} is "
+                "no rate; give --target-rate, or a theta of the paper"
+            )
 
     def _check_theta_unit(self, kind: EntropyCriterion) -> None:
         if self.theta_unit == "paper" and not kind.paper:
@@ -151,6 +178,8 @@ class Request:
                 parts.append(f"{name}{value}".replace("/", "-"))
         parts += [f"min{self.min_length}"] if self.min_length > 1 else []
         parts += [f"max{self.max_length}"] if self.max_length else []
+        parts += [self.boundary] if self.boundary != "first" else []
+        parts += [f"match{self.match_rate}"] if self.match_rate else []
         return "_".join(parts)
 
 

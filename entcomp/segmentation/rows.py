@@ -55,6 +55,13 @@ class Predictions:
         found[inside] = values[where[inside]]
         return found
 
+    def following(self, flags: np.ndarray) -> np.ndarray:
+        """Where the prediction before, of the same utterance, has a flag: bool (P,)."""
+        found = np.zeros(len(flags), bool)
+        found[1:] = flags[:-1]
+        found[self.first] = False
+        return found
+
     def local_maxima(self, score: np.ndarray) -> np.ndarray:
         """Where a score (P,) exceeds its left neighbour and is not below the right one: bool (P,).
 

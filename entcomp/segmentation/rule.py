@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ import numpy as np
 from entcomp.artifacts.experiment import Direction
 from entcomp.artifacts.record import parse_record
 from entcomp.errors import EntcompError
+from entcomp.segmentation import BOUNDARIES, MATCHES
 from entcomp.segmentation.criteria import find_criterion
-from entcomp.segmentation.criterion import Criterion
+from entcomp.segmentation.criterion import Criterion, EntropyCriterion
 from entcomp.segmentation.rows import Rows, limit_lengths
 
 REMEDY = "rerun segment"  # where threshold.json is damaged
+# Fields that the first threshold.json did not have: without them, bytes and hashes are as before.
+LATER = ("boundary", "match_rate", "options")
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,11 @@ class Rule:
     ``theta_g`` and ``theta_r`` are in nats, ``theta_z`` is in the unit of the criterion's own
     score, such as standard deviations; each is a float32 number, so that comparing in float32 or
     float64 decides alike. ``moments`` are the ``(mean, std)`` of the entropies of each direction on
-    the calibration set. ``window`` is in frames. ``options`` are the criterion's own, and what it
-    found in files: JSON values.
+    the calibration set. ``window`` is in frames. ``boundary``: is a unit that fires the ``first``
+    of its group or the ``last``? Limits on the length hold for the groups that result.
+    ``match_rate``: thresholds are not known yet but resolved, by `match`, on each ``set``,
+    ``speaker`` or ``utterance``, so that it has ``groups_per_unit``. ``options`` are the
+    criterion's own, and what it found in files: JSON values.
     """
 
     criterion: str
@@ -42,6 +48,8 @@ class Rule:
     seed: int | None = None
     min_length: int = 1
     max_length: int | None = None
+    boundary: str = "first"
+    match_rate: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @classmethod
@@ -66,6 +74,10 @@ class Rule:
         lengths = (self.min_length, self.max_length, self.window)
         if any(one is not None and one < 1 for one in lengths):
             return "a length below 1"
+        if self.boundary not in BOUNDARIES:
+            return f"a boundary {self.boundary!r}"
+        if self.match_rate not in (None, *MATCHES):
+            return f"a match_rate {self.match_rate!r}"
         for one in fields(self):
             value = getattr(self, one.name)
             if isinstance(value, float) and not math.isfinite(value):
@@ -78,9 +90,10 @@ class Rule:
         return None
 
     def as_json(self) -> dict[str, Any]:
-        """As ``threshold.json`` holds it: with ``options`` only where there are some."""
+        """As ``threshold.json`` holds it: `LATER` fields only where they say something."""
         values = asdict(self)
-        return values if self.options else {k: v for k, v in values.items() if k != "options"}
+        default = asdict(Rule(self.criterion))
+        return {k: v for k, v in values.items() if k not in LATER or v != default[k]}
 
     @property
     def kind(self) -> Criterion:
@@ -117,8 +130,59 @@ def group_one(
     """Group lengths of one utterance in frames: int32 (groups,), which sum to ``len(values)``.
 
     ``values`` (frames,) are units or forward entropies, as the criterion reads; ``backward``
-    (frames,) the backward entropies where it reads those. Random draws depend on ``utt_id``.
+    (frames,) the backward entropies where it reads those. Random draws depend on ``utt_id``. A rule
+    that matches a rate does so on this utterance.
     """
     rows = Rows.join([(utt_id, values, backward)])
+    rule = match(rule, rows) if rule.match_rate else rule
     ((_, groups),) = rows.split(group_starts(rows, rule))
     return groups
+
+
+def thresholds_of(rule: Rule) -> list[str]:
+    """Names of the thresholds that the criterion compares with, such as ``theta_g``."""
+    kind = rule.kind
+    return [one.name for one in kind.thresholds] if isinstance(kind, EntropyCriterion) else []
+
+
+def match(rule: Rule, rows: Rows) -> Rule:
+    """The rule with the thresholds that come nearest to its rate on these utterances together.
+
+    Candidates are all values that the scores take; several thresholds rise in turns, each at the
+    same share of its values. Groups, which get fewer meanwhile, are counted, by bisection.
+    """
+    kind, rate = rule.kind, rule.groups_per_unit
+    if not isinstance(kind, EntropyCriterion) or rate is None:
+        raise ValueError(f"no thresholds, or no rate to match: {rule}")
+    scores = kind.scores(rows.predictions, rule)
+    candidates = [_candidates(values) for values in scores]
+    turns = _turns([len(one) - 1 for one in candidates])
+
+    def at(step: int) -> Rule:
+        found: dict[str, Any] = {}
+        for index, (name, one) in enumerate(zip(thresholds_of(rule), candidates, strict=True)):
+            found[name] = float(one[np.count_nonzero(turns[:step] == index)])
+        return replace(rule, match_rate=None, **found)
+
+    def excess(step: int) -> float:
+        return np.count_nonzero(group_starts(rows, at(step))) - rate * len(rows.values)
+
+    low, high = 0, len(turns)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if excess(middle) > 0 else (low, middle)
+    return at(min(low, max(low - 1, 0), key=lambda step: abs(excess(step))))
+
+
+def _candidates(scores: np.ndarray) -> np.ndarray:
+    """Thresholds from just below all scores to the highest: float32, rising."""
+    values = np.unique(scores[np.isfinite(scores)].astype(np.float32))
+    lowest = np.nextafter(values[:1], np.float32(-np.inf))
+    return np.concatenate([lowest, values]) if len(values) else np.zeros(1, np.float32)
+
+
+def _turns(counts: list[int]) -> np.ndarray:
+    """Which of several thresholds rises at each step: one at a time, (sum of counts,)."""
+    which = np.repeat(np.arange(len(counts), dtype=np.int8), counts)
+    when = np.concatenate([np.arange(count) / max(count, 1) for count in counts])
+    return which[np.argsort(when, kind="stable")]

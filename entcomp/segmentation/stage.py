@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,15 @@ from entcomp.files import sha256_of, write_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.progress import track
 from entcomp.segmentation.calibration import resolve, wanted_rate
+from entcomp.segmentation.matching import (
+    Scopes,
+    describe,
+    iter_matched,
+    match_source,
+    write_thresholds,
+)
 from entcomp.segmentation.request import Request
-from entcomp.segmentation.rows import BLOCK_UNITS, Row, iter_rows
+from entcomp.segmentation.rows import Row, Rows, iter_rows
 from entcomp.segmentation.rule import Rule, group_starts
 from entcomp.segmentation.source import Source
 from entcomp.skipped import SkippedUtterances
@@ -31,6 +38,7 @@ class Counts:
     groups: int
     skipped: int
     fresh: bool
+    matched: str = ""
 
     def describe(self, frame_shift: float, target_rate: float | None) -> str:
         """Counts, rate in groups a second of audio, and its drift from the target."""
@@ -41,6 +49,7 @@ class Counts:
         return (
             f"{self.units:,} units in {self.groups:,} groups, {rate:.2f} Hz{drift}, "
             f"{self.units / self.groups:.2f} frames a group"
+            + (f"; {self.matched}" if self.matched else "")
             + (f", {self.skipped} utterances skipped" if self.skipped else "")
             + ("" if self.fresh else "; complete, skipped")
         )
@@ -55,10 +64,12 @@ def segment_sets(
     shard: Shard = Shard(),
     skip_bad: bool = False,
     sources: Mapping[str, Source] | None = None,
+    data: Mapping[str, Path] | None = None,
 ) -> Iterator[str]:
     """Segment sets as requested; yield a line on the thresholds and one or more on each set.
 
-    ``sources`` are what is read of each set, by default what the criterion reads.
+    ``sources`` are what is read of each set, by default what the criterion reads; ``data`` are the
+    data dirs by set, for their ``utt2spk``, where rates are matched by speaker.
     ``frame_shift`` (seconds) is taken from ``units.json`` by default. ``threshold.json`` lists the
     rates of sets that are complete; among shards the first one writes it. Raises EntcompError for
     what `resolve` and `Source` do.
@@ -78,7 +89,10 @@ def segment_sets(
     yield f"{tag}: {_describe_rule(rule)}"
     units_info = experiment.find_units_info()
     for name, source in sources.items():
-        counts = segment_set(source, experiment.segments(tag) / name, rule, shard, skip_bad)
+        folder, scopes = experiment.segments(tag) / name, None
+        if rule.match_rate:
+            scopes = Scopes(rule, name, data[name] / "utt2spk" if data else None, frame_shift)
+        counts = segment_set(source, folder, rule, shard, skip_bad, scopes)
         if shard.index == 1:
             _write_threshold(experiment.segments(tag), rule, facts | hashes)
         line = counts.describe(frame_shift, target_rate)
@@ -96,30 +110,47 @@ def segment_set(
     rule: Rule,
     shard: Shard = Shard(),
     skip_bad: bool = False,
-    block_units: int = BLOCK_UNITS,
+    scopes: Scopes | None = None,
 ) -> Counts:
     """Write ``groups.{ark,scp}`` of one set (or shard) to ``folder``; nothing where it is complete.
 
-    Groups are int32 lengths in frames and sum to the utterance's number of units.
+    Groups are int32 lengths in frames and sum to the utterance's number of units. A rule that
+    matches a rate needs ``scopes``, and ``thresholds.txt`` has the thresholds that were used.
     """
     inputs = {"rule": rule.as_json(), "source": source.content_hashes(), "skip_bad": skip_bad}
+    inputs |= scopes.inputs if scopes else {}
     stage = Stage(folder, inputs, name=f"stage{shard.suffix}")
     fresh = not stage.is_complete()
     if fresh:
+        matched = match_source(source, rule, scopes, shard, skip_bad) if scopes else {}
         stage.start()
         skipped = SkippedUtterances(skip_bad)
-        units = 0
-        with ArkWriter(folder, f"groups{shard.suffix}") as ark:
-            for rows in iter_rows(_tracked(source, skipped, shard), block_units):
-                units += len(rows.values)
-                for utt_id, groups in rows.split(group_starts(rows, rule)):
-                    ark.write(utt_id, groups)
+        rows = _tracked(source, skipped, shard)
+        blocks = (
+            iter_matched(rows, scopes, matched)
+            if scopes
+            else ((block, rule) for block in iter_rows(rows))
+        )
+        outputs = _write_groups(folder, f"groups{shard.suffix}", blocks)
         skipped.write(folder / f"skipped{shard.suffix}.txt")
         source.write_remarks(folder / f"remarks{shard.suffix}.txt")
-        outputs = {"frames": units, "groups": ark.frames, "skipped": len(skipped)}
-        stage.finish(ark.summary | outputs)
+        write_thresholds(folder / f"thresholds{shard.suffix}.txt", matched, scopes)
+        outputs |= {"skipped": len(skipped)} | describe(matched, scopes)
+        stage.finish(outputs)
     found = read_stage(folder, stage.name)["outputs"]
-    return Counts(found["frames"], found["groups"], found["skipped"], fresh)
+    counts = found["frames"], found["groups"], found["skipped"]
+    return Counts(*counts, fresh, found.get("matched", ""))
+
+
+def _write_groups(folder: Path, name: str, blocks: Iterable[tuple[Rows, Rule]]) -> dict[str, Any]:
+    """Write the groups of utterances by their rules; returns what the manifest says of them."""
+    units = 0
+    with ArkWriter(folder, name) as ark:
+        for rows, rule in blocks:
+            units += len(rows.values)
+            for utt_id, groups in rows.split(group_starts(rows, rule)):
+                ark.write(utt_id, groups)
+    return ark.summary | {"frames": units, "groups": ark.frames}
 
 
 def _frame_shift(experiment: Experiment, given: float | None) -> float:

@@ -68,6 +68,24 @@ def test_a_pack_does_what_the_experiment_does(
     assert run("transcribe", wav, "--model", out / "asr" / "tiny")[:2] == (0, expected[-1][1])
 
 
+def test_the_boundary_of_a_segmentation_travels(
+    experiment: Experiment, wav: Path, tmp_path: Path
+) -> None:
+    """Into the pack, and from there to what is tokenized offline and in a stream."""
+    tag = "rate6_peak_last"
+    list(segment_sets(experiment, ["train"], Request("peak", target_rate=6, boundary="last")))
+    pack = tmp_path / "pack"
+    assert run("pack", experiment.path, pack, "--segmentation", tag)[0] == 0
+    options = ("--criterion", "peak", "--target-rate", "6")
+    stored = run("tokenize", wav, "--model", pack, "--segmentation", tag)
+    asked = run("tokenize", wav, "--model", pack, *options, "--boundary", "last")
+    first = run("tokenize", wav, "--model", pack, *options)
+    assert stored[0] == first[0] == 0 and stored[1] == asked[1] != first[1]
+    tokenizer, found = Tokenizer.from_pretrained(pack), json.loads(stored[1])
+    stream = tokenizer.stream(tokenizer.stored_rule(tag))
+    assert stream.push(found["units"]) + stream.finish() == found["groups"]
+
+
 def test_a_pack_has_its_own_default(experiment: Experiment, wav: Path, tmp_path: Path) -> None:
     """Also when it is packed again; what a user asks for comes first."""
     tag = "rate6_bidirectional_peaks"

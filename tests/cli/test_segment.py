@@ -68,6 +68,8 @@ def test_as_it_stands_without_torch(fake: Fake) -> None:
         ("--criterion uniform --target-rate 15", "uniform15"),
         ("--criterion random --target-rate 15", "random15"),
         ("--criterion random --target-rate 15 --seed 2", "random15_seed2"),
+        ("--target-rate 15 --boundary last", "rate15_global_last"),
+        ("--theta-g 9.7 --min-length 2 --boundary last", "theta_g9.7_min2_last"),
         ("--target-rate 15 --tag mine", "mine"),
     ],
 )
@@ -101,6 +103,22 @@ def test_threshold_json(fake: Fake) -> None:
     assert (stored["lm_sha256"], stored["codebook_sha256"]) == ("lm_forward", "c0de")
     run("segment", "--target-rate", "7", "--criterion", "bidirectional", *fake.arguments)
     assert threshold(fake, "rate7_bidirectional")["lm_backward_sha256"] == "lm_backward"
+
+
+def test_the_unit_that_fires_is_the_last_of_its_group(fake: Fake) -> None:
+    """Section 3.3 of the paper to the letter; the default writes what it always wrote."""
+    for boundary in ("first", "last"):
+        options = ("--theta-g", 2, "--theta-unit", "nats", "--boundary", boundary)
+        assert run("segment", *options, *fake.arguments)[0] == 0
+    assert "boundary" not in threshold(fake, "theta_g2nats")
+    assert threshold(fake, "theta_g2nats_last")["boundary"] == "last"
+    for name, entropies in fake.entropies["forward"].items():
+        first, last = (groups(fake, tag, name) for tag in ("theta_g2nats", "theta_g2nats_last"))
+        for utt_id, entropy in entropies.items():
+            fires = np.flatnonzero(entropy > 2)
+            np.testing.assert_array_equal(np.cumsum(first[utt_id])[:-1], fires[fires > 0])
+            ends = fires[fires < len(entropy) - 1] + 1
+            np.testing.assert_array_equal(np.cumsum(last[utt_id])[:-1], ends)
 
 
 def test_rerun_is_skipped_and_redone_with_the_same_bytes(fake: Fake) -> None:
@@ -191,6 +209,10 @@ def test_sets_are_added_to_the_rates(fake: Fake) -> None:
         ("--theta-g nan", "--theta-g nan: not a number"),
         ("--target-rate 0", "--target-rate 0: must be positive"),
         ("--target-rate 7 --peaks", "--peaks goes with --criterion bidirectional"),
+        (
+            "--criterion random --target-rate 7 --boundary last",
+            "--boundary last: no unit fires in --criterion random; leave it out",
+        ),
         ("--target-rate 7 --min-length 0", "--min-length 0: must be positive"),
         ("--target-rate 7 --min-length 5 --max-length 3", "--max-length 3 is below"),
         ("--target-rate 90 --criterion peak", "90 Hz is out of reach: on the calibration set"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from itertools import groupby
@@ -25,6 +26,7 @@ from entcomp import Recognizer
 from entcomp.artifacts.experiment import Experiment
 from entcomp.audio.read import read_wav
 from entcomp.audio.silence import quietest, split_at_silences
+from entcomp.files import read_json, write_json
 from entcomp.formats.textgrid import read_textgrid
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.kaldi.table import read_table
@@ -161,6 +163,45 @@ def two(tmp_path: Path) -> list[Path]:
     for number, path in enumerate(paths):
         soundfile.write(path, babble(2.0, number), RATE)
     return paths
+
+
+def test_a_rate_that_is_met_on_what_is_tokenized(experiment: Experiment, two: list[Path]) -> None:
+    """On each recording, or on those of the call together; the thresholds are told."""
+    asked = ("tokenize", *two, "--model", experiment.path, "--target-rate", 6)
+    for options in ((), ("--criterion", "bidirectional", "--peaks"), ("--boundary", "last")):
+        code, out, err = run(*asked, *options, "--match-rate", "utterance")
+        assert code == 0, err
+        for one in objects(out).values():
+            assert len(one["groups"]) == pytest.approx(0.06 * len(one["units"]), abs=0.51)
+        code, out, err = run(*asked, *options, "--match-rate", "set")
+        assert code == 0, err
+        first, second = objects(out).values()
+        units = len(first["units"]) + len(second["units"])
+        assert len(first["groups"] + second["groups"]) == pytest.approx(0.06 * units, abs=0.51)
+        assert first["thresholds"] == second["thresholds"]
+    assert all("thresholds" not in one for one in objects(run(*asked)[1]).values())
+    code, out, err = run(*asked, "--match-rate", "speaker")
+    assert (code, out) == (1, "") and "who speaks is not known; give set, utterance" in err
+    code, out, err = run(*asked[:-1], 60, "--criterion", "peak", "--match-rate", "utterance")
+    assert code == 0 and len(objects(out)) == 2
+    assert f"warning: {two[0]}: " in err and "Hz, the nearest to 60 Hz" in err
+
+
+def test_a_segmentation_that_matched_a_rate(experiment: Experiment, two: list[Path]) -> None:
+    """Stored ones know no speakers of recordings, which is said."""
+    folder = experiment.segments("mine")
+    for match_rate, asked in (("utterance",) * 2, ("set",) * 2, ("speaker", "utterance")):
+        write_json(
+            folder / "threshold.json",
+            read_json(experiment.threshold(TAG))
+            | {"theta_g": None, "match_rate": match_rate, "groups_per_unit": 0.09},
+        )
+        stored = run("tokenize", *two, "--model", experiment.path, "--segmentation", "mine")
+        options = ("--target-rate", 9, "--match-rate", asked)
+        expected = run("tokenize", *two, "--model", experiment.path, *options)
+        assert stored[:2] == expected[:2] and expected[0] == 0
+        assert ("taken for a speaker of its own" in stored[2]) == (match_rate == "speaker")
+    shutil.rmtree(folder)
 
 
 def test_kaldi(experiment: Experiment, two: list[Path], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tiny_pipeline import make_pipeline
 
 from entcomp import StreamingTokenizer, Tokenizer
 from entcomp.lm.streaming import StreamingScorer
+from entcomp.segmentation import BOUNDARIES
 from entcomp.segmentation.rule import Rule, group_one
 from entcomp.segmentation.streaming import StreamingGroups
 
@@ -31,10 +32,12 @@ def test_groups_of_a_stream(tmp_path: Path, lm_units: str) -> None:
     units = speech_like(600, 1)
     entropies = lm.score(units)
     for criterion in RULES:
-        rule = Rule(criterion, theta_g=clear_of(entropies), theta_r=clear_of(np.diff(entropies)))
-        stream = StreamingTokenizer(StreamingScorer(lm), rule)
-        found = [length for unit in units for length in stream.push([unit])]
-        assert found + stream.finish() == group_one("", entropies, None, rule).tolist()
+        theta_g, theta_r = clear_of(entropies), clear_of(np.diff(entropies))
+        for boundary in BOUNDARIES:
+            rule = Rule(criterion, theta_g=theta_g, theta_r=theta_r, boundary=boundary)
+            stream = StreamingTokenizer(StreamingScorer(lm), rule)
+            found = [length for unit in units for length in stream.push([unit])]
+            assert found + stream.finish() == group_one("", entropies, None, rule).tolist()
 
 
 def clear_of(values: np.ndarray) -> float:
@@ -53,6 +56,18 @@ def test_of_a_tokenizer(tmp_path: Path) -> None:
         stream = tokenizer.stream(rule)
         found = stream.push(expected.units[:99]) + stream.push(expected.units[99:])
         assert found + stream.finish() == expected.groups.tolist()
+
+
+def test_a_running_rate(tmp_path: Path) -> None:
+    """Whatever the calibration says."""
+    make_pipeline(tmp_path)
+    stream = StreamingTokenizer.from_pretrained(
+        tmp_path / "exp", target_rate=8.0, match_rate="utterance"
+    )
+    units = Tokenizer.from_pretrained(tmp_path / "exp").encode(babble(40.0, 3), RATE).units
+    lengths = stream.push(units) + stream.finish()
+    assert sum(lengths) == len(units)
+    assert len(lengths) == pytest.approx(8 * 0.01 * len(units), rel=0.05)
 
 
 def test_memory_does_not_grow(tmp_path: Path) -> None:

@@ -48,6 +48,12 @@ REQUESTS: list[tuple[float, dict[str, Any]]] = [
     (7, {"criterion": "bidirectional", "target_rate": 7, "peaks": True}),
     (15, {"criterion": "global", "target_rate": 15, "min_length": 2, "max_length": 10}),
     (7, {"criterion": "peak", "target_rate": 7, "min_length": 3}),
+    *(
+        (rate, {"criterion": name, "target_rate": rate, "boundary": "last"})
+        for rate in (15, 7)
+        for name in ("global", "relative", "combined", "peak", "bidirectional")
+    ),
+    (7, {"criterion": "global", "target_rate": 7, "min_length": 3, "boundary": "last"}),
     (7, {"criterion": "global", "theta_g": 9.7}),
     (15, {"criterion": "relative", "theta_r": 0.69}),
     (7, {"criterion": "combined", "theta_g": 0.86, "theta_r": 0.68}),

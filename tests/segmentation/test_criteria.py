@@ -65,6 +65,16 @@ ROW = [5.0, 1.0, 2.5, 2.5, 0.5, 3.0, 3.5, 1.0, 4.0]
         (Rule("global", theta_g=2.0, min_length=3), [3, 3, 3]),
         (Rule("global", theta_g=9.0, max_length=4), [4, 4, 1]),
         (Rule("global", theta_g=2.5, min_length=2, max_length=3), [3, 2, 3, 1]),
+        # each unit that fires ends its group, unit 0 too: 5 | 1 2.5 2.5 .5 3 | 3.5 | 1 4
+        (Rule("global", theta_g=2.5, boundary="last"), [1, 5, 1, 2]),
+        (Rule("global", theta_g=9.0, boundary="last"), [9]),
+        (Rule("relative", theta_r=1.0, boundary="last"), [3, 3, 3]),
+        (Rule("combined", theta_g=2.75, theta_r=0.25, boundary="last"), [6, 1, 2]),
+        (Rule("peak", theta_g=0.0, boundary="last"), [3, 4, 2]),
+        # limits hold for these groups: that of unit 0 is too short, that which 3 ends too long
+        (Rule("global", theta_g=2.5, boundary="last", min_length=2), [6, 3]),
+        (Rule("global", theta_g=2.5, boundary="last", max_length=3), [1, 3, 2, 1, 2]),
+        (Rule("global", theta_g=2.5, boundary="last", min_length=2, max_length=4), [4, 2, 3]),
     ],
 )
 def test_hand_built_row(rule: Rule, expected: list[int]) -> None:
@@ -89,6 +99,12 @@ def test_frames_without_prediction_are_left_out() -> None:
     assert groups_of(Rule("relative", theta_r=0.5), row) == [[5, 1, 2]]
     assert groups_of(Rule("peak", theta_g=0.0), row) == [[6, 2]]
     assert groups_of(Rule("global", theta_g=9.0, max_length=5), row) == [[5, 3]]
+
+
+def test_a_run_that_fires_is_the_last_of_its_group_with_its_repeats() -> None:
+    row = [3.0, NAN, NAN, 1.0, NAN, 2.0, 3.0, NAN]
+    assert groups_of(Rule("global", theta_g=2.5, boundary="last"), row) == [[3, 5]]
+    assert groups_of(Rule("relative", theta_r=0.5, boundary="last"), row) == [[6, 2]]
 
 
 def test_runs_are_paired_wherever_the_backward_lm_marks_them() -> None:
@@ -124,7 +140,12 @@ def naive_starts(rule: Rule, values: list[float], backward: list[float]) -> list
             return h[j] > rule.theta_g and is_peak(h, j)
         return z[j] > rule.theta_z and (not rule.peaks or is_peak(z, j))
 
-    firing = {predicted[j] for j in range(1, len(h)) if fires(j)}
+    if rule.boundary == "last":
+        alone = rule.criterion == "global"  # the others compare with what is before
+        ending = [j for j in range(len(h) - 1) if (j or alone) and fires(j)]
+        firing = {predicted[j + 1] for j in ending}
+    else:
+        firing = {predicted[j] for j in range(1, len(h)) if fires(j)}
     starts = [0]
     for i in range(1, len(values)):
         length = i - starts[-1]
@@ -163,6 +184,7 @@ def rules(draw: st.DrawFn) -> Rule:
         peaks=draw(st.booleans()),
         min_length=min_length,
         max_length=draw(st.none() | st.integers(min_length, 8)),
+        boundary=draw(st.sampled_from(["first", "last"])),
     )
 
 

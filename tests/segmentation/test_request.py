@@ -12,6 +12,7 @@ import pytest
 
 from entcomp.errors import EntcompError
 from entcomp.segmentation.criteria import criterion_names, describe_criteria, find_criterion
+from entcomp.segmentation.criterion import EntropyCriterion
 from entcomp.segmentation.request import STRENGTHS, Request
 from entcomp.segmentation.rule import Rule
 
@@ -30,6 +31,8 @@ def requests() -> list[Request]:
                 found.append(Request(name, **values, peaks=True))
             if "seed" in kind.takes:
                 found.append(Request(name, **values, seed=3))
+            if isinstance(kind, EntropyCriterion):
+                found.append(Request(name, **values, boundary="last"))
     return found
 
 
@@ -83,7 +86,11 @@ def test_a_stored_rule_is_read_again() -> None:
     """Also one that an earlier version wrote: among other facts, without the newer keys."""
     rule = Rule("bidirectional", theta_z=1.5, moments=((1.0, 2.0), (3.0, 4.0)), peaks=True)
     assert Rule.from_json({**rule.as_json(), "rates": {"dev": 7.0}, "given": {}}) == rule
-    assert "options" not in rule.as_json()
+    assert not {"options", "boundary"} & rule.as_json().keys()
+    last = Rule("global", theta_g=1.0, boundary="last")
+    assert last.as_json()["boundary"] == "last" and Rule.from_json(last.as_json()) == last
+    with pytest.raises(EntcompError, match=r"threshold.json: a boundary 'middle'; rerun segment"):
+        Rule.from_json({"criterion": "global", "theta_g": 1.0, "boundary": "middle"})
     own = Rule("global", theta_g=1.0, options={"width": 3})
     assert Rule.from_json(own.as_json()) == own
     assert Rule.from_json({"criterion": "dedup", "peaks": False}) == Rule("dedup")
