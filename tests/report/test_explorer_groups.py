@@ -12,8 +12,8 @@ import pytest
 from fake_experiment import Fake, make_fake
 
 from entcomp.artifacts.runs import lengths_of
+from entcomp.artifacts.ticks import group_boundaries
 from entcomp.evaluation.boundaries.metrics import count_boundaries, scores
-from entcomp.evaluation.boundaries.ticks import group_boundaries
 from entcomp.formats.textgrid import read_textgrid
 from entcomp.report.explorer.offered import SCRIPTS, describe_criteria
 from entcomp.segmentation.calibration import resolve

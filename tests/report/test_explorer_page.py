@@ -23,9 +23,9 @@ from tiny_pipeline import make_pipeline
 from entcomp import Tokenizer
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.groups import Groups
+from entcomp.artifacts.ticks import to_ticks
 from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
 from entcomp.evaluation.boundaries.references import References
-from entcomp.evaluation.boundaries.ticks import to_ticks
 from entcomp.formats.textgrid import read_textgrid
 from entcomp.segmentation.rule import Rule
 

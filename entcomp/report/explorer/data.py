@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.experiment import UnitsInfo
-from entcomp.evaluation.boundaries.ticks import reference_boundaries, to_ticks
+from entcomp.artifacts.ticks import reference_boundaries, to_ticks
 from entcomp.formats.textgrid import TIER_NAMES, Interval, TextGrid
 from entcomp.report.figures import DECIBELS, inline, spectrogram
 from entcomp.report.page import flac

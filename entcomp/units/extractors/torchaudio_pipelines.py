@@ -147,7 +147,7 @@ def _register(names: str, text: str, default_layer: str = "last") -> None:
     EXTRACTORS.register(first, *others)(Pipeline(first, text, default_layer))
 
 
-_register("hubert_base hubert", "HuBERT, 95 M", "9")  # the paper's layer
+_register("hubert_base hubert", "HuBERT, 95 M", "9")  # the paper names no layer
 _register("hubert_large", "HuBERT, 317 M")
 _register("hubert_xlarge", "HuBERT, 964 M")
 _register("wavlm_base", "WavLM, 95 M")
