@@ -37,4 +37,5 @@ def explore(
     own = tokenizer.Tokenizer.from_pretrained(model, checkpoint)
     found = pipeline.explore_files(own, files, output, textgrid, start, end, channel)
     seconds = sum(len(one.waveform) for one in found) / own.info.sample_rate
-    print(f"{output}: {len(found)} recordings, {seconds:.2f} s, {output.stat().st_size:,} bytes")
+    number = "1 recording" if len(found) == 1 else f"{len(found)} recordings"
+    print(f"{output}: {number}, {seconds:.2f} s, {output.stat().st_size:,} bytes")
