@@ -29,7 +29,8 @@ class EntcompCommands(Commands):
             *("bench-latency", "report"),
         ),
         "Use: on any recording": (
-            *("tokenize", "plot", "explore", "transcribe", "translate", "convert", "pack", "push"),
+            *("tokenize", "plot", "explore", "transcribe", "translate", "convert", "synthesize"),
+            *("pack", "push"),
         ),
     }
 

@@ -9,13 +9,16 @@ import typer
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.packing import Model
-from entcomp.cli.options import AllowPipes, Channel, Checkpoint, Seed, Sets, SkipBad
+from entcomp.cli.options import AllowPipes, Channel, Sets, SkipBad
+from entcomp.cli.spread import spread
+from entcomp.cli.voices import VoiceOptions
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines import convert as pipeline
-from entcomp.tasks.vc.vocoders import describe_vocoders
+from entcomp.pipelines import voice_converter
 
 
+@spread
 def convert(
     source: Annotated[
         Path,
@@ -27,6 +30,7 @@ def convert(
         Path,
         typer.Argument(metavar="EXP", envvar="ENTCOMP_EXP", help="The experiment folder."),
     ],
+    *,
     reference: Annotated[
         Path,
         typer.Option(
@@ -41,22 +45,8 @@ def convert(
         str | None,
         typer.Option(metavar="vc/TAG", help="By default the only one in EXP."),
     ] = None,
-    vocoder: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH", help=describe_vocoders())
-    ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Euler steps.")] = None,
-    guidance: Annotated[
-        float | None, typer.Option(min=0, help="Classifier-free guidance; 0 is none.")
-    ] = None,
-    voice_guidance: Annotated[
-        float | None, typer.Option(min=0, help="Guidance towards the voice alone; 0 is none.")
-    ] = None,
-    temperature: Annotated[
-        float | None, typer.Option(min=0, help="Standard deviation of the initial noise.")
-    ] = None,
-    checkpoint: Checkpoint = None,
+    options: VoiceOptions,
     sets: Sets = None,
-    seed: Seed = 0,
     skip_bad: SkipBad = False,
     allow_pipes: AllowPipes = False,
     channel: Channel = None,
@@ -67,17 +57,7 @@ def convert(
     """
     experiment = Experiment(exp)
     tag = (model or Model(experiment).of_task("vc")).removeprefix("vc/")
-    converter = pipeline.VoiceConverter(
-        experiment,
-        tag,
-        vocoder,
-        checkpoint,
-        seed,
-        steps=steps,
-        guidance=guidance,
-        voice_guidance=voice_guidance,
-        temperature=temperature,
-    )
+    converter = voice_converter.VoiceConverter(experiment, tag, **options.settings)
     if source.is_file():
         if output is None:
             raise EntcompError("give an output file: -o OUT.wav")

@@ -76,52 +76,17 @@ class Tokenized:
         return len(self.groups) / (len(self.units) * self.info.frame_shift)
 
 
-class Tokenizer:
-    """Feature extractor, codebook, entropy LMs and thresholds of an experiment or a pack.
-
-    >>> from entcomp import Tokenizer
-    >>> tokenizer = Tokenizer.from_pretrained("exp")  # without a name, the one of entcomp itself
-    >>> found = tokenizer.encode(waveform, sample_rate, target_rate=15.0)
-    >>> found.units.shape, found.entropies.shape, int(found.groups.sum())
-    ((298,), (298,), 298)
-    >>> found.times[:2].shape, found.tokens[0].dtype  # seconds; the units of a group
-    ((2, 2), dtype('int32'))
+class Grouper:
+    """Entropy LMs and thresholds of an experiment or a pack: groups of units, whoever made these.
 
     The LMs are those that `entcomp.lm.export` wrote, and run without torch.
     """
 
-    def __init__(
-        self, experiment: Experiment, info: UnitsInfo, codebook: Codebook, extractor: Extractor
-    ) -> None:
+    def __init__(self, experiment: Experiment, info: UnitsInfo) -> None:
         self.experiment = experiment
         self.info = info
-        self.codebook = codebook
-        self.extractor = extractor
         self._lms: dict[Direction, OnnxLM] = {}
         self._rules: dict[Request, Rule] = {}
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        name_or_exp: str | Path | None = None,
-        checkpoint: Path | None = None,
-        local_files_only: bool = False,
-    ) -> Tokenizer:
-        """The tokenizer of a model's name, an experiment, a pack, or of the hub's ``user/name``.
-
-        See `hub.open_model`; None is the model that comes with entcomp. ``checkpoint`` are the
-        extractor's weights on disk; Moonshine's are fetched when they are first needed. Raises
-        EntcompError where there is no such model.
-        """
-        return cls.open(open_model(name_or_exp, local_files_only).experiment, checkpoint)
-
-    @classmethod
-    def open(cls, experiment: Experiment, checkpoint: Path | None = None) -> Tokenizer:
-        """The tokenizer of an experiment. Raises EntcompError where it has no codebook."""
-        info, codebook = read_codebook(experiment)
-        extractor = load_extractor(info.extractor, str(info.layer), checkpoint)
-        experiment.check_checkpoint(extractor.checkpoint_sha256)
-        return cls(experiment, info, codebook, extractor)
 
     def rule(self, target_rate: float = DEFAULT_RATE, criterion: str = DEFAULT_CRITERION) -> Rule:
         """Thresholds that give ``target_rate`` groups a second on the calibration set.
@@ -163,6 +128,78 @@ class Tokenizer:
         stored.check_lms(*(self._lm(direction).lm.lm_sha256 for direction in rule.directions))
         return rule
 
+    def group(
+        self, units: np.ndarray, rule: Rule, utt_id: str = "units"
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Groups of units (frames,), int32 (groups,) in frames, and the entropies they are from.
+
+        Entropies are those of `entropies`, forward, or None where the groups are of units alone.
+        """
+        entropies = [self.entropies(units, direction) for direction in rule.directions]
+        groups = group_one(*row_of(utt_id, entropies or [units]), rule)
+        return groups, entropies[0] if entropies else None
+
+    def stream(self, rule: Rule) -> StreamingTokenizer:
+        """A tokenizer of units that arrive one by one; see there."""
+        return StreamingTokenizer(StreamingScorer(self._lm("forward")), rule)
+
+    def entropies(self, units: np.ndarray, direction: Direction = "forward") -> np.ndarray:
+        """Entropy of each unit in nats, float32 (frames,), of ``units`` (frames,).
+
+        NaN where an LM over runs of equal units predicts nothing. Raises EntcompError where there
+        is no LM of this direction.
+        """
+        return self._lm(direction).score(units)
+
+    def _lm(self, direction: Direction) -> OnnxLM:
+        if direction not in self._lms:
+            folder = self.experiment.lm(direction)
+            self._lms[direction] = OnnxLM.open(folder, self.info.codebook_sha256)
+        return self._lms[direction]
+
+
+class Tokenizer(Grouper):
+    """Feature extractor, codebook, entropy LMs and thresholds of an experiment or a pack.
+
+    >>> from entcomp import Tokenizer
+    >>> tokenizer = Tokenizer.from_pretrained("exp")  # without a name, the one of entcomp itself
+    >>> found = tokenizer.encode(waveform, sample_rate, target_rate=15.0)
+    >>> found.units.shape, found.entropies.shape, int(found.groups.sum())
+    ((298,), (298,), 298)
+    >>> found.times[:2].shape, found.tokens[0].dtype  # seconds; the units of a group
+    ((2, 2), dtype('int32'))
+    """
+
+    def __init__(
+        self, experiment: Experiment, info: UnitsInfo, codebook: Codebook, extractor: Extractor
+    ) -> None:
+        super().__init__(experiment, info)
+        self.codebook = codebook
+        self.extractor = extractor
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_exp: str | Path | None = None,
+        checkpoint: Path | None = None,
+        local_files_only: bool = False,
+    ) -> Tokenizer:
+        """The tokenizer of a model's name, an experiment, a pack, or of the hub's ``user/name``.
+
+        See `hub.open_model`; None is the model that comes with entcomp. ``checkpoint`` are the
+        extractor's weights on disk; Moonshine's are fetched when they are first needed. Raises
+        EntcompError where there is no such model.
+        """
+        return cls.open(open_model(name_or_exp, local_files_only).experiment, checkpoint)
+
+    @classmethod
+    def open(cls, experiment: Experiment, checkpoint: Path | None = None) -> Tokenizer:
+        """The tokenizer of an experiment. Raises EntcompError where it has no codebook."""
+        info, codebook = read_codebook(experiment)
+        extractor = load_extractor(info.extractor, str(info.layer), checkpoint)
+        experiment.check_checkpoint(extractor.checkpoint_sha256)
+        return cls(experiment, info, codebook, extractor)
+
     def encode(
         self,
         waveform: np.ndarray,
@@ -199,34 +236,15 @@ class Tokenizer:
         for one in iter_units(recordings, self.extractor, self.codebook, num_jobs):
             yield one, one.error or self._tokenized(one, rule)
 
-    def stream(self, rule: Rule) -> StreamingTokenizer:
-        """A tokenizer of units that arrive one by one; see there."""
-        return StreamingTokenizer(StreamingScorer(self._lm("forward")), rule)
-
-    def entropies(self, units: np.ndarray, direction: Direction = "forward") -> np.ndarray:
-        """Entropy of each unit in nats, float32 (frames,), of ``units`` (frames,).
-
-        NaN where an LM over runs of equal units predicts nothing. Raises EntcompError where there
-        is no LM of this direction.
-        """
-        return self._lm(direction).score(units)
-
     def _tokenized(self, recording: Recording, rule: Rule) -> Tokenized:
-        units = recording.units
-        entropies = [self.entropies(units, direction) for direction in rule.directions]
+        groups, entropies = self.group(recording.units, rule, recording.utt_id)
         return Tokenized(
-            units=units,
-            entropies=entropies[0] if entropies else None,
-            groups=group_one(*row_of(recording.utt_id, entropies or [units]), rule),
+            units=recording.units,
+            entropies=entropies,
+            groups=groups,
             duration=recording.samples / self.info.sample_rate,
             info=self.info,
         )
-
-    def _lm(self, direction: Direction) -> OnnxLM:
-        if direction not in self._lms:
-            folder = self.experiment.lm(direction)
-            self._lms[direction] = OnnxLM.open(folder, self.info.codebook_sha256)
-        return self._lms[direction]
 
 
 class StreamingTokenizer:

@@ -1,4 +1,4 @@
-"""Conversion: one recording's content in another's voice, as long and as loud as it was."""
+"""Conversion: one recording's content, or units alone, in somebody's voice."""
 
 from __future__ import annotations
 
@@ -24,12 +24,25 @@ PEAK = 0.99  # of a waveform that would clip at the source's loudness
 
 
 @dataclass(frozen=True)
+class Content:
+    """What is said: units (frames,) and their groups, in ``samples`` at the mel's rate."""
+
+    units: np.ndarray
+    groups: np.ndarray
+    samples: int
+
+
+@dataclass(frozen=True)
 class Recording:
     """A waveform (samples,) at the mel's rate, its units (frames,) and its groups."""
 
     waveform: np.ndarray
     units: np.ndarray
     groups: np.ndarray
+
+    @property
+    def content(self) -> Content:
+        return Content(self.units, self.groups, len(self.waveform))
 
 
 @dataclass(frozen=True)
@@ -57,15 +70,22 @@ class Converter:
     def reference(self, recording: Recording, embedding: np.ndarray) -> Reference:
         """The loudest ``max_prompt`` seconds of a recording, and its voice's embedding."""
         mel = self.config.mel
-        whole = self._excerpt(log_mel(torch.from_numpy(recording.waveform), mel), recording)
+        spectrum = log_mel(torch.from_numpy(recording.waveform), mel)
+        whole = self._excerpt(spectrum, recording.content)
         frames = min(len(whole.mel), mel_frames(self.config.batch.max_prompt, mel))
         energy = whole.mel.mean(dim=1).unfold(0, frames, 1).mean(dim=1)
         return Reference(whole.cut(int(energy.argmax()), frames), embedding)
 
-    def mel_of(self, source: Recording, reference: Reference, utt_id: str) -> Tensor:
+    def voice(self, embedding: np.ndarray) -> Reference:
+        """A voice's embedding alone, where nothing tells the units of its speech."""
+        nothing = torch.zeros(0, self.config.mel.n_mels), np.zeros(0, np.int64)
+        some_unit = np.zeros(1, np.int32), np.ones(1, np.int32)  # on none of its mel frames
+        return Reference(Excerpt(*nothing, *some_unit), embedding)
+
+    def mel_of(self, content: Content, reference: Reference, utt_id: str) -> Tensor:
         """Draw the log mel (frames, n_mels); it depends on the seed and the id, not on others."""
         mel = self.config.mel
-        whole = self._excerpt(torch.zeros(mel.num_frames(len(source.waveform)), mel.n_mels), source)
+        whole = self._excerpt(torch.zeros(mel.num_frames(content.samples), mel.n_mels), content)
         overlap = mel_frames(OVERLAP, mel)
         firsts, length = pieces(
             len(whole.mel), mel_frames(self.config.batch.max_target, mel), overlap
@@ -84,12 +104,19 @@ class Converter:
 
     def __call__(self, source: Recording, reference: Reference, utt_id: str) -> np.ndarray:
         """Samples at the mel's rate, as many and of the same RMS as the source's."""
-        waveform = self.vocoder(self.mel_of(source, reference, utt_id)).numpy()
-        return match_loudness(waveform[: len(source.waveform)], source.waveform)
+        return match_loudness(self._waveform(source.content, reference, utt_id), source.waveform)
 
-    def _excerpt(self, mel: Tensor, recording: Recording) -> Excerpt:
-        rows = regulate_lengths(recording.groups, len(mel), self.frame_map, self.config.layout)
-        return Excerpt(mel, rows, recording.units, recording.groups)
+    def synthesize(self, content: Content, reference: Reference, utt_id: str) -> np.ndarray:
+        """Samples at the mel's rate, as loud as the model makes them, short of clipping."""
+        waveform = self._waveform(content, reference, utt_id)
+        return waveform * min(1.0, PEAK / max(np.abs(waveform).max(), 1e-9))
+
+    def _waveform(self, content: Content, reference: Reference, utt_id: str) -> np.ndarray:
+        return self.vocoder(self.mel_of(content, reference, utt_id)).numpy()[: content.samples]
+
+    def _excerpt(self, mel: Tensor, content: Content) -> Excerpt:
+        rows = regulate_lengths(content.groups, len(mel), self.frame_map, self.config.layout)
+        return Excerpt(mel, rows, content.units, content.groups)
 
 
 def resynthesise(waveform: np.ndarray, mel: MelConfig, vocoder: Vocoder) -> np.ndarray:
