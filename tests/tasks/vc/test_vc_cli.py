@@ -389,6 +389,10 @@ def test_scores_stand_beside_source_and_resynthesis(world: Path, tmp_path: Path)
     copy = stored["systems"]["resynthesis"]
     assert 0.8 < copy["similarity_source"]["mean"] < 1.0
     assert "\n| resynthesis " in table and "- vocoder: Griffin-Lim" in table
+    assert "- similarity: pitch (not independent: the model is conditioned on it)\n" in table
+    assert "| closer by F0 median (%) |" in table and "| spectrum to reference (dB) |" in table
+    assert source["closer_f0_median"]["percent"] == 0.0  # nobody is nearer to itself than itself
+    assert stored["systems"]["resynthesis"]["ltas_reference"]["mean"] > 0
     assert "- 4 utterances; " in table
     model = stored["systems"]["fixed4"]
     assert model["segments"] == "fixed4" and model["rate"] == pytest.approx(25, rel=0.1)
@@ -424,6 +428,7 @@ def test_a_trained_recogniser_and_utmos_judge(
     table = run(*score, "--asr", "asr/fixed4")
     stored = read_json(exp / "vc/scores/test/scores.json")
     assert stored["models"]["fixed4"].startswith("asr/fixed4 ")
+    assert "(not independent: it reads the units that the model speaks)" in table
     assert stored["models"]["utmos"] == "UTMOS utmos.jit"
     for name in ("source", "resynthesis", "fixed4"):
         rows = read_json(exp / f"vc/scores/test/{name}.json")["outputs"]
@@ -432,8 +437,14 @@ def test_a_trained_recogniser_and_utmos_judge(
         assert stored["systems"][name]["wer_fixed4"]["reference_length"] == 8
     header = [cell.strip() for cell in table.splitlines()[0].strip("|").split("|")]
     assert header[2:4] == ["WER (%), fixed4", "CER (%), fixed4"] and header[-1] == "UTMOS"
+    few = run(*score, "--asr", "none", "--metric", "spectrum")
+    assert "closer by spectrum (%)" in few and "F0" not in few
+    assert "F0" not in run(*score, "--asr", "none", "--metric", "none")
+    assert "voice metric x: unknown" in fails(*score, "--asr", "none", "--metric", "x")
     assert "asr/x" in fails(*score, "--asr", "asr/x")
-    assert "--asr whisper: one of moonshine, asr/TAG, none" in fails(*score, "--asr", "whisper")
+    assert "--asr whisper: one of moonshine, pocketsphinx, asr/TAG, none" in fails(
+        *score, "--asr", "whisper"
+    )
 
 
 def test_a_trained_vocoder_converts_and_must_be_named_in_scoring(
