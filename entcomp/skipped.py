@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,3 +52,19 @@ class SkippedUtterances:
             return
         lines = (f"{utt_id} {reason}\n" for utt_id, reason in sorted(self.reasons.items()))
         write_text(path, "".join(lines))
+
+
+def describe_utterances(found: Collection[str], one: str, many: str) -> str | None:
+    """How many utterances there are, and the first five; None where there are none.
+
+    ``found`` are ids, or texts by id; ``one`` and ``many`` are what the utterances do.
+
+    >>> describe_utterances({"utt1": "2 s"}, "is too long", "are too long")
+    '1 utterance is too long: utt1 (2 s)'
+    """
+    details = found if isinstance(found, Mapping) else {}
+    shown = [f"{utt} ({details[utt]})" if utt in details else utt for utt in list(found)[:5]]
+    if not shown:
+        return None
+    count = f"1 utterance {one}" if len(found) == 1 else f"{len(found)} utterances {many}"
+    return f"{count}: {', '.join(shown)}" + (", ..." if len(found) > 5 else "")

@@ -114,6 +114,16 @@ class Browser:
             named = {"type": kind, "button": "left", "clickCount": 1}
             self.call("Input.dispatchMouseEvent", **named, **where)
 
+    def press(self, key: str, times: int = 1) -> None:
+        """A true key of the keyboard, such as Tab, ArrowLeft or a space."""
+        codes = {"Tab": 9, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39, " ": 32}
+        named = {"key": key, "code": "Space" if key == " " else key}
+        for _ in range(times):
+            for kind in ("rawKeyDown", "keyUp"):
+                self.call(
+                    "Input.dispatchKeyEvent", type=kind, windowsVirtualKeyCode=codes[key], **named
+                )
+
     def choose(self, selector: str, value: object) -> None:
         """Give a slider or a menu a value, as a user does."""
         self.eval(

@@ -106,7 +106,7 @@ step "setuptools" pip "setuptools" wheel
 step "PyTorch" pip torch
 step "torchaudio, ESPnet, Resemblyzer" pip --no-deps -r "$root/tools/requirements_nodeps.txt"
 step "entcomp and what it imports" pip -r "$root/tools/requirements.txt" \
-  -e "${root}[av,units,lm,scoring,vc,align,hub,lhotse,recipes,tests]"
+  -e "${root}[av,units,bpe,lm,scoring,vc,align,hub,lhotse,recipes,tests]"
 strip_torchaudio
 step "imports" check_imports
 inputs > "$stamp"

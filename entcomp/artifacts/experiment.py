@@ -101,6 +101,10 @@ class Experiment:
 
     def units_info(self) -> UnitsInfo:
         """Raises EntcompError where no codebook was learnt or imported yet."""
+        if not self.units_json.exists():
+            raise EntcompError(
+                f"{self.units_json}: no such file; run learn-kmeans or import-units first"
+            )
         return UnitsInfo.read(self.units_json)
 
     def find_units_info(self) -> UnitsInfo | None:

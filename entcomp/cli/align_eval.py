@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import Data, Exp, Seed, Sets, SkipBad
+from entcomp.cli.options import Data, Exp, MaxDifference, Seed, Sets, Silences, SkipBad
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines.score_boundaries import BoundaryScoring
 
@@ -39,18 +39,8 @@ def align_eval(
         str | None,
         typer.Option(metavar="NAME", help="Of a conversation.", show_default="all of them"),
     ] = None,
-    silences: Annotated[
-        str | None,
-        typer.Option(metavar="LABELS", help="By commas.", show_default="those of aligners"),
-    ] = None,
-    max_difference: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            metavar="SECONDS",
-            help="Largest difference in length of a TextGrid and its units.",
-        ),
-    ] = 0.1,
+    silences: Silences = None,
+    max_difference: MaxDifference = 0.1,
     skip_bad: SkipBad = False,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", show_default="EXP/align_eval")

@@ -21,7 +21,8 @@ class EntcompCommands(Commands):
     panels = {  # noqa: RUF012
         "Prepare: recordings to units, entropies and groups": (
             *("learn-kmeans", "dump-units", "score-entropy", "segment", "align"),
-            *("import-data", "export-data", "import-units", "export-units", "merge-shards"),
+            *("import-data", "export-data", "import-units", "export-units"),
+            *("import-segmentation", "merge-shards"),
         ),
         "Train": ("train-lm", "train-asr", "train-st", "train-vc", "train-vocoder"),
         "Evaluate": (

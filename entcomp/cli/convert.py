@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.packing import Model
 from entcomp.cli.options import AllowPipes, Channel, Sets, SkipBad
 from entcomp.cli.spread import spread
 from entcomp.cli.voices import VoiceOptions
@@ -27,9 +25,13 @@ def convert(
         ),
     ],
     exp: Annotated[
-        Path,
-        typer.Argument(metavar="EXP", envvar="ENTCOMP_EXP", help="The experiment folder."),
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="EXP",
+            envvar="ENTCOMP_EXP",
+            help="The experiment folder; a recording needs none, with a --model of anywhere.",
+        ),
+    ] = None,
     *,
     reference: Annotated[
         Path,
@@ -43,7 +45,10 @@ def convert(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="vc/TAG", help="By default the only one in EXP."),
+        typer.Option(
+            metavar="vc/TAG|TAR|USER/NAME",
+            help="By default the only one in EXP; else a pack, or one on the Hugging Face hub.",
+        ),
     ] = None,
     options: VoiceOptions,
     sets: Sets = None,
@@ -55,9 +60,10 @@ def convert(
 
     Of DATA, utterances go to OUTPUT/<set>, a data dir with utt2ref (default: EXP/vc/TAG/convert).
     """
-    experiment = Experiment(exp)
-    tag = (model or Model(experiment).of_task("vc")).removeprefix("vc/")
-    converter = voice_converter.VoiceConverter(experiment, tag, **options.settings)
+    if exp is None and source.is_dir():
+        raise EntcompError(f"{source}: a data dir needs EXP, which has its units; or give one WAV")
+    found = voice_converter.find_model(exp, model)
+    converter = voice_converter.VoiceConverter.open(found, **options.settings)
     if source.is_file():
         if output is None:
             raise EntcompError("give an output file: -o OUT.wav")

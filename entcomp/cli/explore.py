@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from entcomp.cli.options import Checkpoint
+from entcomp.cli.options import Channel, Checkpoint
 from entcomp.cli.recordings import Model
 from entcomp.pipelines import explore as pipeline
 from entcomp.pipelines import recordings, tokenizer
@@ -28,12 +28,13 @@ def explore(
     ] = None,
     start: Annotated[float, typer.Option(min=0, metavar="SECONDS")] = 0.0,
     end: Annotated[float | None, typer.Option(metavar="SECONDS", show_default="the end")] = None,
+    channel: Channel = None,
     checkpoint: Checkpoint = None,
 ) -> None:
     """One page to move thresholds in, and to see, score and hear the groups of recordings."""
     output = output or Path(files[0].with_suffix(".html").name)
     recordings.check_output(output)
     own = tokenizer.Tokenizer.from_pretrained(model, checkpoint)
-    found = pipeline.explore_files(own, files, output, textgrid, start, end)
+    found = pipeline.explore_files(own, files, output, textgrid, start, end, channel)
     seconds = sum(len(one.waveform) for one in found) / own.info.sample_rate
     print(f"{output}: {len(found)} recordings, {seconds:.2f} s, {output.stat().st_size:,} bytes")

@@ -29,8 +29,7 @@ def import_data(
 ) -> None:
     """Make a Kaldi data dir of lhotse's manifests, or of a Hugging Face audiofolder."""
     counts = pipeline.import_data(sources, kind, data, text_column, skip_bad)
-    name = data.resolve().name
     if counts is None:
-        print(f"{name}: complete, skipped")
+        print(f"{data}: complete, skipped")
     else:
-        print(f"{name}: {counts['utterances']} utterances, {counts['skipped']} skipped")
+        print(f"{data}: {counts['utterances']} utterances, {counts['skipped']} skipped")

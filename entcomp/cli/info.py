@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import Exp
+from entcomp.pipelines.hub import open_model
 from entcomp.report.info import describe_info, experiment_info
 
 
 def info(
-    exp: Exp,
+    exp: Annotated[
+        str, typer.Argument(metavar="EXP|TAR|USER/NAME", help="An experiment, or a model.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="All facts, as JSON.")] = False,
 ) -> None:
     """Say what an experiment holds, and what of it is complete.
@@ -21,7 +24,8 @@ def info(
     Units and codebook, entropy LMs, entropies, segmentations with their rates, alignments, models
     and what they decoded; hashes tell which belong together.
     """
-    found = experiment_info(Experiment(exp))
+    is_here = Path(exp).is_dir()  # whose hashes need not be checked
+    found = experiment_info(Experiment(Path(exp)) if is_here else open_model(exp).experiment)
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:

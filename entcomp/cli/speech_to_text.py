@@ -20,7 +20,11 @@ class TextOptions:
     """All but the groups."""
 
     model: Annotated[
-        str, typer.Option(metavar="EXP/asr/TAG|TAR", help="An experiment's model, or a pack.")
+        str,
+        typer.Option(
+            metavar="EXP/asr/TAG|TAR|USER/NAME",
+            help="An experiment's model, a pack, or one on the Hugging Face hub.",
+        ),
     ]
     segmentation: Segments = None
     longest: Annotated[

@@ -1,9 +1,7 @@
 """Codebooks that others have published: k-means models of scikit-learn, by joblib or pickle.
 
 fairseq, ESPnet, GSLM and textlesslib write them by joblib (``.bin``, ``.mdl``, ``.km``), others by
-pickle or ``torch.save`` (``.pt``). A pickle is a program. Here it is read without running anything:
-every class and function that it names becomes an inert `Named`, its calls are noted and not made,
-and a name that no k-means model needs is refused.
+pickle or ``torch.save`` (``.pt``). None of these pickles is run, see `inert_pickle`.
 """
 
 from __future__ import annotations
@@ -12,18 +10,16 @@ import bz2
 import io
 import lzma
 import math
-import pickle
-import struct
-import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from entcomp.errors import EntcompError
+from entcomp.formats.inert_pickle import UNREADABLE, InertUnpickler, Named, Names, RefusedError
+from entcomp.formats.torch_file import Tensor, is_torch, read_torch
 
 LARGEST = 2**30  # bytes of a file, and of what it decompresses to
 
@@ -50,9 +46,8 @@ NAMES = {
         for core in ("numpy.core", "numpy._core")
         for name in ("multiarray._reconstruct", "multiarray.scalar", "numeric._frombuffer")
     ),
-    "torch._utils._rebuild_tensor_v2",
 }
-STORAGES = {"torch.FloatStorage": "<f4", "torch.DoubleStorage": "<f8", "torch.HalfStorage": "<f2"}
+ALLOWED = Names("k-means model", MODULES, frozenset(NAMES))
 CENTROIDS = "cluster_centers_"
 
 
@@ -67,7 +62,7 @@ def read_centroids(path: Path) -> np.ndarray:
     if path.stat().st_size > LARGEST:
         raise EntcompError(f"{path}: too large for a codebook")
     try:
-        model = _read_torch(path) if zipfile.is_zipfile(path) else _read_pickle(path)
+        model = read_torch(path, ALLOWED) if is_torch(path) else _read_pickle(path)
         centroids = _to_array(_state(model)[CENTROIDS])
     except RefusedError as error:
         raise EntcompError(f"{path}: {error}") from None
@@ -80,111 +75,22 @@ def read_centroids(path: Path) -> np.ndarray:
     return np.ascontiguousarray(centroids, np.float32)
 
 
-class RefusedError(Exception):
-    """A pickle names what no k-means model needs."""
+class _Unpickler(InertUnpickler):
+    """Arrays that joblib has put between are read to arrays."""
 
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream, ALLOWED)
+        self._between = stream
 
-# What malformed files lead to.
-UNREADABLE = (
-    pickle.UnpicklingError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-
-
-@dataclass
-class Named:
-    """A class or function that a pickle names, or what calling it with ``args`` would give.
-
-    ``state`` is what the pickle would have put into the object afterwards.
-    """
-
-    name: str
-    args: tuple[Any, ...] = ()
-    state: Any = field(default_factory=dict)
-
-
-class InertUnpickler(pickle._Unpickler):
-    """Reads a pickle to `Named` objects; arrays that joblib has put between, to arrays."""
-
-    stack: list[Any]
-    append: Callable[[Any], None]
-
-    def __init__(self, stream: BinaryIO, storage: Callable[[Any], Named] | None = None) -> None:
-        super().__init__(stream, encoding="latin1")
-        self._stream = stream
-        self._storage = storage
-
-    def find_class(self, module: str, name: str) -> Named:
-        full = f"{module}.{name}"
-        in_modules = any(module == one or module.startswith(f"{one}.") for one in MODULES)
-        if not (in_modules or full in NAMES or full in STORAGES):
-            raise RefusedError(f"names {full}, which no k-means model needs; not loaded")
-        return Named(full)
-
-    def persistent_load(self, pid: Any) -> Named:
-        """What lies outside of the pickle: only torch's files have it."""
-        if self._storage is None:
-            raise RefusedError("refers to objects outside of it; not loaded")
-        return self._storage(pid)
-
-    def _call(self, function: Any, args: Any) -> None:
-        if not isinstance(function, Named):
-            raise RefusedError(f"calls a {type(function).__name__}; not loaded")
-        name, args = function.name, tuple(args)
-        if name.endswith("._reconstructor"):  # how protocols 0 and 1 make an object of a class
-            name, args = args[0].name, ()
-        self.append(Named(name, args))
-
-    # The opcodes that make objects, under the names that the pickle module's own reader gives them.
-
-    def load_reduce(self) -> None:
-        args = self.stack.pop()
-        self._call(self.stack.pop(), args)
-
-    load_newobj = load_reduce
-
-    def load_newobj_ex(self) -> None:
-        keywords = self.stack.pop()
-        if keywords:
-            raise RefusedError("calls with keywords; not loaded")
-        self.load_reduce()
-
-    def _instantiate(self, klass: Any, args: Any) -> None:
-        self._call(klass, args)
-
-    def load_build(self) -> None:
-        state = self.stack.pop()
-        found = self.stack[-1]
-        if not isinstance(found, Named):
-            raise RefusedError(f"changes a {type(found).__name__}; not loaded")
-        found.state = state
+    def built(self, found: Named) -> Any:
         if found.name.endswith("numpy_pickle.NumpyArrayWrapper"):
-            self.stack[-1] = _read_wrapped(found, self._stream)
-
-    dispatch: ClassVar[dict[int, Any]] = {
-        **pickle._Unpickler.dispatch,
-        pickle.REDUCE[0]: load_reduce,
-        pickle.NEWOBJ[0]: load_newobj,
-        pickle.NEWOBJ_EX[0]: load_newobj_ex,
-        pickle.BUILD[0]: load_build,
-    }
+            return _read_wrapped(found, self._between)
+        return found
 
 
 def _read_pickle(path: Path) -> Any:
     """A pickle of joblib or of pickle itself, compressed or not."""
-    return InertUnpickler(io.BytesIO(_decompressed(path.read_bytes()))).load()
+    return _Unpickler(io.BytesIO(_decompressed(path.read_bytes()))).load()
 
 
 def _decompressed(data: bytes) -> bytes:
@@ -224,12 +130,12 @@ def _to_array(value: Any) -> np.ndarray:
     """The array that numpy's own pickles, or torch's tensors, stand for."""
     if isinstance(value, np.ndarray):
         return value
+    if isinstance(value, Tensor):
+        return value.array()
     kind = value.name.rpartition(".")[2]
     if kind == "_frombuffer":
         data, dtype, shape, order = value.args
         return _shaped(_to_bytes(data), _to_dtype(dtype), shape, order == "F")
-    if kind == "_rebuild_tensor_v2":
-        return _to_tensor(*value.args[:4])
     _, shape, dtype, is_fortran, data = value.state
     return _shaped(_to_bytes(data), _to_dtype(dtype), shape, is_fortran)
 
@@ -268,29 +174,3 @@ def _to_bytes(value: Any) -> bytes:
 def _state(model: Any) -> Any:
     """Attributes of an estimator, or a dictionary that has them."""
     return model.state if isinstance(model, Named) else model
-
-
-def _read_torch(path: Path) -> Any:
-    """What ``torch.save`` has written: a pickle in an archive, with its tensors beside it."""
-    with zipfile.ZipFile(path) as archive:
-        (name,) = (one for one in archive.namelist() if one.endswith("data.pkl"))
-        if sum(one.file_size for one in archive.infolist()) > LARGEST:
-            raise RefusedError("too large for a codebook")
-
-        def storage(pid: Any) -> Named:
-            _, kind, key, *_ = pid
-            data = archive.read(f"{name.removesuffix('data.pkl')}data/{int(key)}")
-            return Named(kind.name, (data,))
-
-        return InertUnpickler(io.BytesIO(archive.read(name)), storage).load()
-
-
-def _to_tensor(
-    storage: Named, offset: int, size: tuple[int, ...], stride: tuple[int, ...]
-) -> np.ndarray:
-    """Raises ValueError for a tensor that is not contiguous."""
-    contiguous = tuple(math.prod(size[axis + 1 :]) for axis in range(len(size)))
-    if stride != contiguous:
-        raise ValueError(f"a tensor of strides {stride}")
-    values = np.frombuffer(storage.args[0], STORAGES[storage.name])
-    return values[offset : offset + math.prod(size)].reshape(size)

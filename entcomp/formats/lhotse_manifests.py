@@ -104,6 +104,8 @@ def write_manifests(
 def _open(path: Path) -> Any:
     with naming_missing_packages("lhotse's manifests"):
         from lhotse.serialization import load_manifest_lazy_or_eager
+    if path.is_dir():
+        raise EntcompError(f"{path}: a folder; name the manifests in it, as cuts.jsonl.gz")
     if not path.is_file():
         raise EntcompError(f"{path}: no such file")
     try:

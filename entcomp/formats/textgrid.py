@@ -156,22 +156,29 @@ def read_textgrid(path: Path) -> TextGrid:
     Raises EntcompError if the file is missing or is no TextGrid.
     """
     try:
-        start, end, found = parse_textgrid(decode_praat(path.read_bytes()))
-        if end <= start:
-            raise ValueError(f"it lasts from {start:g} to {end:g} s")
+        content = path.read_bytes()
     except FileNotFoundError:
         raise EntcompError(f"{path}: no such TextGrid; run align, or name another") from None
     except OSError as error:
         raise EntcompError(f"{path}: {error.strerror}; a TextGrid was expected") from None
+    return grid_of(content, str(path))
+
+
+def grid_of(content: bytes, source: str) -> TextGrid:
+    """As `read_textgrid`, of a file's bytes; ``source`` is what errors call it."""
+    try:
+        start, end, found = parse_textgrid(decode_praat(content))
+        if end <= start:
+            raise ValueError(f"it lasts from {start:g} to {end:g} s")
     except ValueError as error:
-        raise EntcompError(f"{path}: not a TextGrid ({error}); save or align it again") from None
+        raise EntcompError(f"{source}: not a TextGrid ({error}); save or align it again") from None
     tiers: dict[str, tuple[Interval, ...]] = {}
     for quoted, spans in found:
         name = " ".join(quoted.split())
         if name in tiers:
-            raise EntcompError(f"{path}: two tiers named '{name}'; rename one of them")
+            raise EntcompError(f"{source}: two tiers named '{name}'; rename one of them")
         tiers[name] = tuple(Interval(a - start, b - start, label) for a, b, label in spans)
-    return TextGrid(end - start, tiers, str(path))
+    return TextGrid(end - start, tiers, source)
 
 
 def parse_silences(text: str | None) -> frozenset[str] | None:

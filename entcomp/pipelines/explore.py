@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from entcomp.errors import EntcompError
 from entcomp.formats.textgrid import read_textgrid, textgrid_beside
 from entcomp.pipelines.plot import read_part
@@ -23,8 +25,11 @@ def explore_files(
     textgrid: Path | None = None,
     start: float = 0.0,
     end: float | None = None,
+    channel: int | None = None,
 ) -> list[ShownUtterance]:
     """Write the page of ``files``, each from ``start`` to ``end`` (seconds); what it shows.
+
+    ``channel`` counts from 0; None is the mean of all.
 
     Words and phones are those of ``textgrid``, of one recording, else of the TextGrids beside the
     recordings. Raises EntcompError for a recording that cannot be read or lasts more than
@@ -41,22 +46,23 @@ def explore_files(
     with progress_bar("explore", len(files)) as advance:
         for utt_id, path in recordings.paths.items():
             grid = textgrid or textgrid_beside(path)
-            utterances.append(_read(tokenizer, utt_id, path, grid, start, end))
+            waveform = read_part(path, tokenizer.info.sample_rate, start, end, channel)
+            utterances.append(_describe(tokenizer, utt_id, path, waveform, grid, start, end))
             advance(1)
     write_explorer(output, tokenizer.experiment, utterances, Initial(DEFAULT_CRITERION))
     return utterances
 
 
-def _read(
+def _describe(
     tokenizer: Tokenizer,
     utt_id: str,
     path: Path,
+    waveform: np.ndarray,
     textgrid: Path | None,
     start: float,
     end: float | None,
 ) -> ShownUtterance:
     rate = tokenizer.info.sample_rate
-    waveform = read_part(path, rate, start, end)
     # The plainest grouping, as the page makes its own.
     units = tokenizer.encode(waveform, rate, rule=PLAIN_RULES["raw"], name=str(path)).units
     backward = tokenizer.experiment.lm("backward").is_dir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +57,7 @@ def _fetch(name: str, revision: str | None, local_files_only: bool) -> Path:
 
 @contextmanager
 def one_line_errors(name: str) -> Iterator[None]:
-    """Raises EntcompError, with the remedy, for what the hub's library raises; quiet if asked."""
+    """Raises EntcompError, with the remedy, for what the hub's library raises; no bars in logs."""
     try:
         from huggingface_hub import errors
         from huggingface_hub.utils import disable_progress_bars
@@ -65,7 +66,7 @@ def one_line_errors(name: str) -> Iterator[None]:
             f"{name}: no such folder, and for models on the hub the Python package huggingface_hub "
             "is needed; install it"
         ) from None
-    if is_quiet():
+    if is_quiet() or not sys.stderr.isatty():
         disable_progress_bars()
     # That of the HTTP library in use, which other versions of the hub's library change.
     from_http: Any = errors.HfHubHTTPError.__bases__[0]

@@ -99,15 +99,20 @@ def _measure(
 
 
 def _summarise(laps: list[_StageTimes], path: _Path, seconds: float) -> dict[str, Any]:
-    """Milliseconds of each stage and of all: median and 95th percentile over utterances."""
+    """Milliseconds of each stage and of all: mean, median, 95th percentile over utterances."""
     times = np.array([[*one.milliseconds, sum(one.milliseconds)] for one in laps])
     median, high = np.percentile(times, [50, 95], axis=0)
+    mean = times.mean(axis=0)
     return {
         "beam": path.search.config.beam,
         "rate": sum(one.groups for one in laps) / seconds,
         "pieces": sum(one.pieces for one in laps) / len(laps),
         "milliseconds": {
-            name: {"p50": float(median[one]), "p95": float(high[one])}
+            name: {
+                "mean": float(mean[one]),
+                "p50": float(median[one]),
+                "p95": float(high[one]),
+            }
             for one, name in enumerate((*STAGES, "total"))
         },
     }

@@ -9,11 +9,11 @@ from typing import Any
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.groups import Groups, check_segmentation
+from entcomp.artifacts.ticks import to_ticks
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
 from entcomp.evaluation.boundaries.references import References
 from entcomp.evaluation.boundaries.remarks import Remarks, describe_remarks
-from entcomp.evaluation.boundaries.ticks import to_ticks
 from entcomp.files import write_json, write_text
 from entcomp.formats.textgrid import TierChoice, parse_silences
 from entcomp.kaldi.datadir import DataDir

@@ -278,12 +278,13 @@ class StreamingTokenizer:
         checkpoint: Path | None = None,
         target_rate: float = DEFAULT_RATE,
         criterion: str = DEFAULT_CRITERION,
+        local_files_only: bool = False,
     ) -> StreamingTokenizer:
         """See `Tokenizer.from_pretrained` and `Tokenizer.rule`.
 
         Raises EntcompError as they do, and for a criterion that has to know the whole utterance.
         """
-        tokenizer = Tokenizer.from_pretrained(name_or_exp, checkpoint)
+        tokenizer = Tokenizer.from_pretrained(name_or_exp, checkpoint, local_files_only)
         return tokenizer.stream(tokenizer.rule(target_rate, criterion))
 
     def push(self, units: Sequence[int] | np.ndarray) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.groups import groups_fault
+from entcomp.artifacts.packing import Model, check_task
 from entcomp.artifacts.units import units_fault
 from entcomp.audio.read import as_float32, read_wav, resample
 from entcomp.errors import EntcompError
@@ -105,15 +107,20 @@ class VoiceConverter:
         ``steps``, ``guidance``, ``voice_guidance`` and ``temperature``, by default as in the
         model's config. Raises EntcompError where there is no such model.
         """
-        found = open_model(model, local_files_only)
-        return cls(
-            found.experiment,
-            found.of_task("vc").removeprefix("vc/"),
-            vocoder,
-            checkpoint,
-            seed,
-            **sampler,
-        )
+        return cls.open(open_model(model, local_files_only), vocoder, checkpoint, seed, **sampler)
+
+    @classmethod
+    def open(
+        cls,
+        model: Model,
+        vocoder: str | Path | None = None,
+        checkpoint: Path | None = None,
+        seed: int = 0,
+        **sampler: float | None,
+    ) -> VoiceConverter:
+        """The converter of a model; see `from_pretrained`."""
+        tag = model.of_task("vc").removeprefix("vc/")
+        return cls(model.experiment, tag, vocoder, checkpoint, seed, **sampler)
 
     @property
     def sample_rate(self) -> int:
@@ -205,6 +212,21 @@ class VoiceConverter:
             return self.model.reference(self._record(at, name), embedding)
         log.warning("%s: its units are not known here; only its voice's embedding counts", name)
         return self.model.voice(embedding)
+
+
+def find_model(exp: Path | None, model: str | None) -> Model:
+    """A converter of an experiment, ``vc/TAG`` or its only one, or a model as `hub.open_model`
+    knows it, which needs no experiment.
+
+    Raises EntcompError where it is not said which, or there is no such model.
+    """
+    of_experiment = model is None or re.fullmatch(r"(vc/)?[^/]+", model)
+    if exp is not None and of_experiment and not str(model).endswith(".tar"):
+        tag = model and check_task(Experiment(exp), f"vc/{model.removeprefix('vc/')}")
+        return Model(Experiment(exp), tag)
+    if model is None:
+        raise EntcompError("give EXP, or --model with an experiment, a pack or USER/NAME")
+    return open_model(model)
 
 
 def _resampled(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:

@@ -96,7 +96,7 @@ class ConversionScores:
             if "rate" in one and metric in one:
                 kind = experiment.criterion(one["segments"])
                 score = one[metric]
-                found.append(Point(kind, one["rate"], _value(score), *score["interval"]))
+                found.append(Point(kind, one["rate"], voice_score(score), *score["interval"]))
         return found
 
     def lines(self, metric: str, points: Sequence[Point]) -> dict[str, list[tuple[float, float]]]:
@@ -107,7 +107,7 @@ class ConversionScores:
         rates = sorted(one.rate for one in points)
         names = [name for name in BASELINES if (name, metric) != ("source", "similarity_source")]
         there = [name for name in names if metric in self.systems[name]]
-        scores = {name: _value(self.systems[name][metric]) for name in there}
+        scores = {name: voice_score(self.systems[name][metric]) for name in there}
         return {name: [(rates[0], one), (rates[-1], one)] for name, one in scores.items()}
 
 
@@ -189,13 +189,14 @@ def _scores_folder(experiment: Experiment, set_name: str) -> Path:
     return experiment.task("vc", "scores") / set_name
 
 
-def _value(score: Mapping[str, Any]) -> float:
+def voice_score(score: Mapping[str, Any]) -> float:
+    """The number of a column: a percentage or a mean."""
     return score["percent"] if "percent" in score else score["mean"]
 
 
 def score_cell(score: Mapping[str, Any]) -> str:
     """``12.3 [10.1, 14.5]``, or to two places where values are small."""
-    value = _value(score)
+    value = voice_score(score)
     places = 1 if "percent" in score else 2
     low, high = score["interval"]
     return f"{value:.{places}f} [{low:.{places}f}, {high:.{places}f}]"

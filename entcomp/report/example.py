@@ -122,9 +122,16 @@ def _initial(experiment: Experiment, tag: str) -> Initial:
     """The sliders where a segmentation has them."""
     info = experiment.segmentation(tag)
     rate = info.target_rate or next(iter(info.rates.values()))
-    window = info.rule.get("window")
-    own = {"window": window} if window else {}
-    return Initial(info.criterion, rate, bool(info.rule.get("peaks")), **own)
+    rule = info.rule
+    return Initial(
+        info.criterion,
+        rate,
+        bool(rule.get("peaks")),
+        rule.get("window") or Initial.window,
+        {name: one for name, one in rule.items() if name.startswith("theta_") and one is not None},
+        rule.get("min_length", 1),
+        rule.get("max_length"),
+    )
 
 
 def _choose_utterance(groups: Groups, frame_shift: float, grids: Alignments) -> str:

@@ -116,7 +116,8 @@ def histogram_figure(
     for axis, (label, numbers) in zip(
         figure.subplots(1, len(values), squeeze=False)[0], values.items(), strict=True
     ):
-        axis.hist(numbers, bins=120, color="#bbbbbb", density=True)
+        # In float32, an LM that has learnt nothing has too narrow a range for so many bins.
+        axis.hist(numbers.astype(np.float64), bins=120, color="#bbbbbb", density=True)
         axis.set_xlabel(label)
         axis.set_yticks([])
         axis.spines[["left", "top", "right"]].set_visible(False)

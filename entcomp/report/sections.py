@@ -23,6 +23,8 @@ from entcomp.report.conversion import SAMPLE_RATE, Sample, label, read_conversio
 from entcomp.report.explorer.data import Initial, ShownUtterance
 from entcomp.report.explorer.write import write_explorer
 from entcomp.report.latency import describe_latency, latency_table
+from entcomp.report.paper.models import Chosen
+from entcomp.report.paper.tables import describe_tables, fill_tables, markdown_page
 from entcomp.report.tables import Table
 from entcomp.report.text_scores import TextResult
 
@@ -48,7 +50,11 @@ class Example:
 
 @dataclass(frozen=True)
 class Report:
-    """What the sections read, and the folder that takes their PNGs."""
+    """What the sections read, and the folder that takes their PNGs.
+
+    ``paper`` says what stands beside the paper's tables, None to leave them out; ``paper_2000`` is
+    the same of an experiment with 2,000 units.
+    """
 
     experiment: Experiment
     set_name: str
@@ -56,6 +62,8 @@ class Report:
     output: Path
     example: Example | None = None
     samples: Sequence[Sample] = ()
+    paper: Chosen | None = None
+    paper_2000: Chosen | None = None
 
     def figure(self, figure: Figure, name: str, caption: str) -> str:
         """Write ``name.png`` and return it as HTML."""
@@ -279,6 +287,16 @@ def _play(report: Report, sample: Sample, system: str) -> str:
     return page.player(source, sample.heard.get(system, ""))
 
 
+def papers_tables(report: Report) -> str | None:
+    """Tables 1 to 13 of the paper beside the experiment's, also written to ``paper.md``."""
+    if report.paper is None:
+        return None
+    tables = fill_tables(report.paper, report.paper_2000)
+    write_text(report.output / "paper.md", markdown_page(report.paper, tables))
+    about = page.paragraph(describe_tables(report.paper))
+    return page.section("The paper's tables", about, *(one.html() for one in tables))
+
+
 SECTIONS = (
     example,
     boundaries,
@@ -286,6 +304,7 @@ SECTIONS = (
     translation,
     conversion,
     latency,
+    papers_tables,
     entropy,
     segmentations,
     language_model,

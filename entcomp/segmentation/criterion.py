@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from entcomp.segmentation.request import Request
     from entcomp.segmentation.rows import Predictions, Rows
     from entcomp.segmentation.rule import Rule
+    from entcomp.segmentation.source import Source
 
 Options = tuple[str, ...]  # names of `Request`'s fields, such as ("theta_g", "theta_r")
 
@@ -62,7 +63,8 @@ class Criterion(ABC):
     ``strengths``: which options say how much it compresses; one of these sets has to be given.
     ``implied_by``: the set that means this criterion where ``--criterion`` is left out.
     ``takes``: which of ``peaks`` and ``seed`` it takes besides.
-    ``options``: those of its own, ``--option NAME=VALUE``, and their defaults (str, int or float).
+    ``options``: those of its own, ``--option NAME=VALUE``, and their defaults (str, int or float);
+    ``untagged`` are those that the end of a tag does not name.
     ``directions``: of the LMs whose entropies it reads; none where it reads units.
     ``lookahead``: see `EntropyCriterion`; None where it cannot stream.
     ``chance_draws``: how often align-eval draws it, where it stands for chance at a rate.
@@ -74,6 +76,7 @@ class Criterion(ABC):
     implied_by: ClassVar[Options | None] = None
     takes: ClassVar[Options] = ()
     options: ClassVar[Mapping[str, str | int | float]] = {}
+    untagged: ClassVar[Options] = ()
     directions: ClassVar[tuple[Direction, ...]] = ()
     lookahead: ClassVar[int | None] = None
     chance_draws: ClassVar[int] = 0
@@ -81,6 +84,12 @@ class Criterion(ABC):
     @abstractmethod
     def starts(self, rows: Rows, rule: Rule) -> np.ndarray:
         """Which units start a group: bool (N,). Unit 0 of an utterance does, whatever this says."""
+
+    def source(self, request: Request, experiment: Experiment, set_name: str) -> Source:
+        """What it reads of a set. Raises EntcompError naming the stage that was not run."""
+        from entcomp.segmentation.source import Source  # which asks criteria what they read
+
+        return Source.of(experiment, set_name, request.criterion)
 
     def prepare(
         self, request: Request, experiment: Experiment, frame_shift: float
@@ -106,8 +115,12 @@ class Criterion(ABC):
         """The style of each of its variants that figures tell apart; ``name`` is its own."""
         return {name: self.style}
 
-    def bits_per_group(self, num_clusters: int) -> float | None:
-        """What a group costs where its first unit says all; None where its content is more."""
+    def describe(self, rule: Rule) -> list[str]:
+        """What `segment` says of a rule beside the criterion's name."""
+        return []
+
+    def bits_per_group(self, num_clusters: int, rule: Rule) -> float | None:
+        """What a group costs where it is one of so many symbols; None where its content is more."""
         return None
 
 
@@ -145,6 +158,12 @@ class EntropyCriterion(Criterion):
             for score, threshold in zip(scores, self.thresholds, strict=True)
         ]
         return np.logical_and.reduce(above) if len(above) > 1 else above[0]
+
+    def describe(self, rule: Rule) -> list[str]:
+        """Its thresholds."""
+        return [
+            f"{one.name} = {rule.threshold(one.name):.4f} {one.unit}" for one in self.thresholds
+        ]
 
     def decide(self, predictions: Predictions, rule: Rule) -> np.ndarray:
         """`fires` on the `scores`: bool (P,)."""

@@ -147,7 +147,7 @@ class Request:
         parts += ["peaks"] if self.peaks else []
         parts += [f"seed{self.seed}"] if "seed" in kind.takes and self.seed else []
         for name, value in self.own_options().items():
-            if value != kind.options[name]:
+            if value != kind.options[name] and name not in kind.untagged:
                 parts.append(f"{name}{value}".replace("/", "-"))
         parts += [f"min{self.min_length}"] if self.min_length > 1 else []
         parts += [f"max{self.max_length}"] if self.max_length else []

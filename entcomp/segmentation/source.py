@@ -69,6 +69,13 @@ class Source:
         if self.entropies is not None:
             self.entropies.check_lm(direction, expected)
 
+    def remarks(self) -> list[str]:
+        """What is to be said of the utterances read so far: a line for each kind."""
+        return []
+
+    def write_remarks(self, path: Path) -> None:
+        """List those utterances in a file, where there are any."""
+
     def rows(self, skipped: SkippedUtterances, shard: Shard = Shard()) -> Iterator[Row]:
         """Yield ``(utt_id, values, backward or None)``; bad utterances go to ``skipped``."""
         if self.units is not None:

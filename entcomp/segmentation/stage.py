@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from entcomp.files import sha256_of, write_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.progress import track
 from entcomp.segmentation.calibration import resolve, wanted_rate
-from entcomp.segmentation.criterion import EntropyCriterion
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import BLOCK_UNITS, Row, iter_rows
 from entcomp.segmentation.rule import Rule, group_starts
@@ -55,16 +54,19 @@ def segment_sets(
     frame_shift: float | None = None,
     shard: Shard = Shard(),
     skip_bad: bool = False,
+    sources: Mapping[str, Source] | None = None,
 ) -> Iterator[str]:
-    """Segment sets as requested; yield a line on the thresholds and one on each set.
+    """Segment sets as requested; yield a line on the thresholds and one or more on each set.
 
+    ``sources`` are what is read of each set, by default what the criterion reads.
     ``frame_shift`` (seconds) is taken from ``units.json`` by default. ``threshold.json`` lists the
     rates of sets that are complete; among shards the first one writes it. Raises EntcompError for
     what `resolve` and `Source` do.
     """
     tag = tag or request.tag
     frame_shift = _frame_shift(experiment, frame_shift)
-    sources = {name: Source.of(experiment, name, request.criterion) for name in set_names}
+    if sources is None:
+        sources = {name: request.kind.source(request, experiment, name) for name in set_names}
     hashes = _checked_hashes(experiment, list(sources.values()))
     rule = resolve(request, experiment, frame_shift)
     target_rate = wanted_rate(request)
@@ -81,10 +83,11 @@ def segment_sets(
             _write_threshold(experiment.segments(tag), rule, facts | hashes)
         line = counts.describe(frame_shift, target_rate)
         if units_info:
-            bits = request.kind.bits_per_group(units_info.num_clusters)
+            bits = request.kind.bits_per_group(units_info.num_clusters, rule)
             if bits is not None and counts.units:
                 line += f", {bits * counts.groups / (counts.units * frame_shift):.0f} bit/s"
         yield f"{name}{shard.suffix}: {line}"
+        yield from (f"{name}{shard.suffix}: {remark}" for remark in source.remarks())
 
 
 def segment_set(
@@ -112,6 +115,7 @@ def segment_set(
                 for utt_id, groups in rows.split(group_starts(rows, rule)):
                     ark.write(utt_id, groups)
         skipped.write(folder / f"skipped{shard.suffix}.txt")
+        source.write_remarks(folder / f"remarks{shard.suffix}.txt")
         outputs = {"frames": units, "groups": ark.frames, "skipped": len(skipped)}
         stage.finish(ark.summary | outputs)
     found = read_stage(folder, stage.name)["outputs"]
@@ -151,10 +155,7 @@ def _checked_hashes(experiment: Experiment, sources: list[Source]) -> dict[str, 
 
 
 def _describe_rule(rule: Rule) -> str:
-    kind = rule.kind
-    thresholds = kind.thresholds if isinstance(kind, EntropyCriterion) else ()
-    parts = [f"{one.name} = {rule.threshold(one.name):.4f} {one.unit}" for one in thresholds]
-    return ", ".join([rule.criterion, *parts])
+    return ", ".join([rule.criterion, *rule.kind.describe(rule)])
 
 
 def _write_threshold(folder: Path, rule: Rule, facts: dict[str, Any]) -> None:

@@ -163,6 +163,11 @@ def check_length(extractor: Extractor, samples: int, source: str) -> None:
 
 def require_file(checkpoint: Path) -> Path:
     """The checkpoint. Raises EntcompError if there is no such file."""
+    if checkpoint.is_dir():
+        raise EntcompError(
+            f"{checkpoint}: a folder, where a file is wanted; --extractor transformers reads those "
+            "with a config.json"
+        )
     if not checkpoint.is_file():
         raise EntcompError(f"{checkpoint}: no such checkpoint")
     return checkpoint

@@ -14,7 +14,7 @@ from typing import NamedTuple
 MODEL_GRAPH = 7
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_OUTPUT = 1, 5, 12
 NODE_INPUT, NODE_OUTPUT = 1, 2
-TENSOR_NAME = 8
+TENSOR_NAME, VALUE_NAME = 8, 1
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # how a value is written
 # ValueInfoProto.type: a float32 tensor, of a shape that is not told.
 FLOAT_TENSOR = bytes([2 << 3 | BYTES, 4, 1 << 3 | BYTES, 2, 1 << 3 | VARINT, 1])
@@ -43,11 +43,16 @@ class Model:
         """Names of all that the nodes compute."""
         return {name for node in self._nodes for name in _names(node, NODE_OUTPUT)}
 
+    def outputs(self) -> list[str]:
+        """Names of those that the model gives of itself."""
+        fields = (one for one in self._graph if one.number == GRAPH_OUTPUT)
+        return [name for one in fields for name in _names(one, VALUE_NAME)]
+
     def cut_at(self, tensor: str) -> bytes:
         """A model with that float32 tensor as its output, and nothing that it does not need."""
         needed: set[str] = {tensor}
         kept: list[bytes | memoryview] = [
-            _write(GRAPH_OUTPUT, _write(1, tensor.encode()) + FLOAT_TENSOR)
+            _write(GRAPH_OUTPUT, _write(VALUE_NAME, tensor.encode()) + FLOAT_TENSOR)
         ]
         for node in reversed(self._nodes):  # which stand in the order of computing
             if needed & set(_names(node, NODE_OUTPUT)):

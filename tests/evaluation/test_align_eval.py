@@ -17,10 +17,10 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.ticks import to_ticks
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
 from entcomp.evaluation.boundaries.references import References
-from entcomp.evaluation.boundaries.ticks import to_ticks
 from entcomp.files import write_json
 from entcomp.formats.textgrid import TierChoice, parse_silences
 from entcomp.segmentation.chance import chance_groups

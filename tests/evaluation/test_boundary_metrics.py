@@ -12,6 +12,13 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.artifacts.ticks import (
+    TICKS_PER_SECOND,
+    group_boundaries,
+    inside,
+    reference_boundaries,
+    to_ticks,
+)
 from entcomp.evaluation.boundaries.matching import match_one_to_one, nearest_distances
 from entcomp.evaluation.boundaries.metrics import (
     COUNTS,
@@ -19,13 +26,6 @@ from entcomp.evaluation.boundaries.metrics import (
     count_boundaries,
     score_set,
     scores,
-)
-from entcomp.evaluation.boundaries.ticks import (
-    TICKS_PER_SECOND,
-    group_boundaries,
-    inside,
-    reference_boundaries,
-    to_ticks,
 )
 from entcomp.formats.textgrid import Interval
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.artifacts.ticks import to_ticks
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.dither import mean_matches, shares_near
 from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
 from entcomp.evaluation.boundaries.matching import match_one_to_one
 from entcomp.evaluation.boundaries.metrics import COUNTS, count_boundaries
 from entcomp.evaluation.boundaries.references import References
-from entcomp.evaluation.boundaries.ticks import to_ticks
 from entcomp.files import read_json, write_json
 from entcomp.report.boundary_scores import read_scores
 from entcomp.segmentation.chance import chance_groups

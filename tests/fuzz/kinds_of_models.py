@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -38,6 +39,7 @@ from entcomp.tasks.text.vocabulary import Vocabulary
 from entcomp.tasks.vc.train import load_converter
 from entcomp.training.checkpoints import Checkpoints
 from entcomp.training.config import TrainingConfig
+from entcomp.units.foreign_weights import load_arrays, read_foreign_weights
 
 K = 20
 
@@ -238,6 +240,25 @@ def read_extractor(path: Path) -> None:
     extractor(np.ones(16000, np.float32))  # type: ignore[operator]
 
 
+def make_fairseq(folder: Path, is_zip: bool) -> Path:
+    path = folder / "fairseq.pt"
+    names = ("feature_extractor.conv_layers.0.0.weight", "encoder.layers.0.fc1.bias")
+    checkpoint = {
+        "args": argparse.Namespace(arch="hubert"),
+        "model": {name: torch.ones(3, 5) for name in names},
+        "optimizer_history": [{"num_updates": 1}],
+    }
+    torch.save(checkpoint, path, _use_new_zipfile_serialization=is_zip)
+    return path
+
+
+def read_fairseq(path: Path) -> None:
+    found = read_foreign_weights(path)
+    assert found.toolkit
+    for array in load_arrays(path, found.weights).values():
+        assert array.dtype == np.float32
+
+
 def of(make: Callable[..., Path], name: str) -> Callable[[Path], Path]:
     return partial(make, name=name)
 
@@ -248,6 +269,8 @@ KINDS = [
     Kind("model.safetensors", of(make_lm, "model.safetensors"), read_weights, damage_safetensors),
     Kind("model.onnx", of(make_lm, "model.onnx"), read_onnx, damage_binary, 0.5),
     Kind("extractor.onnx", make_extractor, read_extractor, damage_binary, 0.3),
+    Kind("fairseq.pt", partial(make_fairseq, is_zip=True), read_fairseq, damage_zip),
+    Kind("old fairseq.pt", partial(make_fairseq, is_zip=False), read_fairseq, damage_binary),
     Kind(
         "task.json of a recogniser",
         of(make_text_model, "task.json"),

@@ -12,6 +12,7 @@ from fake_alignment import write_grid
 from judge import Kind, none_lost
 
 from entcomp.evaluation.text.recognition import error_rates
+from entcomp.formats.ctm import parse_ctm
 from entcomp.formats.nlsyms import read_nlsyms, remove_nlsyms
 from entcomp.formats.textgrid import read_textgrid
 from entcomp.formats.units import read_units, tsv_ids
@@ -168,6 +169,18 @@ def make_short_textgrid(folder: Path) -> Path:
     return path
 
 
+def make_ctm(folder: Path) -> Path:
+    rows = (f"{one} 1 {0.25 * i:.2f} 0.20 word{i}" for one in IDS for i in range(4))
+    return write(folder / "words.ctm", rows)
+
+
+def read_ctm(path: Path) -> None:
+    found = parse_ctm(path.read_bytes(), str(path))
+    counted = [line for line in path.read_bytes().decode("utf-8-sig").splitlines() if line.split()]
+    comments = sum(line.split()[0].startswith(";;") for line in counted)
+    none_lost(len(counted) - comments, sum(map(len, found.values())))
+
+
 def read_grid(path: Path) -> None:
     grid = read_textgrid(path)
     assert 0 < grid.duration < float("inf")
@@ -188,6 +201,7 @@ KINDS = [
     Kind("S3Tokenizer's jsonl", make_units_jsonl, units_reader("jsonl"), damage_text),
     Kind("fairseq's tsv", make_tsv, read_tsv, damage_text),
     Kind("fairseq's km", make_km, read_km, damage_text),
+    Kind("CTM", make_ctm, read_ctm, damage_text),
     Kind("TextGrid, long", make_textgrid, read_grid, damage_text),
     Kind("TextGrid, short", make_short_textgrid, read_grid, damage_text),
 ]

@@ -147,13 +147,13 @@ def test_an_audiofolder_of_others(tmp_path: Path) -> None:
     )
     folder = audiofolder(tmp_path / "in", metadata, "data/a 1.opus", "data/b.opus")
     code, said, err = run("import-data", folder, tmp_path / "train", "--format", "audiofolder")
-    assert (code, said) == (0, "train: 2 utterances, 0 skipped\n"), err
+    assert (code, said) == (0, f"{tmp_path / 'train'}: 2 utterances, 0 skipped\n"), err
     assert "1 utterances had white space in their names, which is _ now, as in data_a_1" in err
     assert "has no place for age" in err
     assert read_table(tmp_path / "train/text") == {"data_a_1": "Yes, he said.", "data_b": "No."}
     assert read_table(tmp_path / "train/spk2utt") == {"anna_b": "data_a_1", "ben": "data_b"}
     again = run("import-data", folder, tmp_path / "train", "--format", "audiofolder")
-    assert again[:2] == (0, "train: complete, skipped\n")
+    assert again[:2] == (0, f"{tmp_path / 'train'}: complete, skipped\n")
     lines = audiofolder(
         tmp_path / "lines",
         '{"file_name": "c.opus", "words": "Maybe.", "text": "?"}\n',
@@ -238,6 +238,7 @@ def test_manifests_that_are_none(tmp_path: Path) -> None:
     )
     assert "SupervisionSet; expected one file of cuts" in refused(tmp_path / "s.jsonl.gz", *to)
     assert "x.jsonl: no manifest that lhotse reads" in refused(tmp_path / "x.jsonl", *to)
+    assert f"{tmp_path}: a folder; name the manifests in it" in refused(tmp_path, *to)
     assert "y.jsonl: no such file" in refused(tmp_path / "y.jsonl", *to)
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "wav.scp").write_text("a a.wav\n")

@@ -16,7 +16,7 @@ import yaml
 from babbling import RATE, babble
 from command_line import run
 from hub_server import TOKEN, Hub, Repository, running_hub
-from tiny_pipeline import TAG, add_recogniser, make_pipeline
+from tiny_pipeline import TAG, add_converter, add_recogniser, make_pipeline
 from waiting import LOST
 
 from entcomp.artifacts.experiment import Experiment
@@ -73,6 +73,8 @@ class Machine:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     experiment = make_pipeline(tmp_path_factory.mktemp("pipeline"))
     add_recogniser(experiment, "asr")
+    add_recogniser(experiment, "st")
+    add_converter(experiment)
     return experiment
 
 
@@ -132,6 +134,58 @@ def test_it_tokenizes_and_transcribes_as_the_experiment_does(
     assert fresh == (0, expected[1], "")
     offline = machine.python(ENTCOMP, *call, "anna/tiny/asr/tiny", HF_HUB_OFFLINE="1")
     assert offline[:2] == expected[:2]
+
+
+def test_it_converts_and_translates_as_the_experiment_does(
+    machine: Machine, made: Experiment
+) -> None:
+    """`convert` knew models by their experiment's folder alone."""
+    assert machine.push(made.path, "anna/voice", "--model", "vc/tiny")[0] == 0
+    assert machine.push(made.path, "anna/spanish", "--model", "st/tiny")[0] == 0
+    wav, voice = machine.folder / "a.wav", machine.folder / "voice.wav"
+    soundfile.write(wav, babble(1.0, 11), RATE)
+    soundfile.write(voice, babble(2.0, 12), RATE)
+    call = ["convert", wav, "--reference", voice, "--vocoder", "griffin-lim", "-o"]
+    code, _, err = run(*call, machine.folder / "expected.wav", made.path)
+    assert code == 0, err
+    expected = (machine.folder / "expected.wav").read_bytes()
+    for name, exp in (("anna/voice", ""), ("anna/voice/vc/tiny", ""), ("anna/voice", "elsewhere")):
+        code, _, err = machine.python(ENTCOMP, *call, "b.wav", "--model", name, ENTCOMP_EXP=exp)
+        assert code == 0, err
+        assert (machine.folder / "b.wav").read_bytes() == expected
+        (machine.folder / "b.wav").unlink()
+    call = ["translate", wav, "--model"]
+    assert machine.python(ENTCOMP, *call, "anna/spanish")[:2] == run(*call, made.path)[:2]
+
+
+def test_classes_and_info_open_names_of_the_hub(machine: Machine, made: Experiment) -> None:
+    for name, model in (("anna/voice", "vc/tiny"), ("anna/spanish", "st/tiny")):
+        assert machine.push(made.path, name, "--model", model)[0] == 0
+    code, out, err = machine.python(
+        "import entcomp\n"
+        "for local in (False, True):\n"
+        "    for kind, name in (('Tokenizer', 'tiny'), ('StreamingTokenizer', 'tiny'),\n"
+        "                       ('Recognizer', 'tiny'), ('Translator', 'spanish'),\n"
+        "                       ('VoiceConverter', 'voice')):\n"
+        "        open = getattr(entcomp, kind).from_pretrained\n"
+        "        print(type(open(f'anna/{name}', local_files_only=local)).__name__)"
+    )
+    assert code == 0, err
+    kinds = ["Tokenizer", "StreamingTokenizer", "Recognizer", "Translator", "VoiceConverter"]
+    assert out.split() == 2 * kinds
+    code, out, err = machine.python(ENTCOMP, "info", "anna/voice", "--json")
+    assert code == 0, err
+    assert json.loads(out)["models"].keys() == {"vc/tiny"}
+
+
+def test_a_data_dir_is_converted_in_its_experiment(machine: Machine, made: Experiment) -> None:
+    soundfile.write(machine.folder / "voice.wav", babble(2.0, 12), RATE)
+    call = ["convert", machine.folder, "--reference", machine.folder / "voice.wav"]
+    assert "a data dir needs EXP" in run(*call, "--model", "anna/voice")[2]
+    wav = ["convert", *(2 * [machine.folder / "voice.wav"])]
+    wav.insert(2, "--reference")
+    assert "give EXP, or --model with an experiment, a pack or USER/NAME" in run(*wav)[2]
+    assert "vc/none: no such model; available: " in run(*wav, made.path, "--model", "none")[2]
 
 
 def test_what_was_fetched_stays_in_the_cache(machine: Machine) -> None:

@@ -12,8 +12,8 @@ import pytest
 from fake_experiment import Fake, make_fake
 
 from entcomp.artifacts.runs import lengths_of
+from entcomp.artifacts.ticks import group_boundaries
 from entcomp.evaluation.boundaries.metrics import count_boundaries, scores
-from entcomp.evaluation.boundaries.ticks import group_boundaries
 from entcomp.formats.textgrid import read_textgrid
 from entcomp.report.explorer.offered import SCRIPTS, describe_criteria
 from entcomp.segmentation.calibration import resolve
@@ -72,6 +72,8 @@ def random_rule(generator: np.random.Generator, name: str) -> Rule:
         peaks=bool(generator.integers(2)),
         window=int(generator.integers(1, 9)),
         groups_per_unit=float(generator.random()),
+        min_length=int(generator.integers(1, 5)),
+        max_length=generator.choice([None, 4, 9]),
     )
 
 

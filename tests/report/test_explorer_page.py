@@ -22,14 +22,23 @@ from tiny_pipeline import make_pipeline
 
 from entcomp import Tokenizer
 from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.groups import Groups
+from entcomp.artifacts.ticks import to_ticks
 from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
 from entcomp.evaluation.boundaries.references import References
-from entcomp.evaluation.boundaries.ticks import to_ticks
 from entcomp.formats.textgrid import read_textgrid
 from entcomp.segmentation.rule import Rule
 
 WORDS = [(0.4, 1.0, "hello"), (1.1, 1.5, "there"), (1.5, 2.5, "<b>&")]
 PHONES = [(0.4, 0.7, "a"), (0.7, 1.0, "b"), (1.1, 1.5, "c"), (1.5, 2.1, "d"), (2.1, 2.5, "e")]
+
+
+HEARD = (
+    "window.heard = []; const original = AudioBufferSourceNode.prototype.start;"
+    "AudioBufferSourceNode.prototype.start = function (...times) {"
+    "  heard.push([...times, this.buffer.getChannelData(0).reduce((a, b) => Math.max(a, b))]);"
+    "  return original.apply(this, times); }; null"
+)
 
 
 @pytest.fixture(scope="module")
@@ -167,18 +176,130 @@ def test_a_click_plays_a_group(browser: Browser) -> None:
     """The sound is in the page, and what is heard is the part that was clicked at."""
     browser.wait("document.getElementById('player').readyState >= 1")
     assert browser.eval("document.getElementById('player').duration") == pytest.approx(3, abs=0.01)
-    browser.eval(
-        "window.heard = []; const original = AudioBufferSourceNode.prototype.start;"
-        "AudioBufferSourceNode.prototype.start = function (...times) {"
-        "  heard.push([...times, this.buffer.getChannelData(0).reduce((a, b) => Math.max(a, b))]);"
-        "  return original.apply(this, times); }; null"
-    )
+    browser.eval(HEARD)
     browser.click("rect.group:nth-of-type(3)")
     browser.wait("heard.length")
     ((_, start, seconds, loudest),) = browser.eval("heard")
     times = json.loads(exported(browser, "json"))["times"][2]
     assert [start, start + seconds] == pytest.approx(times)
     assert loudest > 0.05
+
+
+@pytest.mark.chromium
+def test_shortest_and_longest_groups(browser: Browser) -> None:
+    browser.choose("#rate", 15)
+    before = json.loads(exported(browser, "json"))
+    assert min(before["groups"]) < 5 < max(before["groups"])
+    browser.choose("#least", 5)
+    found = json.loads(exported(browser, "json"))
+    assert min(found["groups"][:-1]) >= 5 and groups(browser) < len(before["groups"])
+    assert found["rule"]["theta_g"] == before["rule"]["theta_g"]
+    assert browser.eval("document.getElementById('mode-calibration').disabled")
+    assert "With a limit of length" in browser.eval("document.getElementById('note').textContent")
+    browser.choose("#most", 3)
+    found = json.loads(exported(browser, "json"))
+    assert max(found["groups"]) == 3 and found["rule"]["min_length"] == 3
+    browser.choose("#least", 1)
+    browser.choose("#most", 51)
+    assert json.loads(exported(browser, "json"))["groups"] == before["groups"]
+    assert not browser.eval("document.getElementById('mode-calibration').disabled")
+
+
+@pytest.mark.chromium
+def test_limits_of_length_group_as_the_tokenizer(
+    browser: Browser, experiment: Experiment, recordings: list[Path]
+) -> None:
+    tokenizer = Tokenizer.from_pretrained(experiment.path)
+    waveform = soundfile.read(recordings[0])[0].astype(np.float32)
+    browser.choose("#least", 4)
+    browser.choose("#most", 11)
+    for criterion in ("global", "bidirectional", "dedup", "uniform"):
+        browser.choose("#criterion", criterion)
+        found = json.loads(exported(browser, "json"))
+        rule = Rule.from_json(found["rule"])
+        assert (rule.min_length, rule.max_length) == (4, 11)
+        expected = tokenizer.encode(waveform, RATE, rule=rule).groups
+        assert found["groups"] == expected.tolist()
+
+
+def focused(browser: Browser) -> str:
+    return str(browser.eval("document.activeElement.id"))
+
+
+@pytest.mark.chromium
+def test_the_keyboard_reaches_everything_in_the_order_of_the_page(browser: Browser) -> None:
+    browser.choose("#criterion", "bidirectional")
+    order = []
+    while len(order) < 60 and (not order or focused(browser) != ""):
+        browser.press("Tab")
+        order.append(focused(browser))
+    there = [one for one in dict.fromkeys(order) if one]
+    wanted = ["utterance", "player", "scroller", "criterion", "peaks", "rate", "mode-calibration"]
+    wanted += ["theta_z", "least", "most", "zoom", "as-textgrid", "as-json"]
+    assert there == wanted
+
+
+@pytest.mark.chromium
+def test_arrows_move_a_slider_and_regroup(browser: Browser) -> None:
+    browser.choose("#rate", 10)
+    before = groups(browser)
+    browser.eval("document.getElementById('rate').focus()")
+    browser.press("ArrowRight", 20)
+    assert groups(browser) > before
+    browser.eval("document.getElementById('least').focus()")
+    browser.press("ArrowRight", 3)
+    assert browser.eval("document.getElementById('least-value').textContent") == "4 (40 ms)"
+    assert json.loads(exported(browser, "json"))["rule"]["min_length"] == 4
+
+
+@pytest.mark.chromium
+def test_keys_choose_and_play_a_group(browser: Browser) -> None:
+    """With the focus anywhere but in a control that needs the key itself."""
+    browser.eval(HEARD)
+    browser.eval("document.getElementById('scroller').focus()")
+    browser.choose("#rate", 12)
+    browser.press("ArrowRight", 5)
+    browser.press("ArrowLeft", 2)
+    times = json.loads(exported(browser, "json"))["times"]
+
+    def selected() -> str:
+        return str(browser.eval("document.getElementById('selected').textContent"))
+
+    def plays(number: int) -> None:
+        browser.eval("heard.length = 0; null")
+        browser.press(" ")
+        browser.wait("heard.length")
+        ((_, start, seconds, _),) = browser.eval("heard")
+        assert [start, start + seconds] == pytest.approx(times[number])
+
+    assert selected().startswith(f"Group 4 of {len(times)}: {times[3][0]:.3f} to ")
+    plays(3)
+    browser.eval("window.dispatchEvent(new Event('resize')); null")
+    box = browser.eval("document.getElementById('selection').getBoundingClientRect().toJSON()")
+    rect = "document.querySelectorAll('rect.group')[3].getBoundingClientRect().toJSON()"
+    assert box == browser.eval(rect)
+    browser.press("End")
+    assert selected().startswith(f"Group {len(times)} of")
+    shown = browser.eval(
+        "(() => { const [one, all] = ['selection', 'scroller'].map((id) =>"
+        " document.getElementById(id).getBoundingClientRect());"
+        " return one.left >= all.left && one.right <= all.right + 1; })()"
+    )
+    assert shown
+    browser.press("ArrowRight")
+    assert selected().startswith(f"Group {len(times)} of")
+    browser.press("Home")
+    assert selected().startswith("Group 1 of")
+    browser.click("rect.group:nth-of-type(3)")
+    assert selected().startswith("Group 3 of")
+    browser.eval("document.getElementById('rate').focus()")
+    plays(2)  # also while sliders move
+    browser.press("ArrowLeft", 30)
+    assert selected().startswith(("Group 1 of", "Group 2 of", "Group 3 of"))
+    browser.eval("document.getElementById('criterion').focus()")
+    before = selected()
+    browser.press("ArrowRight")
+    assert selected().partition(" of")[0] == before.partition(" of")[0]
 
 
 @pytest.mark.chromium
@@ -230,6 +351,23 @@ def test_the_reports_page_stands_where_the_report_does(
     assert chromium.errors == []
 
 
+@pytest.mark.chromium
+def test_the_reports_page_shows_the_very_groups_of_a_segmentation(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    """Its thresholds and limits of length, not what this page would find for its rate."""
+    fake = make_aligned(tmp_path)
+    options = ("--criterion", "combined", "--target-rate", 12, "--min-length", 3)
+    assert run("segment", *options, "--max-length", 9, "--tag", "short", *fake.arguments)[0] == 0
+    assert run("report", "--set", "test", "--segmentation", "short", *fake.arguments)[0] == 0
+    chromium.open(fake.experiment.path / "report" / "explore.html")
+    found = json.loads(exported(chromium, "json"))
+    assert (found["rule"]["min_length"], found["rule"]["max_length"]) == (3, 9)
+    stored = dict(Groups.open(fake.experiment, "test", "short"))
+    assert found["groups"] == stored[found["utt_id"]].tolist()
+    assert chromium.errors == []
+
+
 def test_nothing_but_itself(page: Path) -> None:
     html = page.read_text(encoding="utf-8")
     markup = re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
@@ -261,6 +399,23 @@ def test_a_part_of_a_recording(
     assert utterance["end"] == to_ticks(1.0)
     assert utterance["boundaries"]["words"] == [to_ticks(0.25)]
     assert utterance["tiers"]["words"][0] == pytest.approx([-0.15, 0.25, "there"])
+
+
+def test_one_side_of_a_telephone_call(
+    experiment: Experiment, recordings: list[Path], tmp_path: Path
+) -> None:
+    """README promised --channel, which explore alone did not have."""
+    sides = [soundfile.read(recordings[0])[0], babble(3.0, 7)]
+    soundfile.write(tmp_path / "call.wav", np.stack(sides, axis=1), RATE)
+    shown = []
+    for path, *options in ((recordings[0],), (tmp_path / "call.wav", "--channel", "left")):
+        page = tmp_path / "page.html"
+        arguments = ["explore", path, "--model", experiment.path, "-o", page, *options]
+        code, _, err = run(*arguments)
+        assert code == 0, err
+        text = page.read_text(encoding="utf-8").split('id="data">')[1].partition("</script>")[0]
+        shown.append(json.loads(text)["utterances"][0]["units"])
+    assert shown[0] == shown[1]
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from entcomp.files import sha256_of
 from entcomp.segmentation.criteria import CRITERIA
+from entcomp.segmentation.intervals import IntervalCriterion
 from entcomp.segmentation.rows import Rows, iter_rows
 from entcomp.segmentation.rule import Rule, group_starts
 
-BASELINES = [name for name in CRITERIA if not CRITERIA[name].directions]
+FROM_UNITS = [name for name in CRITERIA if not CRITERIA[name].directions]
+BASELINES = [name for name in FROM_UNITS if not issubclass(CRITERIA[name], IntervalCriterion)]
+MERGES = {
+    "of": "units",
+    "num_units": 4,
+    "merges": "0 0,4 1,2 3,6 5",
+    "merges_sha256": sha256_of("0 0,4 1,2 3,6 5"),
+}
 MOMENTS = ((2.0, 1.0), (3.0, 0.5))
 NAN = float("nan")
 
@@ -172,6 +181,7 @@ BASELINE = st.builds(
     window=st.integers(1, 9),
     groups_per_unit=st.floats(0.01, 1.0),
     seed=st.integers(0, 3),
+    options=st.just(MERGES),  # bpe's; the others have none
 )
 UNITS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=40), min_size=1, max_size=6)
 

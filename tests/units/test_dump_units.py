@@ -235,7 +235,7 @@ def test_a_bad_table_ends_it_even_with_skip_bad(cli, data, exp, rows, message):
 
 def test_without_a_codebook(cli, data, tmp_path):
     message = cli("dump-units", data, tmp_path / "exp").message
-    assert message.endswith("units.json: no such file; run the stage that makes it first")
+    assert message.endswith("units.json: no such file; run learn-kmeans or import-units first")
 
 
 def test_refuses_a_codebook_that_units_json_does_not_tell_of(cli, data, exp, tmp_path):

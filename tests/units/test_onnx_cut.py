@@ -32,6 +32,7 @@ def content() -> bytes:
 
 
 def test_what_is_left(content: bytes) -> None:
+    assert Model(content).outputs() == ["c"]
     assert Model(content).tensors() == {"a", "b", "nowhere", "c"}
     found = onnx.load_from_string(Model(content).cut_at("b"))
     assert [one.op_type for one in found.graph.node] == ["Add", "Mul"]

@@ -56,7 +56,7 @@ def test_makes_units(cli, data: Path, tmp_path: Path) -> None:
     assert info.extractor == "onnx:output=hidden,shift=160,rate=8000"
     assert (info.sample_rate, info.frame_shift, info.receptive_offset) == (8000, 0.02, 0.015)
     assert cli("dump-units", "--checkpoint", path, data, exp).code == 0
-    assert "give --extractor onnx:output=NAME" in cli("dump-units", data, exp).message
+    assert f"{info.extractor}: pass --checkpoint FILE" in cli("dump-units", data, exp).message
     write_model(path, (120, 120))
     assert "another checkpoint" in cli("dump-units", "--checkpoint", path, data, exp).message
 
@@ -64,7 +64,7 @@ def test_makes_units(cli, data: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "give --extractor onnx:output=NAME,shift=SAMPLES --checkpoint FILE"),
+        ("", "give --extractor onnx:output=NAME,shift=SAMPLES --checkpoint FILE, .*: frames$"),
         ("output=frames", "give --extractor onnx:output=NAME,shift=SAMPLES"),
         ("output=frames,shift=10ms", "shift=10ms: expected a number of samples"),
         ("output=frames,shift=160,hop=2", "hop: unknown"),

@@ -109,6 +109,11 @@ def test_a_name_is_stored_and_a_folder_is_not(tmp_path: Path) -> None:
 def test_refuses(tmp_path: Path) -> None:
     with pytest.raises(EntcompError, match="give transformers:NAME, or --checkpoint FOLDER"):
         load_extractor("transformers")
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(EntcompError, match=f"a file; give the folder .* --checkpoint {tmp_path}$"):
+        load_extractor("transformers", None, tmp_path / "model.safetensors")
+    with pytest.raises(EntcompError, match="a folder, where a file is wanted; --extractor transfo"):
+        load_extractor("hubert", None, tmp_path)
     with pytest.raises(EntcompError, match="mfcc takes nothing after a colon"):
         load_extractor("mfcc:x")
     with pytest.raises(EntcompError, match="no checkpoint that transformers loads"):

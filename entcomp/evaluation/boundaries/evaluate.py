@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.artifacts.ticks import group_boundaries, inside
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.metrics import count_boundaries, score_set
 from entcomp.evaluation.boundaries.references import Reference, References
 from entcomp.evaluation.boundaries.remarks import Remarks
-from entcomp.evaluation.boundaries.ticks import group_boundaries, inside
 
 # Other group lengths for an utterance, from its id and its own; several stand for their mean.
 Chance = Callable[[str, np.ndarray], list[np.ndarray]]

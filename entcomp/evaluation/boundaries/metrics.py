@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from entcomp.artifacts.ticks import TICKS_PER_SECOND, to_ticks
 from entcomp.evaluation.bootstrap import percentile_interval, resampled_sums, rounded
 from entcomp.evaluation.boundaries.dither import mean_matches, shares_near
 from entcomp.evaluation.boundaries.matching import match_one_to_one, nearest_distances
-from entcomp.evaluation.boundaries.ticks import TICKS_PER_SECOND, to_ticks
 
 COUNTS = (
     "reference",  # reference boundaries

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from entcomp.artifacts.alignments import Alignments
-from entcomp.evaluation.boundaries.ticks import reference_boundaries
+from entcomp.artifacts.ticks import reference_boundaries
 from entcomp.formats.textgrid import EVERYONE, Interval, TierChoice
 
 

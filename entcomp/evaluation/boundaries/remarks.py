@@ -7,16 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from entcomp.artifacts.alignments import MAX_DIFFERENCE, compare_durations
 from entcomp.artifacts.experiment import UnitsInfo
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.references import Reference, References
-from entcomp.evaluation.boundaries.ticks import to_ticks
-from entcomp.skipped import SkippedUtterances
-
-# Seconds that a TextGrid may be longer or shorter than its units. Resampling, the padding of
-# codecs and frames that do not fill up leave less (0.06 s for HuBERT on LJSpeech); a TextGrid of
-# another recording, or of another cut of it, differs by more. Two frames are always allowed.
-MAX_DIFFERENCE = 0.1
+from entcomp.skipped import SkippedUtterances, describe_utterances
 
 VERBS = {
     "missing": ("has no TextGrid", "have no TextGrid"),
@@ -60,7 +55,12 @@ class Remarks:
                 continue
             with self.skipped.guard(utt_id):
                 reference = references[utt_id]
-                self._compare(utt_id, int(lengths.sum()), reference, info)
+                differs = compare_durations(
+                    *(reference.source, reference.duration, int(lengths.sum()), info),
+                    *(self.max_difference, "align again, or raise --max-difference"),
+                )
+                if differs:
+                    self.durations[utt_id] = differs
             if utt_id in self.skipped.reasons:
                 continue
             if reference.passed_over:
@@ -72,17 +72,6 @@ class Remarks:
             raise EntcompError(f"none of {count} TextGrids can be used; the first: {first}")
         if not usable:
             raise EntcompError(f"none of {len(self.missing)} utterances has a TextGrid; run align")
-
-    def _compare(self, utt_id: str, frames: int, reference: Reference, info: UnitsInfo) -> None:
-        seconds, two_frames = frames * info.frame_shift, to_ticks(2 * info.frame_shift)
-        difference = abs(to_ticks(reference.duration) - to_ticks(seconds))
-        if difference > max(to_ticks(self.max_difference), two_frames):
-            raise EntcompError(
-                f"{reference.source}: lasts {reference.duration:.2f} s, the units "
-                f"{seconds:.2f} s; align again, or raise --max-difference"
-            )
-        if difference > two_frames:
-            self.durations[utt_id] = f"{seconds:.2f} s, TextGrid {reference.duration:.2f} s"
 
     def for_json(self) -> dict[str, Any]:
         """By kind: ids of the missing, texts by id of all others."""
@@ -96,12 +85,5 @@ class Remarks:
 
 def describe_remarks(result: Mapping[str, Any]) -> list[str]:
     """A line for each kind of remark in ``result``, with the first five utterances."""
-    lines = []
-    for kind, (one, many) in VERBS.items():
-        found = result[kind]
-        details = found if isinstance(found, dict) else {}
-        shown = [f"{utt} ({details[utt]})" if utt in details else utt for utt in list(found)[:5]]
-        if shown:
-            count = f"1 utterance {one}" if len(found) == 1 else f"{len(found)} utterances {many}"
-            lines.append(f"{count}: {', '.join(shown)}" + (", ..." if len(found) > 5 else ""))
-    return lines
+    said = (describe_utterances(result[kind], *verbs) for kind, verbs in VERBS.items())
+    return [line for line in said if line]

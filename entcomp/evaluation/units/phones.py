@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.artifacts.ticks import TICKS_PER_SECOND, to_ticks
 from entcomp.evaluation.bootstrap import with_intervals
-from entcomp.evaluation.boundaries.ticks import TICKS_PER_SECOND, to_ticks
 from entcomp.evaluation.units.counts import JointCounts, entropy, mutual_information
 from entcomp.formats.textgrid import Interval
 

@@ -11,7 +11,7 @@
   ``peaks``, with ``rates`` (Hz on the calibration set) and ``thresholds`` by name, at 129 evenly
   spaced levels, between which the page goes in straight lines; ``moments``, as `Rule` has them; or
   ``uncalibrated``: why there are no curves.
-- ``initial``: ``criterion``, ``peaks``, ``rate`` (Hz), ``window`` (frames): where sliders stand.
+- ``initial``: where sliders stand, see `Initial`.
 - ``utterances``: ``utt_id``, ``text``, ``sample_rate`` (Hz) and ``duration`` (seconds) of the
   audio; ``units``, ``forward`` and ``backward`` (null without such an LM): base64 of little-endian
   int32 and float32 (frames,), entropies in nats, NaN where the LM predicts nothing; ``audio`` and
@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.experiment import UnitsInfo
-from entcomp.evaluation.boundaries.ticks import reference_boundaries, to_ticks
+from entcomp.artifacts.ticks import reference_boundaries, to_ticks
 from entcomp.formats.textgrid import TIER_NAMES, Interval, TextGrid
 from entcomp.report.figures import DECIBELS, inline, spectrogram
 from entcomp.report.page import flac
@@ -61,12 +61,19 @@ class ShownUtterance:
 
 @dataclass(frozen=True)
 class Initial:
-    """Where the sliders stand when the page is opened; ``rate`` in Hz, ``window`` in frames."""
+    """Where the sliders stand when the page is opened.
+
+    ``rate`` in Hz, ``window`` and the limits of a group's length in frames; ``thresholds`` by name,
+    where the rate is not to say them.
+    """
 
     criterion: str
     rate: float = 15.0
     peaks: bool = False
     window: int = 4
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    min_length: int = 1
+    max_length: int | None = None
 
 
 def page_data(

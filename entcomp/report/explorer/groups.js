@@ -42,15 +42,27 @@ function roundHalfEven(value) {
 // `rule`, one for each score of the criterion. Unit 0 always starts one.
 function groupStarts(row, rule, names) {
   const kind = CRITERIA[rule.criterion];
-  if (kind.starts) return Array.from(row.units, (_, i) => i === 0 || kind.starts(row.units, i, rule));
-  const starts = Array.from(row.units, (_, i) => i === 0);
-  const scores = kind.scores(row.predictions, rule);
-  const thresholds = names.map((name) => Math.fround(rule[name]));
-  const fires = kind.fires ?? exceeds;
-  row.predictions.where.forEach((unit, i) => {
-    if (fires(scores, thresholds, i, rule)) starts[unit] = true;
+  const starts = Array.from(row.units, (_, i) => i === 0 || Boolean(kind.starts?.(row.units, i, rule)));
+  if (!kind.starts) {
+    const scores = kind.scores(row.predictions, rule);
+    const thresholds = names.map((name) => Math.fround(rule[name]));
+    const fires = kind.fires ?? exceeds;
+    row.predictions.where.forEach((unit, i) => {
+      if (fires(scores, thresholds, i, rule)) starts[unit] = true;
+    });
+  }
+  return limitLengths(starts, rule.min_length ?? 1, rule.max_length ?? Infinity);
+}
+
+// From left to right, starts nearer than `least` frames to the last kept one are dropped, and a
+// group of `most` frames ends there.
+function limitLengths(starts, least, most) {
+  let open = 0; // frames of the group so far
+  return starts.map((one, i) => {
+    const start = i === 0 || (one && open >= least) || open === most;
+    open = start ? 1 : open + 1;
+    return start;
   });
-  return starts;
 }
 
 // Frames at which groups start.

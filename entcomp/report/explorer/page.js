@@ -7,8 +7,10 @@ const OFFERED = DATA.criteria.filter((one) => !one.problem);
 
 const $ = (id) => document.getElementById(id);
 const escaped = (text) => text.replace(/[&<>"]/g, (one) => `&#${one.charCodeAt(0)};`);
-// What is shown: `rate` is null where thresholds were set that no single rate stands for.
-const state = { criterion: null, peaks: false, mode: "calibration", thresholds: {} };
+const LONGEST = 50; // frames; the last step of the slider is no limit
+// What is shown: `rate` is null where thresholds were set that no single rate stands for; `least`
+// and `most` are the limits of a group's length in frames; `selected` is the number of a group.
+const state = { criterion: null, peaks: false, mode: "calibration", thresholds: {}, selected: 0 };
 let row, groups; // of the utterance: its units and predictions; the groups and their scores
 
 // ---- data -----------------------------------------------------------------------------------
@@ -29,11 +31,15 @@ function openUtterance(number) {
 
 const timeOf = (frame) => OFFSET + frame * SHIFT;
 const namesOf = () => state.criterion.thresholds.map((one) => one.name);
-const curveOf = () => state.criterion.curves?.[state.peaks ? "peaks" : "all"];
+const isLimited = () => state.least > 1 || state.most !== null;
+// Of the calibration set, on which only groups of any length were counted.
+const curveOf = () => (isLimited() ? null : calibrationCurve());
+const calibrationCurve = () => state.criterion.curves?.[state.peaks ? "peaks" : "all"];
 
 function ruleOf() {
   const { criterion, peaks, thresholds, window, rate } = state;
-  const rule = { criterion: criterion.name, ...thresholds };
+  const rule = { criterion: criterion.name, ...thresholds,
+    min_length: state.least, max_length: state.most };
   if (criterion.moments) rule.moments = criterion.moments;
   if (criterion.peaks) rule.peaks = peaks;
   if (criterion.strength === "window") rule.window = window;
@@ -48,6 +54,7 @@ function isSpaced() {
 
 function regroup() {
   const rule = ruleOf(), frames = startFrames(groupStarts(row, rule, namesOf()));
+  const at = groups?.frames[state.selected] ?? 0;
   const ends = [...frames.slice(1), row.units.length];
   const times = frames.map((frame, i) => [timeOf(frame), timeOf(ends[i])]);
   const lengths = frames.map((frame, i) => ends[i] - frame);
@@ -56,6 +63,7 @@ function regroup() {
     scores[tier] = boundaryScores(reference, found, INFO.tolerance);
   }
   groups = { rule, frames, lengths, times, scores, rate: frames.length / row.seconds };
+  state.selected = frames.findLastIndex((frame) => frame <= at); // the one that is there now
 }
 
 // ---- controls -------------------------------------------------------------------------------
@@ -95,6 +103,15 @@ function fromThreshold(name, value) {
   show();
 }
 
+// Thresholds stay: what is too short joins the group before.
+function fromLengths(least, most) {
+  Object.assign(state, { least, most });
+  if (!curveOf()) state.mode = "here";
+  regroup();
+  if (state.criterion.thresholds.length) state.rate = groups.rate;
+  show();
+}
+
 function chooseCriterion(name) {
   state.criterion = OFFERED.find((one) => one.name === name);
   state.thresholds = {};
@@ -115,7 +132,7 @@ function makeThresholds() {
     label.innerHTML = `<span>${THETA[name] ?? name}</span> <input type="range" step="any"
       id="${name}"> <output id="${name}-value"></output>`;
     const own = Array.from(scores[k]).slice(1).filter(Number.isFinite);
-    const all = [...own, ...(curveOf()?.thresholds[name] ?? [])];
+    const all = [...own, ...(calibrationCurve()?.thresholds[name] ?? [])];
     const slider = label.querySelector("input");
     setRange(slider, Math.min(...all) - 0.01, Math.max(...all) + 0.01, 0);
     slider.addEventListener("input", () => fromThreshold(name, Number(slider.value)));
@@ -126,7 +143,7 @@ function makeThresholds() {
 const THETA = { theta_g: "Entropy >", theta_r: "Rise >", theta_z: "Score >" };
 
 function showControls() {
-  const { criterion, rate, mode } = state, spaced = isSpaced(), curve = curveOf();
+  const { criterion, rate, mode } = state, curve = curveOf();
   $("criterion").value = criterion.name;
   $("help").textContent = criterion.help;
   $("peaks").checked = state.peaks;
@@ -144,9 +161,17 @@ function showControls() {
   $("window-row").hidden = criterion.strength !== "window";
   $("window").value = state.window;
   $("window-value").textContent = `${state.window} frames`;
+  const lasting = (frames) => `${frames} (${(1000 * frames * SHIFT).toFixed(0)} ms)`;
+  $("least").value = state.least;
+  $("least-value").textContent = lasting(state.least);
+  $("most").value = state.most ?? LONGEST + 1;
+  $("most-value").textContent = state.most === null ? "no limit" : lasting(state.most);
   $("zoom-value").textContent = `${Number($("zoom").value).toFixed(1)} ×`;
-  $("note").textContent = criterion.uncalibrated && !spaced
-    ? `No rates of a calibration set: ${criterion.uncalibrated}.` : "";
+  const why = criterion.uncalibrated
+    ? `No rates of a calibration set: ${criterion.uncalibrated}.`
+    : "With a limit of length, rates are counted on this recording.";
+  const counted = criterion.thresholds.length && (criterion.uncalibrated || isLimited());
+  $("note").textContent = counted ? why : "";
 }
 
 function showResults() {
@@ -172,7 +197,28 @@ function show() {
   showControls();
   showResults();
   draw();
+  showSelected();
   showExports();
+}
+
+function showSelected() {
+  const at = state.selected, [start, end] = groups.times[at], first = groups.frames[at];
+  const units = row.units.slice(first, first + groups.lengths[at]).join(" ");
+  $("selected").textContent = `Group ${at + 1} of ${groups.frames.length}: ${start.toFixed(3)} to ${
+    end.toFixed(3)} s, units ${units}`;
+  const rect = document.querySelectorAll("rect.group")[at];
+  for (const name of ["x", "y", "width", "height"]) {
+    $("selection").setAttribute(name, rect.getAttribute(name));
+  }
+}
+
+// The group of that number, or the nearest that there is.
+function select(number) {
+  state.selected = Math.min(Math.max(number, 0), groups.frames.length - 1);
+  showSelected();
+  const x = groups.times[state.selected][0] * pixelsASecond(), scroller = $("scroller");
+  const inside = x - scroller.scrollLeft;
+  if (inside < 40 || inside > scroller.clientWidth - 80) scroller.scrollLeft = x - scroller.clientWidth / 2;
 }
 
 // ---- sound ----------------------------------------------------------------------------------
@@ -194,6 +240,17 @@ async function play(start, end) {
   source.onended = () => { if (playing === own) playing = null; };
   $("player").pause();
   requestAnimationFrame(movePlayhead);
+}
+
+// Arrows, Home and End choose a group and the space bar plays it, but where a control needs them.
+function onKey(event) {
+  const { key, target } = event, moves = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  const control = target.closest("a, audio, input, select, summary");
+  if (key === " " && (!control || control.type === "range")) play(...groups.times[state.selected]);
+  else if (key in moves && !control) select(state.selected + moves[key]);
+  else return;
+  event.preventDefault();
 }
 
 // A line where it plays: a group, or the complete recording.
@@ -238,6 +295,7 @@ function chooseUtterance(number) {
   $("text").hidden = !row.text;
   $("player").src = row.audio;
   $("scroller").scrollLeft = 0;
+  state.selected = 0;
   if (state.criterion) { makeThresholds(); fromRate(); }
 }
 
@@ -261,6 +319,14 @@ function listen() {
   on("criterion", "change", () => chooseCriterion($("criterion").value));
   on("peaks", "change", () => { state.peaks = $("peaks").checked; chooseCriterion(state.criterion.name); });
   on("rate", "input", () => { state.rate = Number($("rate").value); fromRate(); });
+  on("least", "input", () => {
+    const least = Number($("least").value);
+    fromLengths(least, state.most && Math.max(state.most, least));
+  });
+  on("most", "input", () => {
+    const most = Number($("most").value);
+    fromLengths(Math.min(state.least, most), most > LONGEST ? null : most);
+  });
   on("window", "input", () => { state.window = Number($("window").value); show(); });
   for (const mode of ["calibration", "here"]) {
     on(`mode-${mode}`, "change", () => {
@@ -272,19 +338,26 @@ function listen() {
   on("zoom", "input", show);
   on("player", "play", () => { playing?.source.stop(); requestAnimationFrame(movePlayhead); });
   on("canvas", "click", (event) => {
-    const { start, end } = event.target.dataset;
+    const { start, end, group } = event.target.dataset;
+    if (group) select(Number(group));
     if (start) play(Number(start), Number(end));
   });
-  window.addEventListener("resize", draw);
+  document.addEventListener("keydown", onKey);
+  window.addEventListener("resize", () => { draw(); showSelected(); });
 }
 
 function start() {
-  const { criterion, peaks, rate, window: frames } = DATA.initial;
-  Object.assign(state, { peaks, rate, window: frames });
+  const { criterion, peaks, rate, thresholds, window: frames, min_length, max_length } = DATA.initial;
+  Object.assign(state, { peaks, rate, window: frames, least: min_length, most: max_length });
+  $("most").max = LONGEST + 1;
   fillMenus();
   listen();
   chooseUtterance(0);
   chooseCriterion((OFFERED.find((one) => one.name === criterion) ?? OFFERED[0]).name);
+  if (state.criterion.name === criterion && namesOf().every((name) => name in thresholds)) {
+    Object.assign(state.thresholds, thresholds);
+    show();
+  }
 }
 
 start();

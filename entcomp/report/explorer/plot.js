@@ -58,7 +58,8 @@ function drawSpans(spans, kind, x, top, height, lines) {
     const text = kind === "span"
       ? `<text class="label" x="${left + width / 2}" y="${middle}">${escaped(label)}</text>` : "";
     const rect = `<rect class="${kind}${i % 2 ? " odd" : ""}" x="${left}" y="${top}" width="${width}"
-      height="${height}" data-start="${start}" data-end="${end}"><title>${escaped(label)}
+      height="${height}" data-start="${start}" data-end="${end}"${
+  kind === "group" ? ` data-group="${i}"` : ""}><title>${escaped(label)}
 ${start.toFixed(3)} to ${end.toFixed(3)} s</title></rect>`;
     return [rect, text];
   }).reduce((all, [rect, text]) => [all[0] + rect, all[1] + text], ["", ""]).join("");
@@ -102,7 +103,7 @@ function draw() {
   $("canvas").innerHTML = `<img src="${row.spectrogram}" alt="Spectrogram" width="${width}"
     height="${HEIGHT.spectrogram}"><svg width="${width}" height="${top + HEIGHT.time}" role="img"
     aria-label="Entropy, groups, words and phones">${edges}${curves}${below}${
-    drawTimes(x, top, perSecond)}<line id="playhead" class="playhead" y2="${top}" hidden/></svg>`;
+    drawTimes(x, top, perSecond)}<rect id="selection"/><line id="playhead" class="playhead" y2="${top}" hidden/></svg>`;
   drawAxis(nats, names, top);
   showLegend(scores);
 }

@@ -24,7 +24,7 @@ class Dedup(Criterion):
     def starts(self, rows: Rows, rule: Rule) -> np.ndarray:
         return run_mask(rows.values)
 
-    def bits_per_group(self, num_clusters: int) -> float:
+    def bits_per_group(self, num_clusters: int, rule: Rule) -> float:
         return math.log2(num_clusters)
 
 

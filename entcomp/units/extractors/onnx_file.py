@@ -94,8 +94,13 @@ class OnnxFile:
     def __call__(self, layer: str | None, checkpoint: Path | None, device: str) -> Extractor:
         """Raises EntcompError for wrong options, or a model that does not fit them."""
         given = dict(one.split("=", 1) for one in self.text.split(",") if "=" in one)
-        if layer not in (None, "0") or checkpoint is None or not {"output", "shift"} <= {*given}:
-            raise EntcompError(f"--extractor onnx: give {USAGE}, and no --layer")
+        if layer not in (None, "0") or not {"output", "shift"} <= {*given}:
+            known = f"; its outputs: {_outputs(checkpoint)}" if checkpoint else ""
+            raise EntcompError(f"--extractor onnx: give {USAGE}, and no --layer{known}")
+        if checkpoint is None:
+            raise EntcompError(
+                f"--extractor onnx:{self.text}: pass --checkpoint FILE, which no experiment holds"
+            )
         path, output = require_file(checkpoint), given.pop("output")
         shift, rate = (_samples(name, given.pop(name, "16000")) for name in ("shift", "rate"))
         if given:
@@ -165,6 +170,10 @@ def _field(run: Run, shift: int, rate: int, path: Path) -> int:
         middle = (few + many) // 2
         few, many = (few, middle) if count(middle) == frames else (middle, many)
     return many - (frames - 1) * shift
+
+
+def _outputs(path: Path) -> str:
+    return ", ".join(read_model(require_file(path), "give another --checkpoint").outputs())
 
 
 def _last(model: Model) -> str:

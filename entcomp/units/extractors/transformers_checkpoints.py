@@ -48,6 +48,11 @@ class Transformers:
             raise EntcompError(
                 "--extractor transformers: give transformers:NAME, or --checkpoint FOLDER"
             )
+        if checkpoint is not None and checkpoint.is_file():
+            raise EntcompError(
+                f"{checkpoint}: a file; give the folder that has its config.json, too: "
+                f"--checkpoint {checkpoint.parent}"
+            )
         name = f"transformers:{self.source}" if self.source else "transformers"
         return TransformersExtractor(name, source, layer or self.default_layer, device)
 

@@ -84,6 +84,8 @@ def test_stages_and_their_sum(paths: tuple[Path, Path]) -> None:
         times = model["milliseconds"]
         assert list(times) == sorted(STAGES)
         assert all(0 <= one["p50"] <= one["p95"] for one in times.values())
+        *stages, total = (times[name]["mean"] for name in STAGES)
+        assert total == pytest.approx(sum(stages)), "means add up, medians do not"
         for name in ("extraction", "encoder", "decoder"):
             assert 0 < times[name]["p50"] < times["total"]["p50"]
     assert groups["milliseconds"]["lm"]["p50"] > 0

@@ -40,6 +40,18 @@ def group_boundaries(group_lengths: np.ndarray, info: UnitsInfo) -> np.ndarray:
     return (samples * TICKS_PER_SECOND + info.sample_rate // 2) // info.sample_rate
 
 
+def nearest_frames(ticks: Iterable[int], info: UnitsInfo) -> np.ndarray:
+    """The frames, int64, that start nearest to times in ticks: `group_boundaries` the other way.
+
+    Of two that are equally near it is the later one. Times before or after the units give frames
+    below 0 or beyond the last. Exact: Python's integers, as ticks times samples outgrow 64 bits.
+    """
+    offset = info.receptive_offset_samples * TICKS_PER_SECOND
+    shift = info.frame_shift_samples * TICKS_PER_SECOND
+    found = [(2 * (int(one) * info.sample_rate - offset) + shift) // (2 * shift) for one in ticks]
+    return np.array(found, np.int64)
+
+
 def inside(boundaries: np.ndarray, duration: float) -> np.ndarray:
     """Those strictly between the utterance's start and its end (``duration``, seconds)."""
     return boundaries[(boundaries > 0) & (boundaries < to_ticks(duration))]
