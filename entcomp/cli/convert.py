@@ -18,20 +18,14 @@ from entcomp.pipelines import voice_converter
 
 @spread
 def convert(
-    source: Annotated[
-        Path,
+    sources: Annotated[
+        list[Path],
         typer.Argument(
-            metavar="DATA|WAV", help="A Kaldi data dir, a folder of them, or one recording."
+            metavar="DATA|WAV... [EXP]",
+            help="A Kaldi data dir, a folder of them, or recordings; and the experiment folder, "
+            "which recordings do without, with a --model of anywhere.",
         ),
     ],
-    exp: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="EXP",
-            envvar="ENTCOMP_EXP",
-            help="The experiment folder; a recording needs none, with a --model of anywhere.",
-        ),
-    ] = None,
     *,
     reference: Annotated[
         Path,
@@ -41,7 +35,11 @@ def convert(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="A folder of data dirs or, for WAV, a file."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="A folder of data dirs; for WAV a file, for several a folder of NAME.wav.",
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -50,6 +48,7 @@ def convert(
             help="By default the only one in EXP; else a pack, or one on the Hugging Face hub.",
         ),
     ] = None,
+    exp: Annotated[Path | None, typer.Option(envvar="ENTCOMP_EXP", hidden=True)] = None,
     options: VoiceOptions,
     sets: Sets = None,
     skip_bad: SkipBad = False,
@@ -60,16 +59,22 @@ def convert(
 
     Of DATA, utterances go to OUTPUT/<set>, a data dir with utt2ref (default: EXP/vc/TAG/convert).
     """
-    if exp is None and source.is_dir():
-        raise EntcompError(f"{source}: a data dir needs EXP, which has its units; or give one WAV")
+    if len(sources) > 1 and sources[-1].is_dir():
+        *sources, exp = sources
+    folders = [one for one in sources if one.is_dir()]
+    if folders and len(sources) > 1:
+        raise EntcompError(f"{folders[0]}: convert one data dir at a time, without recordings")
+    if folders and exp is None:
+        raise EntcompError(f"{folders[0]}: a data dir needs EXP, which has its units; or give WAVs")
+    if output is None and not folders:
+        raise EntcompError("give an output: -o OUT.wav or, of several recordings, -o FOLDER")
     found = voice_converter.find_model(exp, model)
     converter = voice_converter.VoiceConverter.open(found, **options.settings)
-    if source.is_file():
-        if output is None:
-            raise EntcompError("give an output file: -o OUT.wav")
-        print(pipeline.convert_file(converter, source, reference, output, channel))
+    if output is not None and not folders:
+        for line in pipeline.convert_files(converter, sources, reference, output, channel):
+            print(line, flush=True)
         return
-    for data_set in find_sets(source, sets, channel):
+    for data_set in find_sets(folders[0], sets, channel):
         to = (output or converter.folder / "convert") / data_set.name
         line = pipeline.convert_set(converter, data_set, reference, to, skip_bad, allow_pipes)
         print(f"{data_set.name}: {line}", flush=True)

@@ -28,6 +28,17 @@ class VoiceOptions:
     temperature: Annotated[
         float | None, typer.Option(min=0, help="Standard deviation of the initial noise.")
     ] = None
+    sample_rate: Annotated[
+        int | None,
+        typer.Option(
+            "--sample-rate",
+            min=1000,
+            max=768_000,
+            metavar="HZ",
+            help="Of the speech; there is nothing above the model's own 8 kHz.",
+            show_default="the model's, 22050",
+        ),
+    ] = None
     checkpoint: Checkpoint = None
     seed: Seed = 0
 

@@ -18,26 +18,68 @@ from entcomp.errors import EntcompError
 from entcomp.files import atomic_path, sha256_file
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table, read_table, write_table
+from entcomp.pipelines.recordings import Recordings, check_output
 from entcomp.pipelines.voice_converter import VoiceConverter
 from entcomp.progress import track
 from entcomp.skipped import SkippedUtterances
 from entcomp.tasks.vc.convert import Recording, Reference
 
 
-def convert_file(
+def convert_files(
     converter: VoiceConverter,
-    source: Path,
+    files: Sequence[Path],
     reference: Path,
     output: Path,
     channel: int | None = None,
-) -> str:
-    """Convert one recording; returns lines on what was done."""
-    voice = converter.listen(reference)
-    waveform = converter.model(converter.record(source, channel), voice, source.stem)
-    write_wav(output, waveform, converter.sample_rate)
-    rate, vocoder = converter.sample_rate, converter.facts["vocoder"]
-    done = f"{output}: {len(waveform)} samples at {rate} Hz, {vocoder}"
-    return "\n".join([*(_describe(path, rate) for path in (source, reference)), done])
+) -> Iterator[str]:
+    """Convert recordings; yields lines on what was done.
+
+    ``output`` is a file or, of several recordings, a folder that receives ``<utt_id>.wav``.
+    ``reference`` is a recording, or a table of ``utt_id wav``, where ids are names of files without
+    their endings. Raises EntcompError at the end if any recording was broken, naming it.
+    """
+    is_folder = len(files) > 1 or output.is_dir()
+    check_output(output, folder=is_folder)
+    voices = Voices(converter, reference)
+    recordings = Recordings(files, channel)
+    with recordings.bar("convert") as advance:
+        for utt_id, path in recordings.paths.items():
+            to = output / f"{utt_id}.wav" if is_folder else output
+            try:
+                known = len(voices.heard)
+                voice = voices.of(utt_id)
+                yield from (_describe(one, converter) for one in list(voices.heard)[known:])
+                yield _describe(path, converter)
+                source = converter.record(path, channel)
+                seconds = len(source.waveform) / converter.mel_rate
+                waveform = converter.speak(source, voice, utt_id, _scaled(advance, seconds))
+                write_wav(to, waveform, converter.sample_rate)
+            except EntcompError as error:
+                recordings.fail(utt_id, error)
+                continue
+            rate, vocoder = converter.sample_rate, converter.facts["vocoder"]
+            yield f"{to}: {len(waveform)} samples at {rate} Hz, {vocoder}"
+
+
+def _scaled(advance: Callable[[float], None], seconds: float) -> Callable[[float], None]:
+    """What is called with parts of a recording and tells a bar the seconds."""
+    return lambda done: advance(seconds * done)
+
+
+class Voices:
+    """The references that speech is made with, each heard once: a recording, or a table of them."""
+
+    def __init__(self, converter: VoiceConverter, reference: Path) -> None:
+        self.converter = converter
+        self.path_of = references(reference)
+        self.heard: dict[Path, Reference] = {}
+
+    def of(self, utt_id: str) -> Reference:
+        """Raises EntcompError for one that is not in the table, or has no voice to hear."""
+        path = self.path_of(utt_id)
+        if path not in self.heard:
+            self.heard[path] = self.converter.listen(path)
+        return self.heard[path]
 
 
 def convert_set(
@@ -82,16 +124,13 @@ def _converted(
     skipped: SkippedUtterances,
 ) -> Iterator[tuple[str, Path]]:
     """Write ``wav/<utt_id>.wav`` one by one; yields ``(utt_id, its reference)``."""
-    reference_of = references(reference)
-    voices: dict[Path, Reference] = {}
+    voices = Voices(converter, reference)
     for utt_id, read in track(sources, f"{set_name}: convert"):
         with skipped.guard(utt_id):
-            path = reference_of(utt_id)
-            if path not in voices:
-                voices[path] = converter.listen(path)
-            waveform = converter.model(read(), voices[path], utt_id)
+            voice = voices.of(utt_id)
+            waveform = converter.speak(read(), voice, utt_id)
             write_wav(wav_path(folder, utt_id), waveform, converter.sample_rate)
-            yield utt_id, path
+            yield utt_id, voices.path_of(utt_id)
 
 
 def _sources(
@@ -100,7 +139,7 @@ def _sources(
     """The utterances of a set that have units and groups, and how to read each."""
 
     def read(audio: Any, units: np.ndarray, groups: np.ndarray) -> Recording:
-        return Recording(read_utterance(audio, converter.sample_rate, allow_pipes), units, groups)
+        return Recording(read_utterance(audio, converter.mel_rate, allow_pipes), units, groups)
 
     audio = {one.utt_id: one for one in data_set.utterances()}
     for utt_id, units, groups in streams:
@@ -152,9 +191,9 @@ def write_wav(path: Path, waveform: np.ndarray, sample_rate: int) -> None:
         soundfile.write(temporary, waveform, sample_rate, format="WAV", subtype="PCM_16")
 
 
-def _describe(path: Path, sample_rate: int) -> str:
+def _describe(path: Path, converter: VoiceConverter) -> str:
     """What is done to a recording before it is used."""
-    found = audio_info(path)
+    found, sample_rate = audio_info(path), converter.mel_rate
     steps = ["mixed down to mono"] if found.channels > 1 else []
     if found.sample_rate != sample_rate:
         lost = f" (it has nothing above {found.sample_rate // 2} Hz)"

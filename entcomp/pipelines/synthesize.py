@@ -14,14 +14,13 @@ from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
 from entcomp.kaldi.table import write_table
-from entcomp.pipelines.convert import references, wav_path, write_wav
+from entcomp.pipelines.convert import Voices, wav_path, write_wav
 from entcomp.pipelines.recordings import check_output
 from entcomp.pipelines.unit_sources import UnitSource, open_sources
 from entcomp.pipelines.voice_converter import VoiceConverter
 from entcomp.progress import track
 from entcomp.segmentation.rule import Rule
 from entcomp.skipped import SkippedUtterances
-from entcomp.tasks.vc.convert import Reference
 
 FEW = 20  # units among which no two neighbours may be equal by chance
 
@@ -64,8 +63,7 @@ class Speaker:
 
     def __init__(self, converter: VoiceConverter, voice: Path, how: UnitReading) -> None:
         self.converter, self.voice, self.how = converter, voice, how
-        self._reference_of = references(voice)
-        self._voices: dict[Path, Reference] = {}
+        self._voices = Voices(converter, voice)
         self._rule: Rule | None = None
         if how.segmentation:
             self._rule = converter.grouper.stored_rule(how.segmentation)
@@ -99,7 +97,7 @@ class Speaker:
         for utt_id, units, groups in track(self._utterances(sources, skipped), "synthesize"):
             with skipped.guard(utt_id):
                 self._write(wav_path(folder, utt_id), utt_id, units, groups)
-                used[utt_id] = self._reference_of(utt_id)
+                used[utt_id] = self._voices.path_of(utt_id)
                 frames, count = frames + len(units), count + len(groups)
         write_table(folder / "wav.scp", ((one, str(wav_path(folder, one))) for one in used))
         write_table(folder / "utt2ref", ((one, str(path)) for one, path in used.items()))
@@ -137,9 +135,6 @@ class Speaker:
 
     def _write(self, path: Path, utt_id: str, units: np.ndarray, groups: np.ndarray) -> int:
         """Speak an utterance to a file; the number of samples."""
-        reference = self._reference_of(utt_id)
-        if reference not in self._voices:
-            self._voices[reference] = self.converter.listen(reference)
-        waveform = self.converter.synthesize(units, self._voices[reference], groups, utt_id)
+        waveform = self.converter.synthesize(units, self._voices.of(utt_id), groups, utt_id)
         write_wav(path, waveform, self.converter.sample_rate)
         return len(waveform)

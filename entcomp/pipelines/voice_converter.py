@@ -45,7 +45,8 @@ class VoiceConverter:
     >>> round(len(speech) / converter.sample_rate / len(units), 3)  # seconds a frame
     0.01
 
-    ``sample_rate`` (Hz) is that of converted speech; ``facts`` are what it depends on.
+    ``sample_rate`` (Hz) is that of speech that comes out, by default the mel spectrogram's;
+    ``facts`` are what speech depends on.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class VoiceConverter:
         vocoder: str | Path | None = None,
         checkpoint: Path | None = None,
         seed: int = 0,
+        sample_rate: int | None = None,
         **sampler: float | None,
     ) -> None:
         """Load all models; see `from_pretrained`."""
@@ -80,6 +82,9 @@ class VoiceConverter:
             "vocoder": self.model.vocoder.name,
             "vocoder_sha256": self.model.vocoder.sha256,
         }
+        self.sample_rate = sample_rate or network.config.mel.sample_rate
+        if sample_rate is not None:
+            self.facts["sample_rate"] = sample_rate
         self.info = units
         # Units from elsewhere are grouped here, and cannot be made of audio.
         self.grouper = (
@@ -96,6 +101,7 @@ class VoiceConverter:
         vocoder: str | Path | None = None,
         checkpoint: Path | None = None,
         seed: int = 0,
+        sample_rate: int | None = None,
         local_files_only: bool = False,
         **sampler: float | None,
     ) -> VoiceConverter:
@@ -103,11 +109,13 @@ class VoiceConverter:
 
         See `hub.open_model`. The tag may be left out where there is only one. ``vocoder`` is one's
         name or checkpoint, by default as in `load_vocoder`. ``checkpoint`` are the extractor's
-        weights on disk. ``seed`` is of the noise that a mel is drawn from; ``sampler`` are
-        ``steps``, ``guidance``, ``voice_guidance`` and ``temperature``, by default as in the
-        model's config. Raises EntcompError where there is no such model.
+        weights on disk. ``seed`` is of the noise that a mel is drawn from; ``sample_rate`` (Hz) is
+        that of the speech, by default the mel's. ``sampler`` are ``steps``, ``guidance``,
+        ``voice_guidance`` and ``temperature``, by default as in the model's config. Raises
+        EntcompError where there is no such model.
         """
-        return cls.open(open_model(model, local_files_only), vocoder, checkpoint, seed, **sampler)
+        found = open_model(model, local_files_only)
+        return cls.open(found, vocoder, checkpoint, seed, sample_rate, **sampler)
 
     @classmethod
     def open(
@@ -116,15 +124,12 @@ class VoiceConverter:
         vocoder: str | Path | None = None,
         checkpoint: Path | None = None,
         seed: int = 0,
+        sample_rate: int | None = None,
         **sampler: float | None,
     ) -> VoiceConverter:
         """The converter of a model; see `from_pretrained`."""
         tag = model.of_task("vc").removeprefix("vc/")
-        return cls(model.experiment, tag, vocoder, checkpoint, seed, **sampler)
-
-    @property
-    def sample_rate(self) -> int:
-        return self.model.config.mel.sample_rate
+        return cls(model.experiment, tag, vocoder, checkpoint, seed, sample_rate, **sampler)
 
     @cached_property
     def rule(self) -> Rule:
@@ -140,11 +145,24 @@ class VoiceConverter:
         return Durations.read(self.folder, self.info)
 
     def convert(self, waveform: np.ndarray, sample_rate: int, voice: Reference) -> np.ndarray:
-        """A mono waveform, (samples,), in another voice: float32 at `sample_rate`, as long and as
-        loud. Raises EntcompError for a waveform shorter than a frame.
+        """A mono waveform, (samples,), in another voice: float32 at `sample_rate`, as long (to a
+        sample) and as loud. Raises EntcompError for a waveform shorter than a frame.
         """
         at = partial(_resampled, as_float32(waveform, "waveform"), sample_rate)
-        return self.model(self._record(at, "waveform"), voice, "waveform")
+        return self.speak(self._record(at, "waveform"), voice, "waveform")
+
+    def speak(
+        self,
+        source: Recording,
+        voice: Reference,
+        name: str,
+        progress: Callable[[float], None] = lambda done: None,
+    ) -> np.ndarray:
+        """What `convert` returns, of a recording whose units are known; ``name`` is drawn from.
+
+        ``progress`` is called with the parts of the work that have been done, which sum to 1.
+        """
+        return self._resampled(self.model(source, voice, name, progress))
 
     def synthesize(
         self,
@@ -173,7 +191,7 @@ class VoiceConverter:
             groups, _ = self.grouper.group(units, self.rule, name)
         hop = self.model.config.mel.hop_length
         samples = self.model.frame_map.num_samples(len(units), hop)
-        return self.model.synthesize(Content(units, groups, samples), voice, name)
+        return self._resampled(self.model.synthesize(Content(units, groups, samples), voice, name))
 
     def voice(self, waveform: np.ndarray, sample_rate: int) -> Reference:
         """The voice in a mono waveform (samples,) of a second or more.
@@ -199,7 +217,15 @@ class VoiceConverter:
             )
         rate = self.info.sample_rate
         found = self.grouper.encode(at(rate), rate, rule=self.rule, name=name)
-        return Recording(at(self.sample_rate), found.units, found.groups)
+        return Recording(at(self.mel_rate), found.units, found.groups)
+
+    @property
+    def mel_rate(self) -> int:
+        """The rate in Hz of what the model makes."""
+        return self.model.config.mel.sample_rate
+
+    def _resampled(self, waveform: np.ndarray) -> np.ndarray:
+        return resample(waveform, self.mel_rate, self.sample_rate)
 
     def _listen(self, at: At, name: str) -> Reference:
         try:
