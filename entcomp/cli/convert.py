@@ -66,9 +66,9 @@ def convert(
         raise EntcompError(f"{folders[0]}: convert one data dir at a time, without recordings")
     if folders and exp is None:
         raise EntcompError(f"{folders[0]}: a data dir needs EXP, which has its units; or give WAVs")
+    found = voice_converter.find_model(exp, model)
     if output is None and not folders:
         raise EntcompError("give an output: -o OUT.wav or, of several recordings, -o FOLDER")
-    found = voice_converter.find_model(exp, model)
     converter = voice_converter.VoiceConverter.open(found, **options.settings)
     if output is not None and not folders:
         for line in pipeline.convert_files(converter, sources, reference, output, channel):
