@@ -9,7 +9,7 @@ import typer
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import AllowPipes, Channel, Checkpoint, Data, Exp, Sets
-from entcomp.evaluation.voices.metrics import VOICE_METRICS, describe_voice_metrics
+from entcomp.evaluation.voices.metrics import describe_voice_metrics, ready_metrics
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines import score_voices
 
@@ -52,7 +52,7 @@ def score_vc(
     """
     experiment = Experiment(exp)
     evaluator = score_voices.open_evaluator(
-        experiment, asr, metric or list(VOICE_METRICS), moonshine, utmos, checkpoint
+        experiment, asr, metric or ready_metrics(), moonshine, utmos, checkpoint
     )
     for data_set in find_sets(data, sets, channel):
         systems = score_voices.find_systems(experiment, data_set.name, converted or [])

@@ -20,6 +20,11 @@ class VoiceMetric(ABC):
     model: ClassVar[str]
     labels: ClassVar[Mapping[str, str]]
 
+    @classmethod
+    def is_ready(cls) -> bool:
+        """Is all there that it needs, so that it counts where nobody names it?"""
+        return True
+
     @abstractmethod
     def describe(self, waveform: Any) -> Any:
         """What is compared, of (samples,) at SAMPLE_RATE; None where there is too little of it."""
