@@ -116,8 +116,8 @@ class Res2Net:
     def _norm(self, name: str, x: Tensor) -> Tensor:
         import torch.nn.functional as F
 
-        parts = ("running_mean", "running_var", "weight", "bias")
-        return F.batch_norm(x, *(self._weights[f"{name}.{one}"] for one in parts))
+        mean, variance = (self._weights[f"{name}.running_{one}"] for one in ("mean", "var"))
+        return F.batch_norm(x, mean, variance, *self._pair(name))
 
     def _pair(self, name: str) -> tuple[Tensor, Tensor]:
         return self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
