@@ -5,16 +5,16 @@ The library's face; each class has a ``from_pretrained``, and an example in its 
 - `Tokenizer`: a waveform to units, entropies and groups, `Tokenized`
 - `StreamingTokenizer`: units that arrive one by one to groups
 - `Recognizer`, `Translator`: a waveform to text
-- `VoiceConverter`: a waveform to another voice's
+- `VoiceConverter`: a waveform, or units alone, to speech in a voice
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from entcomp.pipelines.convert import VoiceConverter
     from entcomp.pipelines.recognizer import Recognizer, Translator
     from entcomp.pipelines.tokenizer import StreamingTokenizer, Tokenized, Tokenizer
+    from entcomp.pipelines.voice_converter import VoiceConverter
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,7 +33,7 @@ _MODULES = {
     "Tokenized": "tokenizer",
     "Tokenizer": "tokenizer",
     "Translator": "recognizer",
-    "VoiceConverter": "convert",
+    "VoiceConverter": "voice_converter",
 }
 
 

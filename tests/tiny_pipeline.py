@@ -107,6 +107,7 @@ def add_recogniser(experiment: Experiment, task: str, segments: str = TAG) -> No
 def add_converter(experiment: Experiment, segmentation: str = TAG) -> None:
     """A tiny voice converter with random weights, ``EXP/vc/tiny``, that draws in two steps."""
     from entcomp.tasks.vc.config import VcConfig
+    from entcomp.tasks.vc.durations import Durations
     from entcomp.tasks.vc.info import VcInfo
     from entcomp.tasks.vc.model import VoiceConverter
 
@@ -124,5 +125,7 @@ def add_converter(experiment: Experiment, segmentation: str = TAG) -> None:
     folder = experiment.task("vc", "tiny")
     model = VoiceConverter(config, info.num_clusters)
     write_weights(folder / "model.safetensors", model.state_dict())
+    train = (vector for _, vector in Units.open(experiment, "train"))
+    Durations.learn(train, info.num_clusters).write(folder)
     save_config(folder / "config.yaml", config)
     write_json(folder / "task.json", asdict(info))

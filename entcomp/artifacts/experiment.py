@@ -15,6 +15,7 @@ from entcomp.files import sha256_file, write_json
 
 Direction = Literal["forward", "backward"]
 DIRECTIONS: tuple[Direction, Direction] = ("forward", "backward")
+IMPORTED = "imported"  # in the place of an extractor
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class UnitsInfo:
     frame_shift_samples: int
     receptive_offset_samples: int
     codebook_sha256: str
+
+    @property
+    def has_extractor(self) -> bool:
+        """Can units be made of audio? Those from elsewhere cannot."""
+        return self.extractor != IMPORTED
 
     @property
     def frame_shift(self) -> float:

@@ -101,25 +101,26 @@ class Groups:
     def _fault(self, vectors: list[np.ndarray]) -> str | None:
         """What is wrong with an utterance's groups, if anything is."""
         lengths = vectors[0]
-        if not len(lengths):
-            return "no groups"
-        if lengths.dtype.kind != "i":
-            return f"{lengths.dtype} values are not groups"
-        if lengths.min() < 1:
-            return f"a group of {lengths.min()} frames; rerun segment"
-        frames = int(lengths.sum(dtype=np.int64))
         if self.units is None:
-            return (
-                f"groups of {frames} frames are too long for one utterance"
-                if frames > LONGEST
-                else None
-            )
-        if frames != len(vectors[1]):
-            return (
-                f"groups do not fit the units ({frames} frames, {len(vectors[1])} units); rerun "
-                "segment"
-            )
-        return self.units.fault(vectors[1])
+            return groups_fault(lengths, None)
+        return groups_fault(lengths, len(vectors[1])) or self.units.fault(vectors[1])
+
+
+def groups_fault(lengths: np.ndarray, num_units: int | None) -> str | None:
+    """What is wrong with lengths (groups,) of so many units, if known; None if nothing is."""
+    if not len(lengths):
+        return "no groups"
+    if lengths.dtype.kind != "i":
+        return f"{lengths.dtype} values are not groups"
+    if lengths.min() < 1:
+        return f"a group of {lengths.min()} frames; rerun segment"
+    frames = int(lengths.sum(dtype=np.int64))
+    if num_units is None:
+        too_long = f"groups of {frames} frames are too long for one utterance"
+        return too_long if frames > LONGEST else None
+    if frames != num_units:
+        return f"groups do not fit the units ({frames} frames, {num_units} units); rerun segment"
+    return None
 
 
 def plain_groups(units: np.ndarray, stream: str) -> np.ndarray:

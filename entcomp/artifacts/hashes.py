@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from entcomp.errors import EntcompError
 
 
 def check_same(
-    expected: str | None, found: str | None, what: str, where: Path, remedy: str
+    expected: str | None, found: str | None, what: str, where: object, remedy: str
 ) -> None:
     """Raises EntcompError if both hashes are known and differ."""
     if expected and found and expected != found:

@@ -60,17 +60,17 @@ class Units(Archive):
 
     def fault(self, units: np.ndarray) -> str | None:
         """What is wrong with an utterance's units, if anything is."""
-        if units.dtype.kind != "i":
-            return f"{units.dtype} values are not units"
-        if not 0 < len(units) <= LONGEST:
-            return (
-                f"{len(units)} units are too many for one utterance" if len(units) else "no units"
-            )
-        if units.min() < 0:
-            return f"unit {units.min()} is negative; rerun dump-units"
-        if self.num_clusters is not None and units.max() >= self.num_clusters:
-            return (
-                f"unit {units.max()} outside 0..{self.num_clusters - 1}; the codebook is another "
-                "one"
-            )
-        return None
+        return units_fault(units, self.num_clusters)
+
+
+def units_fault(units: np.ndarray, num_clusters: int | None) -> str | None:
+    """What is wrong with units (frames,), if anything is; ``num_clusters`` is K, if known."""
+    if units.dtype.kind != "i":
+        return f"{units.dtype} values are not units"
+    if not 0 < len(units) <= LONGEST:
+        return f"{len(units)} units are too many for one utterance" if len(units) else "no units"
+    if units.min() < 0:
+        return f"unit {units.min()} is negative; rerun dump-units"
+    if num_clusters is not None and units.max() >= num_clusters:
+        return f"unit {units.max()} outside 0..{num_clusters - 1}; the codebook is another one"
+    return None

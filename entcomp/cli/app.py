@@ -30,7 +30,8 @@ class EntcompCommands(Commands):
             *("compare", "bench-latency", "report"),
         ),
         "Use: on any recording": (
-            *("tokenize", "plot", "explore", "transcribe", "translate", "convert", "pack", "push"),
+            *("tokenize", "plot", "explore", "transcribe", "translate", "convert", "synthesize"),
+            *("pack", "push"),
         ),
     }
 

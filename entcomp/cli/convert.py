@@ -7,28 +7,25 @@ from typing import Annotated
 
 import typer
 
-from entcomp.cli.options import AllowPipes, Channel, Checkpoint, Seed, Sets, SkipBad
+from entcomp.cli.options import AllowPipes, Channel, Sets, SkipBad
+from entcomp.cli.spread import spread
+from entcomp.cli.voices import VoiceOptions
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines import convert as pipeline
-from entcomp.tasks.vc.vocoders import describe_vocoders
+from entcomp.pipelines import voice_converter
 
 
+@spread
 def convert(
-    source: Annotated[
-        Path,
+    sources: Annotated[
+        list[Path],
         typer.Argument(
-            metavar="DATA|WAV", help="A Kaldi data dir, a folder of them, or one recording."
+            metavar="DATA|WAV... [EXP]",
+            help="A Kaldi data dir, a folder of them, or recordings; and the experiment folder, "
+            "which recordings do without, with a --model of anywhere.",
         ),
     ],
-    exp: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="EXP",
-            envvar="ENTCOMP_EXP",
-            help="The experiment folder; a recording needs none, with a --model of anywhere.",
-        ),
-    ] = None,
     *,
     reference: Annotated[
         Path,
@@ -38,7 +35,11 @@ def convert(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="A folder of data dirs or, for WAV, a file."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="A folder of data dirs; for WAV a file, for several a folder of NAME.wav.",
+        ),
     ] = None,
     model: Annotated[
         str | None,
@@ -47,22 +48,9 @@ def convert(
             help="By default the only one in EXP; else a pack, or one on the Hugging Face hub.",
         ),
     ] = None,
-    vocoder: Annotated[
-        str | None, typer.Option(metavar="NAME|PATH", help=describe_vocoders())
-    ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Euler steps.")] = None,
-    guidance: Annotated[
-        float | None, typer.Option(min=0, help="Classifier-free guidance; 0 is none.")
-    ] = None,
-    voice_guidance: Annotated[
-        float | None, typer.Option(min=0, help="Guidance towards the voice alone; 0 is none.")
-    ] = None,
-    temperature: Annotated[
-        float | None, typer.Option(min=0, help="Standard deviation of the initial noise.")
-    ] = None,
-    checkpoint: Checkpoint = None,
+    exp: Annotated[Path | None, typer.Option(envvar="ENTCOMP_EXP", hidden=True)] = None,
+    options: VoiceOptions,
     sets: Sets = None,
-    seed: Seed = 0,
     skip_bad: SkipBad = False,
     allow_pipes: AllowPipes = False,
     channel: Channel = None,
@@ -71,24 +59,22 @@ def convert(
 
     Of DATA, utterances go to OUTPUT/<set>, a data dir with utt2ref (default: EXP/vc/TAG/convert).
     """
-    if exp is None and source.is_dir():
-        raise EntcompError(f"{source}: a data dir needs EXP, which has its units; or give one WAV")
-    converter = pipeline.VoiceConverter.open(
-        pipeline.find_model(exp, model),
-        vocoder,
-        checkpoint,
-        seed,
-        steps=steps,
-        guidance=guidance,
-        voice_guidance=voice_guidance,
-        temperature=temperature,
-    )
-    if source.is_file():
-        if output is None:
-            raise EntcompError("give an output file: -o OUT.wav")
-        print(pipeline.convert_file(converter, source, reference, output, channel))
+    if len(sources) > 1 and sources[-1].is_dir():
+        *sources, exp = sources
+    folders = [one for one in sources if one.is_dir()]
+    if folders and len(sources) > 1:
+        raise EntcompError(f"{folders[0]}: convert one data dir at a time, without recordings")
+    if folders and exp is None:
+        raise EntcompError(f"{folders[0]}: a data dir needs EXP, which has its units; or give WAVs")
+    found = voice_converter.find_model(exp, model)
+    if output is None and not folders:
+        raise EntcompError("give an output: -o OUT.wav or, of several recordings, -o FOLDER")
+    converter = voice_converter.VoiceConverter.open(found, **options.settings)
+    if output is not None and not folders:
+        for line in pipeline.convert_files(converter, sources, reference, output, channel):
+            print(line, flush=True)
         return
-    for data_set in find_sets(source, sets, channel):
+    for data_set in find_sets(folders[0], sets, channel):
         to = (output or converter.folder / "convert") / data_set.name
         line = pipeline.convert_set(converter, data_set, reference, to, skip_bad, allow_pipes)
         print(f"{data_set.name}: {line}", flush=True)

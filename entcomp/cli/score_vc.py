@@ -9,6 +9,7 @@ import typer
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import AllowPipes, Channel, Checkpoint, Data, Exp, Sets
+from entcomp.evaluation.voices.metrics import describe_voice_metrics, ready_metrics
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines import score_voices
 
@@ -22,8 +23,16 @@ def score_vc(
     ] = None,
     asr: Annotated[
         list[str],
-        typer.Option(metavar="moonshine|asr/TAG|none", help="May be repeated."),
-    ] = ["moonshine"],  # noqa: B006 - Typer's
+        typer.Option(metavar="moonshine|pocketsphinx|asr/TAG|none", help="May be repeated."),
+    ] = ["moonshine", "pocketsphinx"],  # noqa: B006 - Typer's
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|none",
+            help="How unlike the reference it sounds; may be repeated. By default all:\n\n"
+            + describe_voice_metrics(),
+        ),
+    ] = None,
     vocoder: Annotated[
         Path | None, typer.Option(help="The one that convert used; it resynthesises the source.")
     ] = None,
@@ -38,10 +47,13 @@ def score_vc(
 ) -> None:
     """Score converted speech beside its source and the vocoder's copy of it.
 
-    Writes EXP/vc/scores/<set>: table.md, scores.json, and each utterance's scores.
+    The table says which judges the model was conditioned on, or takes its units from. Writes
+    EXP/vc/scores/<set>: table.md, scores.json, and each utterance's scores.
     """
     experiment = Experiment(exp)
-    evaluator = score_voices.open_evaluator(experiment, asr, moonshine, utmos, checkpoint)
+    evaluator = score_voices.open_evaluator(
+        experiment, asr, metric or ready_metrics(), moonshine, utmos, checkpoint
+    )
     for data_set in find_sets(data, sets, channel):
         systems = score_voices.find_systems(experiment, data_set.name, converted or [])
         comparison = score_voices.Comparison.open(

@@ -111,6 +111,30 @@ def iter_vectors(scp: Path) -> Iterator[tuple[str, np.ndarray]]:
             yield utt_id, archives.load(utt_id, entry)
 
 
+def iter_ark(ark: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield ``(utt_id, vector)`` of an archive without its scp, one after the other.
+
+    Raises EntcompError where there is no archive, and VectorError for what is no vector in it.
+    """
+    if not ark.is_file():
+        raise EntcompError(f"{ark}: no such archive")
+    size, offset = ark.stat().st_size, 0
+    with open(ark, "rb") as stream:
+        while offset < size:
+            stream.seek(offset)
+            key, space, _ = stream.read(_LONGEST_KEY).partition(b" ")
+            try:
+                utt_id = key.decode()
+                vector = _decode(stream, offset + len(key + space), size)
+            except ValueError as error:
+                raise VectorError(
+                    f"{ark}: not a Kaldi vector after byte {offset} ({error})"
+                ) from None
+            check_id(utt_id, ark)
+            yield utt_id, vector
+            offset += len(key + space) + len(_encode(vector))
+
+
 class ArkReader:
     """Reads the vectors that the lines of an scp point to, opening each archive once.
 

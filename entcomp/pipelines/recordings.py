@@ -59,13 +59,19 @@ class Recordings:
         self.errors[utt_id] = error
 
     @contextmanager
-    def progress(self, description: str, sample_rate: int) -> Iterator[Reader]:
-        """A bar over all recordings; yields what reads one, by id, in blocks.
+    def bar(self, description: str) -> Iterator[Callable[[float], None]]:
+        """A bar over all recordings; yields what is called with the seconds that are done.
 
         When the block ends, raises EntcompError if any recording has failed, naming it.
         """
-        total = sum(audio_seconds(path) for path in self.paths.values())
-        with progress_bar(description, total) as advance:
+        with progress_bar(description, sum(map(audio_seconds, self.paths.values()))) as advance:
+            yield advance
+        self._report()
+
+    @contextmanager
+    def progress(self, description: str, sample_rate: int) -> Iterator[Reader]:
+        """As `bar`; yields what reads a recording, by id, in blocks."""
+        with self.bar(description) as advance:
 
             def read(utt_id: str) -> Iterator[np.ndarray]:
                 for block in iter_wav(self.paths[utt_id], sample_rate, channel=self.channel):
@@ -73,7 +79,6 @@ class Recordings:
                     advance(len(block) / sample_rate)
 
             yield read
-        self._report()
 
     def _report(self) -> None:
         if not self.errors:

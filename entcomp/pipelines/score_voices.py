@@ -17,8 +17,10 @@ from entcomp.audio.mel import MelConfig
 from entcomp.audio.read import read_utterance, read_wav
 from entcomp.errors import EntcompError
 from entcomp.evaluation.voices import mos, speaker
-from entcomp.evaluation.voices.evaluator import Evaluator, Recogniser, Scores
+from entcomp.evaluation.voices.evaluator import Evaluator, Profile, Recogniser, Scores
+from entcomp.evaluation.voices.metrics import VOICE_METRICS
 from entcomp.evaluation.voices.moonshine_asr import MoonshineAsr
+from entcomp.evaluation.voices.pocketsphinx_asr import PocketsphinxAsr
 from entcomp.files import sha256_of, write_json, write_text
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import read_table, write_table
@@ -31,28 +33,52 @@ from entcomp.tasks.vc.vocoder import Vocoder
 from entcomp.tasks.vc.vocoders import load_vocoder
 from entcomp.units.extractors.moonshine import find_encoder
 
+RECOGNISERS = "moonshine, pocketsphinx, asr/TAG, none"
+
 
 def open_evaluator(
     experiment: Experiment,
     recognisers: Sequence[str],
+    metrics: Sequence[str],
     moonshine: Path | None,
     utmos: Path | None,
     checkpoint: Path | None,
 ) -> Evaluator:
-    """The models that score; recognisers are ``moonshine`` (in a folder), ``asr/TAG`` or ``none``.
+    """The models that score; recognisers are some of RECOGNISERS, Moonshine's files in a folder.
 
-    ``utmos`` is UTMOS as a file, ``checkpoint`` the extractor's weights on disk. Raises
-    EntcompError for another recogniser, and for one that was not trained in EXP.
+    ``metrics`` are names of `VOICE_METRICS`, or ``none``. ``utmos`` is UTMOS as a file,
+    ``checkpoint`` the extractor's weights on disk. Raises EntcompError for another recogniser or
+    metric, and for a recogniser that was not trained in EXP.
     """
     found: list[Recogniser] = []
     for name in recognisers:
         if name == "moonshine":
             found.append(MoonshineAsr(moonshine or find_encoder().parent))
+        elif name == "pocketsphinx":
+            found.append(PocketsphinxAsr())
         elif name.startswith("asr/"):
             found.append(Recognizer(experiment, name, checkpoint))
         elif name != "none":
-            raise EntcompError(f"--asr {name}: one of moonshine, asr/TAG, none")
-    return Evaluator(found, mos.mos_predictors(utmos), speaker.SpeakerEncoder())
+            raise EntcompError(f"--asr {name}: one of {RECOGNISERS}")
+    return Evaluator(
+        found,
+        mos.mos_predictors(utmos),
+        speaker.SpeakerEncoder(),
+        {name: VOICE_METRICS[name]() for name in metrics if name != "none"},
+        _dependence(experiment, found),
+    )
+
+
+def _dependence(experiment: Experiment, recognisers: Sequence[Recogniser]) -> dict[str, str]:
+    """What the judges have to do with converters of an experiment."""
+    found = {"similarity": "the model is conditioned on it"}
+    info = experiment.find_units_info()
+    for one in recognisers:
+        if isinstance(one, Recognizer):
+            found[one.key] = "it reads the units that the model speaks"
+        elif info is not None and info.extractor == one.key:
+            found[one.key] = "the units that the model speaks come from its encoder"
+    return found
 
 
 def find_systems(
@@ -121,8 +147,9 @@ class Comparison:
         models = {**self.evaluator.names(), "vocoder": self.vocoder.name}
         audio = {name: str(path) for name, path in self._folders.items()}
         stored = {"models": models, "systems": summaries, "audio": audio}
+        stored["dependence"] = dependence = dict(self.evaluator.dependence)
         write_json(self.folder / "scores.json", stored)
-        table = ConversionScores(models, summaries).markdown()
+        table = ConversionScores(models, summaries, dependence).markdown()
         write_text(self.folder / "table.md", table)
         return table
 
@@ -215,9 +242,9 @@ class Comparison:
         return first
 
     @cached_property
-    def _voices(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Embeddings of each utterance's reference and source."""
-        voice = self.evaluator.voice
+    def _voices(self) -> dict[str, tuple[Profile, Profile]]:
+        """The voices of each utterance's reference and source."""
+        voice = self.evaluator.profile
         references = {
             path: voice(read_wav(Path(path), speaker.SAMPLE_RATE))
             for path in set(self._references.values())

@@ -13,6 +13,7 @@ from typing import Any, Literal, TextIO
 
 import numpy as np
 
+from entcomp.artifacts.experiment import UnitsInfo
 from entcomp.artifacts.runs import run_lengths
 from entcomp.errors import EntcompError
 from entcomp.formats.textgrid import Interval, TextGrid, write_textgrid
@@ -106,6 +107,7 @@ def _json(utt_id: str, path: Path, found: Tokenized) -> Iterator[str]:
         "duration": found.duration,
         "frame_shift": found.info.frame_shift,
         "receptive_offset": found.info.receptive_offset,
+        "codebook_sha256": found.info.codebook_sha256,
         "rate": round(found.rate, 4),
         "units": found.units.tolist(),
         "entropies": entropies,
@@ -145,14 +147,18 @@ def _label(units: np.ndarray) -> list[str]:
 
 @contextmanager
 def _open_archives(folder: Path) -> Iterator[Write]:
-    """``units``, ``groups`` and ``entropy`` as ark and scp, with ``wav.scp`` and ``utt2dur``."""
+    """``units``, ``groups`` and ``entropy`` as ark and scp, and what they are of: ``wav.scp``,
+    ``utt2dur``, ``units.json``.
+    """
     recordings: list[tuple[str, str]] = []
     durations: list[tuple[str, str]] = []
+    infos: set[UnitsInfo] = set()  # one, or none without recordings
     with ExitStack() as stack:
         arks: dict[str, ArkWriter] = {}
 
         def write(utt_id: str, path: Path, found: Tokenized) -> None:
             entry = wav_entry(path)
+            infos.add(found.info)
             vectors = {"units": found.units, "groups": found.groups, "entropy": found.entropies}
             for name, vector in vectors.items():
                 if vector is not None:
@@ -165,3 +171,5 @@ def _open_archives(folder: Path) -> Iterator[Write]:
         yield write
     write_table(folder / "wav.scp", recordings)
     write_table(folder / "utt2dur", durations)
+    for info in infos:
+        info.write(folder / "units.json")

@@ -81,52 +81,17 @@ class Tokenized:
         return len(self.groups) / (len(self.units) * self.info.frame_shift)
 
 
-class Tokenizer:
-    """Feature extractor, codebook, entropy LMs and thresholds of an experiment or a pack.
-
-    >>> from entcomp import Tokenizer
-    >>> tokenizer = Tokenizer.from_pretrained("exp")  # without a name, the one of entcomp itself
-    >>> found = tokenizer.encode(waveform, sample_rate, target_rate=15.0)
-    >>> found.units.shape, found.entropies.shape, int(found.groups.sum())
-    ((298,), (298,), 298)
-    >>> found.times[:2].shape, found.tokens[0].dtype  # seconds; the units of a group
-    ((2, 2), dtype('int32'))
+class Grouper:
+    """Entropy LMs and thresholds of an experiment or a pack: groups of units, whoever made these.
 
     The LMs are those that `entcomp.lm.export` wrote, and run without torch.
     """
 
-    def __init__(
-        self, experiment: Experiment, info: UnitsInfo, codebook: Codebook, extractor: Extractor
-    ) -> None:
+    def __init__(self, experiment: Experiment, info: UnitsInfo) -> None:
         self.experiment = experiment
         self.info = info
-        self.codebook = codebook
-        self.extractor = extractor
         self._lms: dict[Direction, OnnxLM] = {}
         self._rules: dict[Request, Rule] = {}
-
-    @classmethod
-    def from_pretrained(
-        cls,
-        name_or_exp: str | Path | None = None,
-        checkpoint: Path | None = None,
-        local_files_only: bool = False,
-    ) -> Tokenizer:
-        """The tokenizer of a model's name, an experiment, a pack, or of the hub's ``user/name``.
-
-        See `hub.open_model`; None is the model that comes with entcomp. ``checkpoint`` are the
-        extractor's weights on disk; Moonshine's are fetched when they are first needed. Raises
-        EntcompError where there is no such model.
-        """
-        return cls.open(open_model(name_or_exp, local_files_only).experiment, checkpoint)
-
-    @classmethod
-    def open(cls, experiment: Experiment, checkpoint: Path | None = None) -> Tokenizer:
-        """The tokenizer of an experiment. Raises EntcompError where it has no codebook."""
-        info, codebook = read_codebook(experiment)
-        extractor = load_extractor(info.extractor, str(info.layer), checkpoint)
-        experiment.check_checkpoint(extractor.checkpoint_sha256)
-        return cls(experiment, info, codebook, extractor)
 
     def rule(
         self,
@@ -180,6 +145,98 @@ class Tokenizer:
             rule = replace(rule, match_rate="utterance")
         return rule
 
+    def group(
+        self, units: np.ndarray, rule: Rule, utt_id: str = "units"
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Groups of units (frames,), int32 (groups,) in frames, and the entropies they are from.
+
+        Entropies are those of `entropies`, forward, or None where the groups are of units alone.
+        A rule that matches its rate does so on these units.
+        """
+        row = self._row(units, rule, utt_id)
+        groups, _ = self._grouped(row, rule, utt_id)
+        return groups, row[1] if rule.directions else None
+
+    def stream(self, rule: Rule) -> StreamingTokenizer:
+        """A tokenizer of units that arrive one by one; see there."""
+        return StreamingTokenizer(StreamingScorer(self._lm("forward")), rule)
+
+    def entropies(self, units: np.ndarray, direction: Direction = "forward") -> np.ndarray:
+        """Entropy of each unit in nats, float32 (frames,), of ``units`` (frames,).
+
+        NaN where an LM over runs of equal units predicts nothing. Raises EntcompError where there
+        is no LM of this direction.
+        """
+        return self._lm(direction).score(units)
+
+    def _row(self, units: np.ndarray, rule: Rule, utt_id: str) -> Row:
+        """What the rule's criterion reads."""
+        entropies = [self.entropies(units, direction) for direction in rule.directions]
+        return row_of(utt_id, entropies or [units])
+
+    def _grouped(self, row: Row, rule: Rule, name: str) -> tuple[np.ndarray, Rule]:
+        """Groups, and the rule that made them: with thresholds of its own, if it matches its rate."""
+        if rule.match_rate:
+            rule = self._matched(rule, Rows.join([row]), name)
+        return group_one(*row, rule), rule
+
+    def _matched(self, rule: Rule, rows: Rows, name: str) -> Rule:
+        """With the thresholds that come nearest to its rate; says where that is not near."""
+        found = Matched.of(rule, rows)
+        if found.missed:
+            rate, shift = rule.groups_per_unit or 0, self.info.frame_shift
+            log.warning(f"{name}: {found.hz(shift):.2f} Hz, the nearest to {rate / shift:g} Hz")
+        return found.rule
+
+    def _lm(self, direction: Direction) -> OnnxLM:
+        if direction not in self._lms:
+            folder = self.experiment.lm(direction)
+            self._lms[direction] = OnnxLM.open(folder, self.info.codebook_sha256)
+        return self._lms[direction]
+
+
+class Tokenizer(Grouper):
+    """Feature extractor, codebook, entropy LMs and thresholds of an experiment or a pack.
+
+    >>> from entcomp import Tokenizer
+    >>> tokenizer = Tokenizer.from_pretrained("exp")  # without a name, the one of entcomp itself
+    >>> found = tokenizer.encode(waveform, sample_rate, target_rate=15.0)
+    >>> found.units.shape, found.entropies.shape, int(found.groups.sum())
+    ((298,), (298,), 298)
+    >>> found.times[:2].shape, found.tokens[0].dtype  # seconds; the units of a group
+    ((2, 2), dtype('int32'))
+    """
+
+    def __init__(
+        self, experiment: Experiment, info: UnitsInfo, codebook: Codebook, extractor: Extractor
+    ) -> None:
+        super().__init__(experiment, info)
+        self.codebook = codebook
+        self.extractor = extractor
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_exp: str | Path | None = None,
+        checkpoint: Path | None = None,
+        local_files_only: bool = False,
+    ) -> Tokenizer:
+        """The tokenizer of a model's name, an experiment, a pack, or of the hub's ``user/name``.
+
+        See `hub.open_model`; None is the model that comes with entcomp. ``checkpoint`` are the
+        extractor's weights on disk; Moonshine's are fetched when they are first needed. Raises
+        EntcompError where there is no such model.
+        """
+        return cls.open(open_model(name_or_exp, local_files_only).experiment, checkpoint)
+
+    @classmethod
+    def open(cls, experiment: Experiment, checkpoint: Path | None = None) -> Tokenizer:
+        """The tokenizer of an experiment. Raises EntcompError where it has no codebook."""
+        info, codebook = read_codebook(experiment)
+        extractor = load_extractor(info.extractor, str(info.layer), checkpoint)
+        experiment.check_checkpoint(extractor.checkpoint_sha256)
+        return cls(experiment, info, codebook, extractor)
+
     def encode(
         self,
         waveform: np.ndarray,
@@ -216,7 +273,9 @@ class Tokenizer:
         """
         found = iter_units(recordings, self.extractor, self.codebook, num_jobs)
         rows: Iterable[tuple[Recording, Row | None]]
-        rows = ((one, None if one.error else self._row(one, rule)) for one in found)
+        rows = (
+            (one, None if one.error else self._row(one.units, rule, one.utt_id)) for one in found
+        )
         if rule.match_rate == "set":
             rows = list(rows)
             if block := [row for _, row in rows if row]:
@@ -227,49 +286,16 @@ class Tokenizer:
             elif row:
                 yield one, self._tokenized(one, row, rule)
 
-    def stream(self, rule: Rule) -> StreamingTokenizer:
-        """A tokenizer of units that arrive one by one; see there."""
-        return StreamingTokenizer(StreamingScorer(self._lm("forward")), rule)
-
-    def entropies(self, units: np.ndarray, direction: Direction = "forward") -> np.ndarray:
-        """Entropy of each unit in nats, float32 (frames,), of ``units`` (frames,).
-
-        NaN where an LM over runs of equal units predicts nothing. Raises EntcompError where there
-        is no LM of this direction.
-        """
-        return self._lm(direction).score(units)
-
-    def _row(self, recording: Recording, rule: Rule) -> Row:
-        """What the rule's criterion reads."""
-        units = recording.units
-        entropies = [self.entropies(units, direction) for direction in rule.directions]
-        return row_of(recording.utt_id, entropies or [units])
-
     def _tokenized(self, recording: Recording, row: Row, rule: Rule) -> Tokenized:
-        if rule.match_rate:
-            rule = self._matched(rule, Rows.join([row]), recording.name)
+        groups, rule = self._grouped(row, rule, recording.name)
         return Tokenized(
             units=recording.units,
             entropies=row[1] if rule.directions else None,
-            groups=group_one(*row, rule),
+            groups=groups,
             duration=recording.samples / self.info.sample_rate,
             info=self.info,
             rule=rule,
         )
-
-    def _matched(self, rule: Rule, rows: Rows, name: str) -> Rule:
-        """With the thresholds that come nearest to its rate; says where that is not near."""
-        found = Matched.of(rule, rows)
-        if found.missed:
-            rate, shift = rule.groups_per_unit or 0, self.info.frame_shift
-            log.warning(f"{name}: {found.hz(shift):.2f} Hz, the nearest to {rate / shift:g} Hz")
-        return found.rule
-
-    def _lm(self, direction: Direction) -> OnnxLM:
-        if direction not in self._lms:
-            folder = self.experiment.lm(direction)
-            self._lms[direction] = OnnxLM.open(folder, self.info.codebook_sha256)
-        return self._lms[direction]
 
 
 class StreamingTokenizer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.stage import read_stage
 from entcomp.audio.decode import audio_seconds
 from entcomp.audio.read import read_utterance, read_wav
+from entcomp.evaluation.voices.metrics import distance_labels, main_distances
 from entcomp.files import read_json
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import read_table
@@ -21,10 +22,12 @@ from entcomp.report.tables import Table
 
 # Neither is a model: the true recording, and what the vocoder makes of its true mel.
 BASELINES = ("source", "resynthesis")
-LABELS = {
+VOICES = {
     "similarity_reference": "similarity to reference",
     "similarity_source": "similarity to source",
     "closer_to_reference": "closer to reference (%)",
+}
+OPINIONS = {
     "distillmos": "DistillMOS",
     "dnsmos": "DNSMOS",
     "utmos": "UTMOS",
@@ -37,10 +40,14 @@ SECONDS = (2.0, 5.0)  # of utterances that are easy to compare
 
 @dataclass(frozen=True)
 class ConversionScores:
-    """``models`` that judged, by column, and a summary of each of ``systems``: see `Evaluator`."""
+    """``models`` that judged, by column, and a summary of each of ``systems``: see `Evaluator`.
+
+    ``dependence`` tells of those of the models that had a part in making the speech which one.
+    """
 
     models: Mapping[str, str]
     systems: Mapping[str, Mapping[str, Any]]
+    dependence: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -54,7 +61,8 @@ class ConversionScores:
         """Columns of scores: error rates, voices, opinions."""
         there = [key for key, one in self.systems[BASELINES[0]].items() if isinstance(one, dict)]
         errors = [key for rate in ERROR_RATES for key in there if key.startswith(rate)]
-        voices = [key for key in LABELS if key in there]
+        known = {**VOICES, **metric_labels(), **OPINIONS}
+        voices = [key for key in known if key in there]
         return [*errors, *voices, *sorted(set(there) - {*errors, *voices})]
 
     def table(self) -> Table:
@@ -63,13 +71,18 @@ class ConversionScores:
         for name in self.names:
             one = self.systems[name]
             rate = f"{one['rate']:.1f}" if "rate" in one else ""
-            rows.append([name, rate, *(score_cell(one[key]) for key in self.metrics)])
+            cells = (score_cell(one[key]) if key in one else "" for key in self.metrics)
+            rows.append([name, rate, *cells])
         return Table(["system", "Hz", *map(label, self.metrics)], rows)
 
     def describe(self) -> list[str]:
-        """How many utterances there are, and which model made each column."""
+        """How many utterances there are, which model made each column, and how fair it is."""
         count = self.systems[BASELINES[0]]["utterances"]
-        models = (f"{key}: {name}" for key, name in self.models.items())
+        models = (
+            f"{key}: {name}" + (f" (not independent: {reason})" if reason else "")
+            for key, name in self.models.items()
+            for reason in [self.dependence.get(key)]
+        )
         return [f"{count} utterances; brackets: 95% bootstrap intervals", *models]
 
     def markdown(self) -> str:
@@ -80,7 +93,7 @@ class ConversionScores:
         found = []
         for name in self.names:
             one = self.systems[name]
-            if "rate" in one:
+            if "rate" in one and metric in one:
                 kind = experiment.criterion(one["segments"])
                 score = one[metric]
                 found.append(Point(kind, one["rate"], voice_score(score), *score["interval"]))
@@ -93,7 +106,8 @@ class ConversionScores:
         """
         rates = sorted(one.rate for one in points)
         names = [name for name in BASELINES if (name, metric) != ("source", "similarity_source")]
-        scores = {name: voice_score(self.systems[name][metric]) for name in names}
+        there = [name for name in names if metric in self.systems[name]]
+        scores = {name: voice_score(self.systems[name][metric]) for name in there}
         return {name: [(rates[0], one), (rates[-1], one)] for name, one in scores.items()}
 
 
@@ -116,7 +130,7 @@ def read_conversions(experiment: Experiment, set_name: str) -> ConversionScores 
     if not path.exists():
         return None
     stored = read_json(path)
-    return ConversionScores(stored["models"], stored["systems"])
+    return ConversionScores(stored["models"], stored["systems"], stored.get("dependence", {}))
 
 
 def read_samples(experiment: Experiment, data_set: DataDir, allow_pipes: bool) -> list[Sample]:
@@ -156,7 +170,19 @@ def _choose(data_set: DataDir, copies: Mapping[str, str]) -> list[Utterance]:
 def label(metric: str) -> str:
     """A column's name: ``WER (%), moonshine``, say."""
     rate, _, key = metric.partition("_")
-    return f"{rate.upper()} (%), {key}" if f"{rate}_" in ERROR_RATES else LABELS.get(metric, metric)
+    if f"{rate}_" in ERROR_RATES:
+        return f"{rate.upper()} (%), {key}"
+    return {**VOICES, **metric_labels(), **OPINIONS}.get(metric, metric)
+
+
+def metric_labels() -> dict[str, str]:
+    """The columns of all metrics of voices: distances, and who is closer by the main one."""
+    labels = {f"{name}_reference": text for name, text in distance_labels().items()}
+    closer = {
+        f"closer_{name}": f"closer by {labels[f'{name}_reference'].partition(' to ')[0]} (%)"
+        for name in main_distances()
+    }
+    return {**labels, **closer}
 
 
 def _scores_folder(experiment: Experiment, set_name: str) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.experiment import IMPORTED, Experiment, UnitsInfo
 from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.stage import Stage
 from entcomp.artifacts.units import Units
@@ -54,7 +54,7 @@ def imported_info(
         codebook = sha256_of([codebook_name, num_clusters, layers.chosen])
         num_clusters = layers.num_units
         layer = layers.chosen[0] if len(layers.chosen) == 1 else 0
-    return UnitsInfo("imported", layer, num_clusters, sample_rate, samples[0], samples[1], codebook)
+    return UnitsInfo(IMPORTED, layer, num_clusters, sample_rate, samples[0], samples[1], codebook)
 
 
 def import_units(

@@ -107,7 +107,7 @@ def test_completion_is_installed(tmp_path):
 
 WITH_TORCH = {
     *("train-lm", "train-asr", "train-st", "train-vc", "train-vocoder", "score-entropy", "decode"),
-    *("transcribe", "translate", "convert", "score-vc", "bench-latency"),
+    *("transcribe", "translate", "convert", "synthesize", "score-vc", "bench-latency"),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from entcomp.audio.read import read_wav
 from entcomp.errors import EntcompError
 from entcomp.evaluation.text.recognition import error_rates
-from entcomp.evaluation.voices.evaluator import Evaluator, mean_interval
+from entcomp.evaluation.voices.evaluator import Evaluator, Profile, mean_interval
 from entcomp.evaluation.voices.moonshine_asr import (
     END,
     START,
@@ -185,7 +185,7 @@ def test_a_summary_counts_what_was_judged() -> None:
             return np.eye(256, dtype=np.float32)[int(waveform[0])]
 
     evaluator = Evaluator([Parrot()], [Meter()], Ears())  # type: ignore[arg-type]
-    reference, source = np.eye(256)[1], np.eye(256)[2]
+    reference, source = Profile(np.eye(256)[1], {}), Profile(np.eye(256)[2], {})
     scores = {f"utt{n}": evaluator.evaluate(np.array([n]), reference, source) for n in (1, 2)}
     summary = evaluator.summarise(scores, {"utt1": "ONE, TWO!", "utt2": "one two"})
     assert summary["wer_parrot"]["percent"] == 25.0

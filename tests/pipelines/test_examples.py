@@ -18,9 +18,9 @@ from entcomp.evaluation.voices import speaker
 
 MODULES = [
     "entcomp.config",
-    "entcomp.pipelines.convert",
     "entcomp.pipelines.recognizer",
     "entcomp.pipelines.tokenizer",
+    "entcomp.pipelines.voice_converter",
     "entcomp.skipped",
 ]
 

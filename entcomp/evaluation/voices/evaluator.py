@@ -1,15 +1,20 @@
-"""How converted speech is judged: what is said, whose voice it is, and how it sounds."""
+"""How converted speech is judged: what is said, whose voice it is, and how it sounds.
+
+A judge that a model was conditioned on, or whose units it speaks, is not a fair one: `Evaluator`
+knows them, and tables say so.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
 from entcomp.evaluation.bootstrap import RESAMPLES, ratio, ratio_interval
 from entcomp.evaluation.text.recognition import error_rates
+from entcomp.evaluation.voices.metric import VoiceMetric
 from entcomp.evaluation.voices.mos import MosPredictor
 from entcomp.evaluation.voices.speaker import (
     EMBEDDING_SIZE,
@@ -35,28 +40,60 @@ class Recogniser(Protocol):
 
 
 @dataclass(frozen=True)
+class Profile:
+    """A voice: its embedding, and what each metric describes it by (None: too little speech)."""
+
+    embedding: np.ndarray
+    descriptions: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Evaluator:
-    """The models that score an utterance."""
+    """The models that score an utterance; ``metrics`` are those of `VOICE_METRICS`, by name.
+
+    ``dependence`` says of each judge, by its key, what it has to do with how speech was made;
+    judges that it does not name had no part in that.
+    """
 
     recognisers: Sequence[Recogniser]
     predictors: Sequence[MosPredictor]
     voices: SpeakerEncoder
+    metrics: Mapping[str, VoiceMetric] = field(default_factory=dict)
+    dependence: Mapping[str, str] = field(default_factory=dict)
 
     def names(self) -> dict[str, str]:
         """Which model made each column."""
         recognisers = {one.key: one.name for one in self.recognisers}
         predictors = {one.key: one.name for one in self.predictors}
-        return {**recognisers, **predictors, "similarity": self.voices.name}
+        metrics = {name: one.model for name, one in self.metrics.items()}
+        return {**recognisers, "similarity": self.voices.name, **metrics, **predictors}
 
-    def evaluate(self, waveform: np.ndarray, reference: np.ndarray, source: np.ndarray) -> Scores:
+    def evaluate(self, waveform: np.ndarray, reference: Profile, source: Profile) -> Scores:
         """Score (samples,) at 16 kHz against the voices of reference and source."""
-        voice = self.voice(waveform)
+        own = self.profile(waveform)
         return {
-            "similarity_reference": similarity(voice, reference),
-            "similarity_source": similarity(voice, source),
+            "similarity_reference": similarity(own.embedding, reference.embedding),
+            "similarity_source": similarity(own.embedding, source.embedding),
+            **self._distances(own, reference, "reference"),
+            **self._distances(own, source, "source"),
             **{one.key: one.predict(waveform) for one in self.predictors},
             **{f"text_{one.key}": one.transcribe(waveform) for one in self.recognisers},
         }
+
+    def profile(self, waveform: np.ndarray) -> Profile:
+        """Whose voice speaks in (samples,) at 16 kHz."""
+        descriptions = {name: one.describe(waveform) for name, one in self.metrics.items()}
+        return Profile(self.voice(waveform), descriptions)
+
+    def _distances(self, own: Profile, other: Profile, whose: str) -> Scores:
+        """Of all metrics; none where there is too little speech to tell."""
+        found: Scores = {}
+        for name, metric in self.metrics.items():
+            pair = own.descriptions[name], other.descriptions[name]
+            if all(one is not None for one in pair):
+                distances = metric.distances(*pair)
+                found |= {f"{key}_{whose}": value for key, value in distances.items()}
+        return found
 
     def voice(self, waveform: np.ndarray) -> np.ndarray:
         """Embedding of (samples,) at 16 kHz; zeros, similar to nobody, for too little speech."""
@@ -76,12 +113,29 @@ class Evaluator:
         closer = [row["similarity_reference"] > row["similarity_source"] for row in rows]
         share = mean_interval([100.0 * one for one in closer])
         summary["closer_to_reference"] = {"percent": share.pop("mean"), **share}
+        for metric in self.metrics.values():
+            summary |= _summarise_distances(rows, list(metric.labels))
         known = [utt_id for utt_id in scores if texts.get(utt_id)]
         for one in self.recognisers if known else ():
             heard = [scores[utt_id][f"text_{one.key}"] for utt_id in known]
             rates = error_rates([texts[utt_id] for utt_id in known], heard, "basic")
             summary |= {f"{rate}_{one.key}": value for rate, value in rates.items()}
         return {"utterances": len(rows), **summary}
+
+
+def _summarise_distances(rows: Sequence[Scores], keys: Sequence[str]) -> Scores:
+    """Means over the utterances that have them, and how many are closer by the first of them."""
+    found: Scores = {}
+    for key in keys:
+        values = [row[f"{key}_reference"] for row in rows if f"{key}_reference" in row]
+        if values:
+            found[f"{key}_reference"] = mean_interval(values) | {"utterances": len(values)}
+    both = (f"{keys[0]}_reference", f"{keys[0]}_source")
+    closer = [row[both[0]] < row[both[1]] for row in rows if all(one in row for one in both)]
+    if closer:
+        share = mean_interval([100.0 * one for one in closer])
+        found[f"closer_{keys[0]}"] = {"percent": share.pop("mean"), **share}
+    return found
 
 
 def mean_interval(values: Sequence[float]) -> Scores:

@@ -17,6 +17,7 @@ TASKS.register("vc")(
         help="voice conversion, units to speech in another voice",
         info=VcInfo,
         default_config=_default_config,
+        files=("durations.json",),
         hub_task="audio-to-audio",
     )
 )

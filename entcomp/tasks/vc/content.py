@@ -39,6 +39,11 @@ class FrameMap:
             mel_step=mel.hop_length * units.sample_rate,
         )
 
+    def num_samples(self, num_units: int, hop_length: int) -> int:
+        """What ``num_units`` from the first on last, in samples at the mel's rate."""
+        ticks = self.unit_offset + num_units * self.unit_step
+        return ticks * hop_length // self.mel_step
+
     def mel_frames(self, unit_indices: np.ndarray) -> np.ndarray:
         """The mel frame in which each unit begins (the first, for one that begins before it)."""
         ticks = self.unit_offset + unit_indices.astype(np.int64) * self.unit_step

@@ -1,9 +1,9 @@
-"""Conversion: one recording's content in another's voice, as long and as loud as it was."""
+"""Conversion: one recording's content, or units alone, in somebody's voice."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,24 @@ from entcomp.tasks.vc.vocoder import Vocoder
 
 MIN_REFERENCE = 1.0  # seconds
 OVERLAP = 0.4  # seconds, of the pieces of a long source
+# A long recording is drawn so many pieces at a time, and goes through the vocoder in parts that end
+# where it is quiet: what they take of memory does not grow with its length.
+PIECES = 8
+LONGEST_PART = 30.0  # seconds
 PEAK = 0.99  # of a waveform that would clip at the source's loudness
+
+
+def _ignore(done: float) -> None:
+    """Nobody watches the progress."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is said: units (frames,) and their groups, in ``samples`` at the mel's rate."""
+
+    units: np.ndarray
+    groups: np.ndarray
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,10 @@ class Recording:
     waveform: np.ndarray
     units: np.ndarray
     groups: np.ndarray
+
+    @property
+    def content(self) -> Content:
+        return Content(self.units, self.groups, len(self.waveform))
 
 
 @dataclass(frozen=True)
@@ -57,39 +78,92 @@ class Converter:
     def reference(self, recording: Recording, embedding: np.ndarray) -> Reference:
         """The loudest ``max_prompt`` seconds of a recording, and its voice's embedding."""
         mel = self.config.mel
-        whole = self._excerpt(log_mel(torch.from_numpy(recording.waveform), mel), recording)
+        spectrum = log_mel(torch.from_numpy(recording.waveform), mel)
+        whole = self._excerpt(spectrum, recording.content)
         frames = min(len(whole.mel), mel_frames(self.config.batch.max_prompt, mel))
         energy = whole.mel.mean(dim=1).unfold(0, frames, 1).mean(dim=1)
         return Reference(whole.cut(int(energy.argmax()), frames), embedding)
 
-    def mel_of(self, source: Recording, reference: Reference, utt_id: str) -> Tensor:
-        """Draw the log mel (frames, n_mels); it depends on the seed and the id, not on others."""
+    def voice(self, embedding: np.ndarray) -> Reference:
+        """A voice's embedding alone, where nothing tells the units of its speech."""
+        nothing = torch.zeros(0, self.config.mel.n_mels), np.zeros(0, np.int64)
+        some_unit = np.zeros(1, np.int32), np.ones(1, np.int32)  # on none of its mel frames
+        return Reference(Excerpt(*nothing, *some_unit), embedding)
+
+    def mel_of(
+        self,
+        content: Content,
+        reference: Reference,
+        utt_id: str,
+        progress: Callable[[float], None] = _ignore,
+    ) -> Tensor:
+        """Draw the log mel (frames, n_mels); it depends on the seed and the id, not on others.
+
+        ``progress`` is called with the parts of it that have been done, which sum to 1.
+        """
         mel = self.config.mel
-        whole = self._excerpt(torch.zeros(mel.num_frames(len(source.waveform)), mel.n_mels), source)
+        whole = self._excerpt(torch.zeros(mel.num_frames(content.samples), mel.n_mels), content)
         overlap = mel_frames(OVERLAP, mel)
         firsts, length = pieces(
             len(whole.mel), mel_frames(self.config.batch.max_target, mel), overlap
         )
-        targets = [whole.cut(first, length) for first in firsts]
+        drawn = []
+        for number in range(0, len(firsts), PIECES):
+            targets = [whole.cut(first, length) for first in firsts[number : number + PIECES]]
+            seed = zlib.crc32(f"{self.seed} {utt_id}{f' {number}' if number else ''}".encode())
+            drawn.append(self._draw(targets, reference, seed))
+            progress(len(targets) / len(firsts))
+        return cross_fade(torch.cat(drawn), firsts)
+
+    def _draw(self, targets: Sequence[Excerpt], reference: Reference, seed: int) -> Tensor:
+        """Log mels (P, M, N) of equally long targets."""
         batch = collate(
             [(reference.prompt, target) for target in targets],
             [reference.embedding] * len(targets),
             self.config.merge_runs,
         )
-        device = self.model.mel_mean.device
-        seed = zlib.crc32(f"{self.seed} {utt_id}".encode())
-        drawn = self.model.sample(batch.to(device), self.sampler, seed).cpu()
-        prompt = len(reference.prompt.mel)
-        return cross_fade(drawn[:, prompt:], firsts)
+        drawn = self.model.sample(batch.to(self.model.mel_mean.device), self.sampler, seed)
+        return drawn[:, len(reference.prompt.mel) :].cpu()
 
-    def __call__(self, source: Recording, reference: Reference, utt_id: str) -> np.ndarray:
-        """Samples at the mel's rate, as many and of the same RMS as the source's."""
-        waveform = self.vocoder(self.mel_of(source, reference, utt_id)).numpy()
-        return match_loudness(waveform[: len(source.waveform)], source.waveform)
+    def __call__(
+        self,
+        source: Recording,
+        reference: Reference,
+        utt_id: str,
+        progress: Callable[[float], None] = _ignore,
+    ) -> np.ndarray:
+        """Samples at the mel's rate, as many and of the same RMS as the source's.
 
-    def _excerpt(self, mel: Tensor, recording: Recording) -> Excerpt:
-        rows = regulate_lengths(recording.groups, len(mel), self.frame_map, self.config.layout)
-        return Excerpt(mel, rows, recording.units, recording.groups)
+        ``progress`` is called with the parts of the work that have been done, which sum to 1.
+        """
+        waveform = self._waveform(source.content, reference, utt_id, progress)
+        return match_loudness(waveform, source.waveform)
+
+    def synthesize(self, content: Content, reference: Reference, utt_id: str) -> np.ndarray:
+        """Samples at the mel's rate, as loud as the model makes them, short of clipping."""
+        waveform = self._waveform(content, reference, utt_id)
+        return waveform * min(1.0, PEAK / max(np.abs(waveform).max(), 1e-9))
+
+    def _waveform(
+        self,
+        content: Content,
+        reference: Reference,
+        utt_id: str,
+        progress: Callable[[float], None] = _ignore,
+    ) -> np.ndarray:
+        def half(done: float) -> None:  # of the work: drawing, or the vocoder
+            progress(done / 2)
+
+        mel = self.mel_of(content, reference, utt_id, half)
+        parts = []
+        for part in quiet_parts(mel, mel_frames(LONGEST_PART, self.config.mel)):
+            parts.append(self.vocoder(part).numpy())
+            half(len(part) / len(mel))
+        return np.concatenate(parts)[: content.samples]
+
+    def _excerpt(self, mel: Tensor, content: Content) -> Excerpt:
+        rows = regulate_lengths(content.groups, len(mel), self.frame_map, self.config.layout)
+        return Excerpt(mel, rows, content.units, content.groups)
 
 
 def resynthesise(waveform: np.ndarray, mel: MelConfig, vocoder: Vocoder) -> np.ndarray:
@@ -114,6 +188,20 @@ def pieces(frames: int, longest: int, overlap: int) -> tuple[list[int], int]:
     count = -(-(frames - overlap) // (longest - overlap))
     length = -(-(frames + (count - 1) * overlap) // count)
     return [round(i * (frames - length) / (count - 1)) for i in range(count)], length
+
+
+def quiet_parts(mel_MN: Tensor, longest: int) -> list[Tensor]:
+    """A log mel (frames, n_mels) in parts of at most ``longest`` frames, cut where it is quietest.
+
+    Each but the last has at least half of ``longest``.
+    """
+    parts = []
+    while len(mel_MN) > longest:
+        loudness = mel_MN[longest // 2 : longest].exp().sum(dim=1)
+        cut = longest // 2 + int(loudness.argmin())
+        parts.append(mel_MN[:cut])
+        mel_MN = mel_MN[cut:]
+    return [*parts, mel_MN]
 
 
 def cross_fade(pieces_PMN: Tensor, firsts: Sequence[int]) -> Tensor:

@@ -18,11 +18,13 @@ from entcomp.tasks.vc.config import VcConfig
 from entcomp.tasks.vc.content import FrameMap
 from entcomp.tasks.vc.corpus import VcUtterance
 from entcomp.tasks.vc.dataset import VcBatches, mel_statistics
+from entcomp.tasks.vc.durations import Durations
 from entcomp.tasks.vc.info import VcInfo
 from entcomp.tasks.vc.model import VoiceConverter
 from entcomp.training.description import write_description
 from entcomp.training.evaluation import training_device
 from entcomp.training.loop import FitResult, fit
+from entcomp.training.ranks import is_first_rank
 from entcomp.training.weights import load_model
 
 MAX_DEV_BATCHES = 16
@@ -72,6 +74,8 @@ def train_voice_converter(
     inputs |= embeddings_inputs(config.local, vectors_KF)
     fixed = [dev_batches.batch(step) for step in range(count)]
     result = fit(model, batches, fixed, config.training, folder, inputs)
+    if is_first_rank():
+        Durations.learn((one.units for one in train), info.num_clusters).write(folder)
     write_description(folder, config, info)
     return result
 

@@ -20,6 +20,7 @@ from own_package import environment_with, install_package
 from typer.testing import CliRunner, Result
 from vc_toys import tone
 
+from entcomp.audio.read import resample
 from entcomp.cli.app import app
 from entcomp.errors import EntcompError
 from entcomp.evaluation.voices import mos, speaker
@@ -307,6 +308,78 @@ def test_stereo_and_telephone_speech_are_taken_and_said_so(world: Path, tmp_path
     assert len(samples(tmp_path / "one.wav")) == int(1.1 * 22050)
 
 
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 2), (48000, 2), (44100, 1), (16000, 6)])
+def test_sources_of_any_rate_and_channels(
+    world: Path, tmp_path: Path, rate: int, channels: int
+) -> None:
+    source = resample(tone(1.3, 180), 16000, rate)
+    soundfile.write(tmp_path / "in.wav", np.stack([source] * channels, axis=1), rate)
+    output = run(
+        "convert", tmp_path / "in.wav", world / "exp", "--model", "vc/fixed4", "--reference",
+        world / "data/train/bob_2.wav", "-o", tmp_path / "out.wav",
+    )  # fmt: skip
+    assert f"at {rate} Hz: " in output and ("mixed down" in output) == (channels > 1)
+    made = samples(tmp_path / "out.wav")
+    assert abs(len(made) / 22050 - len(source) / rate) <= 1 / 22050
+    assert loudness(made) == pytest.approx(loudness(source), rel=0.03)
+
+
+def test_one_channel_of_a_call_is_converted(world: Path, tmp_path: Path) -> None:
+    loud, quiet = tone(1.3, 180), 0.1 * tone(1.3, 120)
+    soundfile.write(tmp_path / "in.wav", np.stack([loud, quiet], axis=1), 16000)
+    call = ["convert", tmp_path / "in.wav", world / "exp", "--model", "vc/fixed4"]
+    call += ["--reference", world / "data/train/bob_2.wav", "-o", tmp_path / "out.wav"]
+    levels = []
+    for side in ("left", "right"):
+        run(*call, "--channel", side)
+        levels.append(loudness(samples(tmp_path / "out.wav")))
+    assert levels == pytest.approx([loudness(loud), loudness(quiet)], rel=0.03)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 48000])
+def test_the_sampling_rate_that_was_asked_for_comes_out(
+    world: Path, tmp_path: Path, rate: int
+) -> None:
+    source, exp = world / "data/test/ann_0.wav", world / "exp"
+    common = ["--model", "vc/fixed4", "--reference", world / "data/train/bob_2.wav"]
+    own = ["convert", source, exp, *common, "-o"]
+    run(*own, tmp_path / "own.wav")
+    output = run(*own, tmp_path / "other.wav", "--sample-rate", rate)
+    assert f" samples at {rate} Hz, " in output
+    found, found_rate = soundfile.read(tmp_path / "other.wav", dtype="float32")
+    assert found_rate == rate
+    expected = resample(samples(tmp_path / "own.wav"), 22050, rate)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    out = tmp_path / "out"
+    of_set = ["convert", world / "data", exp, *common, "--sets", "test", "-o", out]
+    run(*of_set, "--sample-rate", rate)
+    assert soundfile.info(out / "test/wav/ann_0.wav").samplerate == rate
+    assert "complete, skipped" in run(*of_set, "--sample-rate", rate)
+    assert "complete, skipped" not in run(*of_set)
+    assert soundfile.info(out / "test/wav/ann_0.wav").samplerate == 22050
+
+
+def test_recordings_are_converted_in_one_call(world: Path, tmp_path: Path) -> None:
+    """A folder of them, each as alone; a broken one is named at the end, the others are there."""
+    (tmp_path / "broken.wav").write_text("no audio")
+    wavs = [world / "data/test" / f"{name}.wav" for name in ("ann_0", "bob_1")]
+    common = ["--model", "vc/fixed4", "--reference", world / "data/train/bob_2.wav", "-o"]
+    for wav in wavs:
+        run("convert", wav, world / "exp", *common, tmp_path / f"{wav.stem}.wav")
+    many = tmp_path / "many"
+    message = fails(
+        "convert", wavs[0], tmp_path / "broken.wav", wavs[1], world / "exp", *common, many
+    )
+    assert f"1 of 3 recordings failed: {tmp_path / 'broken.wav'}" in message
+    assert sorted(one.name for one in many.iterdir()) == ["ann_0.wav", "bob_1.wav"]
+    for wav in wavs:
+        assert (many / wav.name).read_bytes() == (tmp_path / wav.name).read_bytes()
+    taken = fails("convert", *wavs, world / "exp", *common, tmp_path / "ann_0.wav")
+    assert "is a file; name a folder" in taken
+    mixed = fails("convert", wavs[0], world / "data", world / "exp", *common, many)
+    assert "convert one data dir at a time, without recordings" in mixed
+
+
 def test_a_table_gives_each_utterance_its_reference(world: Path, tmp_path: Path) -> None:
     table = tmp_path / "references.scp"
     wav = {name: world / "data/train" / f"{name}_2.wav" for name in PITCHES}
@@ -389,6 +462,10 @@ def test_scores_stand_beside_source_and_resynthesis(world: Path, tmp_path: Path)
     copy = stored["systems"]["resynthesis"]
     assert 0.8 < copy["similarity_source"]["mean"] < 1.0
     assert "\n| resynthesis " in table and "- vocoder: Griffin-Lim" in table
+    assert "- similarity: pitch (not independent: the model is conditioned on it)\n" in table
+    assert "| closer by F0 median (%) |" in table and "| spectrum to reference (dB) |" in table
+    assert source["closer_f0_median"]["percent"] == 0.0  # nobody is nearer to itself than itself
+    assert stored["systems"]["resynthesis"]["ltas_reference"]["mean"] > 0
     assert "- 4 utterances; " in table
     model = stored["systems"]["fixed4"]
     assert model["segments"] == "fixed4" and model["rate"] == pytest.approx(25, rel=0.1)
@@ -424,6 +501,7 @@ def test_a_trained_recogniser_and_utmos_judge(
     table = run(*score, "--asr", "asr/fixed4")
     stored = read_json(exp / "vc/scores/test/scores.json")
     assert stored["models"]["fixed4"].startswith("asr/fixed4 ")
+    assert "(not independent: it reads the units that the model speaks)" in table
     assert stored["models"]["utmos"] == "UTMOS utmos.jit"
     for name in ("source", "resynthesis", "fixed4"):
         rows = read_json(exp / f"vc/scores/test/{name}.json")["outputs"]
@@ -432,8 +510,14 @@ def test_a_trained_recogniser_and_utmos_judge(
         assert stored["systems"][name]["wer_fixed4"]["reference_length"] == 8
     header = [cell.strip() for cell in table.splitlines()[0].strip("|").split("|")]
     assert header[2:4] == ["WER (%), fixed4", "CER (%), fixed4"] and header[-1] == "UTMOS"
+    few = run(*score, "--asr", "none", "--metric", "spectrum")
+    assert "closer by spectrum (%)" in few and "F0" not in few
+    assert "F0" not in run(*score, "--asr", "none", "--metric", "none")
+    assert "voice metric x: unknown" in fails(*score, "--asr", "none", "--metric", "x")
     assert "asr/x" in fails(*score, "--asr", "asr/x")
-    assert "--asr whisper: one of moonshine, asr/TAG, none" in fails(*score, "--asr", "whisper")
+    assert "--asr whisper: one of moonshine, pocketsphinx, asr/TAG, none" in fails(
+        *score, "--asr", "whisper"
+    )
 
 
 def test_a_trained_vocoder_converts_and_must_be_named_in_scoring(

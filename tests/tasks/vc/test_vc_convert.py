@@ -22,6 +22,7 @@ from entcomp.tasks.vc.convert import (
     cross_fade,
     match_loudness,
     pieces,
+    quiet_parts,
 )
 from entcomp.tasks.vc.model import VoiceConverter
 from entcomp.tasks.vc.vocoders.griffin_lim import GriffinLim
@@ -58,11 +59,11 @@ def test_length_and_loudness_are_the_sources(converter: Converter, seconds: floa
 def test_the_draw_depends_on_the_utterance_and_the_seed_alone(converter: Converter) -> None:
     reference = converter.reference(recording(2.0, 200), np.ones(256, np.float32))
     source = recording(0.5)
-    first = converter.mel_of(source, reference, "utt1")
-    assert torch.equal(first, converter.mel_of(source, reference, "utt1"))
-    assert not torch.equal(first, converter.mel_of(source, reference, "utt2"))
+    first = converter.mel_of(source.content, reference, "utt1")
+    assert torch.equal(first, converter.mel_of(source.content, reference, "utt1"))
+    assert not torch.equal(first, converter.mel_of(source.content, reference, "utt2"))
     other = replace(converter, seed=1)
-    assert not torch.equal(first, other.mel_of(source, reference, "utt1"))
+    assert not torch.equal(first, other.mel_of(source.content, reference, "utt1"))
 
 
 def test_the_prompt_is_the_loudest_stretch(converter: Converter) -> None:
@@ -109,3 +110,73 @@ def test_a_short_reference_is_an_error() -> None:
     with pytest.raises(EntcompError, match=r"0\.50 s are too short; give a reference of 1 s"):
         check_reference(8000, 16000)
     check_reference(16000, 16000)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 700), st.integers(2, 90))
+def test_parts_of_a_mel_are_all_of_it_and_none_is_too_long(frames: int, longest: int) -> None:
+    mel = torch.randn(frames, 3, generator=torch.Generator().manual_seed(frames))
+    parts = quiet_parts(mel, longest)
+    assert torch.equal(torch.cat(parts), mel)
+    assert all(len(one) <= longest for one in parts)
+    assert all(len(one) >= longest // 2 for one in parts[:-1])
+
+
+def test_a_mel_is_cut_in_its_pauses() -> None:
+    mel = torch.zeros(100, 4)
+    for pause in (33, 61):
+        mel[pause] = -5.0
+    assert [len(one) for one in quiet_parts(mel, 40)] == [33, 28, 39]
+
+
+def test_an_hour_was_drawn_at_once_and_vocoded_at_once(
+    converter: Converter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory grew with the recording: now no call gets more pieces or frames than so many."""
+    monkeypatch.setattr("entcomp.tasks.vc.convert.PIECES", 2)
+    monkeypatch.setattr("entcomp.tasks.vc.convert.LONGEST_PART", 1.0)
+    drawn, vocoded, done = [], [], []
+
+    class Watched(VoiceConverter):
+        def sample(self, batch, *rest):  # type: ignore[no-untyped-def]
+            drawn.append(len(batch.rows_BM))
+            return super().sample(batch, *rest)
+
+    class Silence(GriffinLim):
+        def __call__(self, mel_MN: torch.Tensor) -> torch.Tensor:
+            vocoded.append(len(mel_MN))
+            return mel_MN.exp().mean(dim=1).repeat_interleave(256)
+
+    model = Watched(converter.config, CLUSTERS).eval()
+    model.load_state_dict(converter.model.state_dict())
+    watched = replace(converter, model=model, vocoder=Silence(converter.config.mel))
+    reference = watched.reference(recording(2.0, 200), np.ones(256, np.float32))
+    source = recording(8.0)
+    made = watched(source, reference, "utt", done.append)
+    assert len(made) == len(source.waveform)
+    assert max(drawn) == 2 and sum(drawn) == len(pieces(690, 129, 34)[0])
+    assert max(vocoded) <= 86 and sum(vocoded) == 690
+    assert sum(done) == pytest.approx(1.0)
+
+
+def test_a_short_recording_is_drawn_as_before_there_were_batches(converter: Converter) -> None:
+    """Its noise depends on the id and the seed alone, whatever PIECES is."""
+    reference = converter.reference(recording(2.0, 200), np.ones(256, np.float32))
+    content = recording(2.0).content
+    first = converter.mel_of(content, reference, "utt")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("entcomp.tasks.vc.convert.PIECES", 2)
+        assert torch.equal(converter.mel_of(content, reference, "utt"), first)
+
+
+def test_units_alone_are_spoken_without_clipping(converter: Converter) -> None:
+    class Loud(GriffinLim):
+        def __call__(self, mel_MN: torch.Tensor) -> torch.Tensor:
+            return torch.full((len(mel_MN) * 256,), 3.0)
+
+    reference = converter.voice(np.ones(256, np.float32))
+    content = replace(recording(1.0).content, samples=22000)
+    made = replace(converter, vocoder=Loud(converter.config.mel)).synthesize(
+        content, reference, "utt"
+    )
+    assert len(made) == 22000 and np.abs(made).max() == pytest.approx(0.99)
