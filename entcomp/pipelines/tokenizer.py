@@ -175,7 +175,7 @@ class Grouper:
         return row_of(utt_id, entropies or [units])
 
     def _grouped(self, row: Row, rule: Rule, name: str) -> tuple[np.ndarray, Rule]:
-        """Groups, and the rule that made them: with thresholds of its own, if it matches its rate."""
+        """Groups, and the rule that made them: of its own thresholds, if it matches its rate."""
         if rule.match_rate:
             rule = self._matched(rule, Rows.join([row]), name)
         return group_one(*row, rule), rule
