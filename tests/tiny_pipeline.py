@@ -125,7 +125,7 @@ def add_converter(experiment: Experiment, segmentation: str = TAG) -> None:
     folder = experiment.task("vc", "tiny")
     model = VoiceConverter(config, info.num_clusters)
     write_weights(folder / "model.safetensors", model.state_dict())
-    train = (vector for _, vector in Units.open(experiment, "train"))
-    Durations.learn(train, info.num_clusters).write(folder)
+    train = Units.find(experiment, "train") or [("none", np.zeros(1, np.int32))]
+    Durations.learn((vector for _, vector in train), info.num_clusters).write(folder)
     save_config(folder / "config.yaml", config)
     write_json(folder / "task.json", asdict(info))

@@ -36,6 +36,7 @@ from entcomp.pipelines.tokenizer import Tokenizer
 from entcomp.report.info import experiment_info
 from entcomp.tasks.text.train import TrainedTextModel
 from entcomp.tasks.text.vocabulary import Vocabulary
+from entcomp.tasks.vc.durations import Durations
 from entcomp.tasks.vc.train import load_converter
 from entcomp.training.checkpoints import Checkpoints
 from entcomp.training.config import TrainingConfig
@@ -99,6 +100,11 @@ def make_converter(folder: Path, name: str) -> Path:
 
 def read_converter(path: Path) -> None:
     load_converter(path.parent, Experiment(path.parents[2]).units_info())
+
+
+def read_durations(path: Path) -> None:
+    found = Durations.read(path.parent, Experiment(path.parents[2]).units_info())
+    found.expand(np.arange(K, dtype=np.int32))
 
 
 def make_pack(folder: Path) -> Path:
@@ -297,6 +303,13 @@ KINDS = [
         "task.json of a converter",
         of(make_converter, "task.json"),
         read_converter,
+        damage_json,
+        0.3,
+    ),
+    Kind(
+        "durations.json of a converter",
+        of(make_converter, "durations.json"),
+        read_durations,
         damage_json,
         0.3,
     ),

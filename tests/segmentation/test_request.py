@@ -8,13 +8,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from entcomp.errors import EntcompError
 from entcomp.segmentation.criteria import criterion_names, describe_criteria, find_criterion
 from entcomp.segmentation.criterion import EntropyCriterion
 from entcomp.segmentation.request import STRENGTHS, Request
-from entcomp.segmentation.rule import Rule
+from entcomp.segmentation.rule import Rule, thresholds_of
 
 VALUES: dict[str, Any] = {"theta_g": 8.5, "theta_r": 0.65, "target_rate": 15.0, "window": 4}
 
@@ -101,7 +102,9 @@ def test_the_rules_of_the_model_that_comes_with_entcomp(repository: Path) -> Non
     assert paths
     for path in paths:
         rule = Rule.from_json(json.loads(path.read_text()))
-        assert rule.criterion in path.parent.name and rule.threshold("theta_g") > 0
+        assert rule.criterion in path.parent.name
+        assert thresholds_of(rule)
+        assert all(np.isfinite(rule.threshold(name)) for name in thresholds_of(rule))
 
 
 def test_no_name_of_a_criterion_stands_outside_its_file(repository: Path) -> None:

@@ -33,7 +33,9 @@ class Stream(Config):
         """What `segment` calls these groups by default."""
         if self.is_plain:
             return self.criterion
-        return f"fixed{self.window}" if self.window else f"rate{self.rate:g}_{self.criterion}"
+        if self.window:
+            return f"{self.criterion}{self.window}"
+        return f"rate{self.rate:g}_{self.criterion}"
 
     @property
     def options(self) -> str:

@@ -15,6 +15,7 @@ from entcomp.errors import EntcompError
 from entcomp.files import write_json
 
 FILE = "durations.json"
+LONGEST = 10_000  # frames, 200 s or so: no unit lasts longer in the mean
 REMEDY = "rerun train-vc, which does not train again, or give units with durations"
 
 
@@ -49,9 +50,10 @@ class Durations:
         if not path.exists():
             raise EntcompError(f"{path}: no such file; {REMEDY}")
         found = read_record(cls, path, REMEDY)
-        if len(found.mean_frames) != units.num_clusters or not min(found.mean_frames) >= 1:
+        in_range = all(1 <= one <= LONGEST for one in found.mean_frames)
+        if len(found.mean_frames) != units.num_clusters or not in_range:
             raise EntcompError(
-                f"{path}: not a duration of 1 frame or more for each of {units.num_clusters} "
+                f"{path}: not a duration of 1 to {LONGEST} frames for each of {units.num_clusters} "
                 f"units; {REMEDY}"
             )
         return found

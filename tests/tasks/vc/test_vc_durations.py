@@ -41,7 +41,12 @@ def test_an_utterance_lasts_as_long_as_its_means_do(means: list[float], units: l
 def test_durations_of_another_model_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EntcompError, match=r"durations.json: no such file; rerun train-vc"):
         Durations.read(tmp_path, UNITS)
-    for means in ([1.5] * (CLUSTERS - 1), [1.5] * (CLUSTERS - 1) + [0.5], [1.5] * 11 + [None]):
+    for means in (
+        [1.5] * (CLUSTERS - 1),
+        [1.5] * (CLUSTERS - 1) + [0.5],
+        [1.5] * 11 + [None],
+        [1e300] * CLUSTERS,
+    ):
         write_json(tmp_path / "durations.json", {"mean_frames": means})
         with pytest.raises(EntcompError, match=r"durations.json: .*; rerun train-vc"):
             Durations.read(tmp_path, UNITS)
