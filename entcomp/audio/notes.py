@@ -63,6 +63,7 @@ class _Filter:
         if not self._is_registered:
             os.register_at_fork(after_in_child=self._reset)
             self._is_registered = True
+        os.close(_copy_of_stderr())
         reading, self.pipe = os.pipe()
         Thread(target=self._read, args=(reading,), daemon=True).start()
 
@@ -97,8 +98,12 @@ class _Filter:
 def _copy_of_stderr() -> int:
     try:
         return os.dup(STDERR)
-    except OSError:  # a process may be started without descriptor 2
-        return os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # a process may be started without it; else the pipe would become it
+        null = os.open(os.devnull, os.O_WRONLY)
+        if null != STDERR:
+            os.dup2(null, STDERR)
+            os.close(null)
+        return os.dup(STDERR)
 
 
 def _begins_alike(line: bytes, start: bytes) -> bool:
