@@ -38,14 +38,8 @@ class _Filter:
 
     def enter(self) -> None:
         with self.lock:
-            if self.pipe < 0:
-                self._start()
             if self.threads == 0:
-                with self.output:
-                    if self.stderr >= 0:
-                        os.close(self.stderr)
-                    self.stderr = _copy_of_stderr()
-                os.dup2(self.pipe, STDERR)
+                self._divert()
             self.threads += 1
 
     def leave(self) -> None:
@@ -59,11 +53,21 @@ class _Filter:
             os.write(self.pipe, MARK)
         passed_on.wait()
 
+    def _divert(self) -> None:
+        """Descriptor 2 to the pipe; ``stderr`` is where it led to."""
+        _open_stderr()
+        if self.pipe < 0:
+            self._start()
+        with self.output:
+            if self.stderr >= 0:
+                os.close(self.stderr)
+            self.stderr = os.dup(STDERR)
+        os.dup2(self.pipe, STDERR)
+
     def _start(self) -> None:
         if not self._is_registered:
             os.register_at_fork(after_in_child=self._reset)
             self._is_registered = True
-        os.close(_copy_of_stderr())
         reading, self.pipe = os.pipe()
         Thread(target=self._read, args=(reading,), daemon=True).start()
 
@@ -87,23 +91,21 @@ class _Filter:
         return held
 
     def _write(self, text: bytes) -> None:
-        with (
-            self.output,
-            suppress(OSError),
-        ):  # nobody reads stderr any more: there is nobody to tell
+        # Where nobody reads stderr any more there is nobody to tell.
+        with self.output, suppress(OSError):
             while text:
                 text = text[os.write(self.stderr, text) :]
 
 
-def _copy_of_stderr() -> int:
+def _open_stderr() -> None:
+    """A process may be started without descriptor 2; the pipe must not become it."""
     try:
-        return os.dup(STDERR)
-    except OSError:  # a process may be started without it; else the pipe would become it
+        os.fstat(STDERR)
+    except OSError:
         null = os.open(os.devnull, os.O_WRONLY)
         if null != STDERR:
             os.dup2(null, STDERR)
             os.close(null)
-        return os.dup(STDERR)
 
 
 def _begins_alike(line: bytes, start: bytes) -> bool:
