@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SOURCED = {"db.sh", "path.sh", "cmd.sh", "parse_options.sh", "debian.sh"}
+SOURCED = {"db.sh", "path.sh", "cmd.sh", "parse_options.sh", "debian.sh", "installer.sh"}
 SOURCED |= {"settings.sh", "recipe.sh", "jobs.sh", "stages.sh"}
 
 
@@ -28,7 +28,12 @@ def shell_scripts() -> list[Path]:
 @pytest.mark.parametrize("script", shell_scripts(), ids=str)
 def test_shellcheck(script: Path) -> None:
     # Scripts source each other by paths beside themselves.
-    options = ["--external-sources", "--source-path=SCRIPTDIR", "--source-path=utils"]
+    options = [
+        "--external-sources",
+        "--source-path=SCRIPTDIR",
+        "--source-path=utils",
+        "--source-path=.",
+    ]
     command = [Path(sys.executable).with_name("shellcheck"), *options, script]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

