@@ -21,9 +21,9 @@ die() {
 
 # unpack FOLDER: the packages in it, and the paths in them to where they lie.
 unpack() {
-  local root=$1/root package
-  for package in "$1"/apt/*.deb; do dpkg -x "$package" "$root"; done
-  sed -i "s,'/usr/share/,'$target/root/usr/share/,g" "$root"/usr/share/apertium/modes/*.mode
+  local package
+  for package in "$1"/apt/*.deb; do dpkg -x "$package" "$1/unpacked"; done
+  sed -i "s,'/usr/share/,'$target/unpacked/usr/share/,g" "$1"/unpacked/usr/share/apertium/modes/*.mode
 }
 
 # write_command FOLDER: `apertium` with libraries, programs and languages of our own.
@@ -31,9 +31,9 @@ write_command() {
   cat > "$1/apertium" << 'END'
 #!/usr/bin/env bash
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
-export PATH=$here/root/usr/bin:$PATH
-export APERTIUM_PATH=$here/root/usr/bin APERTIUM_DATADIR=$here/root/usr/share/apertium
-for folder in "$here"/root/usr/lib/*-linux-gnu* "$here"/root/lib/*-linux-gnu*; do
+export PATH=$here/unpacked/usr/bin:$PATH
+export APERTIUM_PATH=$here/unpacked/usr/bin APERTIUM_DATADIR=$here/unpacked/usr/share/apertium
+for folder in "$here"/unpacked/usr/lib/*-linux-gnu* "$here"/unpacked/lib/*-linux-gnu*; do
   LD_LIBRARY_PATH=$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 done
 export LD_LIBRARY_PATH

@@ -69,8 +69,8 @@ def test_the_command_has_its_own_languages_and_libraries(checkout: Path) -> None
     target = checkout / "tools/downloads/apertium"
     command = [target / "apertium", "-u", "eng-spa"]
     said = subprocess.run(command, input="", capture_output=True, text=True, check=True).stdout
-    assert f"lt-proc '{target}/root/usr/share/a.bin' " in said
-    assert f"{target}/root/usr/lib/x86_64-linux-gnu" in said
+    assert f"lt-proc '{target}/unpacked/usr/share/a.bin' " in said
+    assert f"{target}/unpacked/usr/lib/x86_64-linux-gnu" in said
     fetched = (checkout / "log").read_text().splitlines()[-1]
     assert fetched.endswith(" download apertium apertium-eng-cat apertium-eng-spa liblttoolbox3")
     assert not (target / "apt").exists() and not target.with_name("apertium.tmp").exists()
