@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import Data, Exp, MaxDifference, Seed, Sets, Silences, SkipBad
+from entcomp.cli.options import Data, Exp, Seed, Sets, SkipBad
+from entcomp.cli.references import AlignmentsDir, MaxDifference, SegmentationTags, Silences
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines.score_boundaries import BoundaryScoring
 
@@ -16,13 +17,8 @@ from entcomp.pipelines.score_boundaries import BoundaryScoring
 def align_eval(
     data: Data,
     exp: Exp,
-    segmentation: Annotated[
-        str, typer.Option(metavar="TAGS", help="Segmentations, separated by commas, or all.")
-    ] = "all",
-    alignments: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="TextGrids, UTT.TextGrid.", show_default="EXP/align/SET"),
-    ] = None,
+    segmentation: SegmentationTags = "all",
+    alignments: AlignmentsDir = None,
     sets: Sets = None,
     tolerance: Annotated[float, typer.Option(min=0, metavar="SECONDS")] = 0.02,
     resolution: Annotated[

@@ -59,22 +59,30 @@ def convert(
 
     Of DATA, utterances go to OUTPUT/<set>, a data dir with utt2ref (default: EXP/vc/TAG/convert).
     """
+    data, recordings, exp = _parse(sources, exp)
+    found = voice_converter.find_model(exp, model)
+    if output is None and data is None:
+        raise EntcompError("give an output: -o OUT.wav or, of several recordings, -o FOLDER")
+    converter = voice_converter.VoiceConverter.open(found, **options.settings)
+    if data is not None:
+        for data_set in find_sets(data, sets, channel):
+            to = (output or converter.folder / "convert") / data_set.name
+            line = pipeline.convert_set(converter, data_set, reference, to, skip_bad, allow_pipes)
+            print(f"{data_set.name}: {line}", flush=True)
+    elif output is not None:
+        for line in pipeline.convert_files(converter, recordings, reference, output, channel):
+            print(line, flush=True)
+
+
+def _parse(sources: list[Path], exp: Path | None) -> tuple[Path | None, list[Path], Path | None]:
+    """A data dir or recordings, and EXP: the last of several arguments, if it is a folder."""
     if len(sources) > 1 and sources[-1].is_dir():
         *sources, exp = sources
     folders = [one for one in sources if one.is_dir()]
-    if folders and len(sources) > 1:
+    if not folders:
+        return None, sources, exp
+    if len(sources) > 1:
         raise EntcompError(f"{folders[0]}: convert one data dir at a time, without recordings")
-    if folders and exp is None:
+    if exp is None:
         raise EntcompError(f"{folders[0]}: a data dir needs EXP, which has its units; or give WAVs")
-    found = voice_converter.find_model(exp, model)
-    if output is None and not folders:
-        raise EntcompError("give an output: -o OUT.wav or, of several recordings, -o FOLDER")
-    converter = voice_converter.VoiceConverter.open(found, **options.settings)
-    if output is not None and not folders:
-        for line in pipeline.convert_files(converter, sources, reference, output, channel):
-            print(line, flush=True)
-        return
-    for data_set in find_sets(folders[0], sets, channel):
-        to = (output or converter.folder / "convert") / data_set.name
-        line = pipeline.convert_set(converter, data_set, reference, to, skip_bad, allow_pipes)
-        print(f"{data_set.name}: {line}", flush=True)
+    return folders[0], [], exp

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, Seed, Sets, SkipBad
+from entcomp.cli.references import AlignmentsDir, SegmentationTags
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines.evaluate_units import UnitEvaluation
 
@@ -16,13 +12,8 @@ from entcomp.pipelines.evaluate_units import UnitEvaluation
 def evaluate_units(
     data: Data,
     exp: Exp,
-    segmentation: Annotated[
-        str, typer.Option(metavar="TAGS", help="Segmentations, separated by commas, or all.")
-    ] = "all",
-    alignments: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="TextGrids, UTT.TextGrid.", show_default="EXP/align/SET"),
-    ] = None,
+    segmentation: SegmentationTags = "all",
+    alignments: AlignmentsDir = None,
     sets: Sets = None,
     skip_bad: SkipBad = False,
     seed: Seed = 0,

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import Data, Exp, MaxDifference, Sets, Silences, SkipBad
+from entcomp.cli.options import Data, Exp, Sets, SkipBad
+from entcomp.cli.references import MaxDifference, Silences
 from entcomp.kaldi.datadir import find_sets
 from entcomp.segmentation.criteria import imported
 

@@ -18,21 +18,6 @@ Sets = Annotated[
     ),
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip bad utterances, and list them.")]
-Silences = Annotated[
-    str | None,
-    typer.Option(
-        "--silences", metavar="LABELS", help="By commas.", show_default="those of aligners"
-    ),
-]
-MaxDifference = Annotated[
-    float,
-    typer.Option(
-        "--max-difference",
-        min=0,
-        metavar="SECONDS",
-        help="Largest difference in length of intervals and units.",
-    ),
-]
 AllowPipes = Annotated[
     bool, typer.Option("--allow-pipes", help="Run commands (ending in |) in wav.scp.")
 ]

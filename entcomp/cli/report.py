@@ -10,6 +10,7 @@ import typer
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import AllowPipes, Data, Exp
+from entcomp.cli.references import AlignmentsDir
 from entcomp.report.conversion import read_samples
 from entcomp.report.example import choose_set, choose_tag, find_example
 from entcomp.report.paper.models import Chosen
@@ -29,9 +30,7 @@ def report(
     segmentation: Annotated[
         str | None, typer.Option(metavar="TAG", help="To show.", show_default="the nearest 15 Hz")
     ] = None,
-    alignments: Annotated[
-        Path | None, typer.Option(metavar="DIR", show_default="EXP/align/SET")
-    ] = None,
+    alignments: AlignmentsDir = None,
     scores: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Of align-eval.", show_default="EXP/align_eval"),
@@ -56,23 +55,13 @@ def report(
     tag = segmentation or choose_tag(experiment, data_set.name)
     example = tag and find_example(experiment, data_set, tag, folder, utterance, allow_pipes)
     samples = read_samples(experiment, data_set, allow_pipes)
-    beside_paper, with_2000 = None, None
-    if paper:
-        count = models.split(",")
-        beside_paper = Chosen(experiment, data_set.name, scores, count)
-        if exp_k2000:
-            with_2000 = replace(beside_paper, experiment=Experiment(exp_k2000))
-    folder = output or exp / "report"
+    chosen = Chosen(experiment, data_set.name, scores, models.split(",")) if paper else None
+    with_2000 = chosen and exp_k2000 and replace(chosen, experiment=Experiment(exp_k2000))
+    output = output or exp / "report"
     page = Report(
-        experiment,
-        data_set.name,
-        scores,
-        folder,
-        example or None,
-        samples,
-        beside_paper,
-        with_2000,
+        *(experiment, data_set.name, scores, output),
+        *(example or None, samples, chosen, with_2000 or None),
     )
     print(write_report(page))
     if paper:
-        print(folder / "paper.md")
+        print(output / "paper.md")
