@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.models import checked_weights
 from entcomp.config import load_config
 from entcomp.encoder.local import embeddings_inputs
+from entcomp.encoder.packed import GroupedTokens, group_tokens
 from entcomp.errors import EntcompError
 from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.corpus import Corpus, ctc_length
@@ -43,9 +45,9 @@ def train_text_model(
     vocabulary = Vocabulary.train((text for _, text in train.utterances), config.vocabulary)
     if config.ctc_weight > 0:
         _check_ctc(train, vocabulary)
-    model = build_model(config, info.num_clusters, len(vocabulary))
+    model = build_model(config, info.num_clusters, len(vocabulary), info.frame_shift)
     if vectors_KF is not None:
-        model.local.start_from_vectors(torch.from_numpy(vectors_KF))
+        model.start_from_vectors(torch.from_numpy(vectors_KF))
     size = sum(one.numel() for one in model.parameters())
     print(f"{folder}: {size / 1e6:.2f} M parameters, {len(vocabulary)} text pieces")
     batches, dev_batches = (
@@ -53,7 +55,7 @@ def train_text_model(
     )
     inputs = {
         "task": asdict(info),
-        "model": config.model_dump(mode="json", exclude={"training", "decoding"}),
+        "model": _model_inputs(config),
         "vocabulary_sha256": hashlib.sha256(vocabulary.model).hexdigest(),
         "train_sha256": train.sha256,
         "dev_sha256": dev.sha256,
@@ -91,8 +93,38 @@ class TrainedTextModel:
         config = load_config(TextTaskConfig, folder / "config.yaml")
         vocabulary = Vocabulary.load(folder / "text.model")
         weights, sha256 = checked_weights(folder)
-        model = load_model(lambda: build_model(config, info.num_clusters, len(vocabulary)), weights)
+        sizes = info.num_clusters, len(vocabulary), info.frame_shift
+        model = load_model(lambda: build_model(config, *sizes), weights)
         return cls(folder, info, config, vocabulary, model.to(training_device()).eval(), sha256)
+
+    def stream_of(self, segmentation: str) -> str:
+        """What it reads of an experiment: units that it groups itself are ``raw`` ones.
+
+        Raises EntcompError where it groups units itself, and other groups than its own are named.
+        """
+        if self.config.boundaries is None:
+            return segmentation
+        if segmentation != self.info.segments:
+            raise EntcompError(self._grouping(f"--segmentation {segmentation}"))
+        return "raw"
+
+    def tokens(self, units: np.ndarray, groups: np.ndarray) -> GroupedTokens:
+        """What it reads of an utterance: units (frames,) in groups (G,), lengths in frames.
+
+        Raises EntcompError as `stream_of`: its own groups are not made yet, each unit is alone.
+        """
+        if self.config.boundaries and len(groups) != len(units):
+            raise EntcompError(self._grouping("rate, criterion and segmentation"))
+        return group_tokens(units, groups, self.config.merge_runs)
+
+    def _grouping(self, options: str) -> str:
+        return f"{self.folder}: groups units by its own predictor; leave out {options}"
+
+
+def _model_inputs(config: TextTaskConfig) -> dict[str, Any]:
+    """What the weights depend on; keys that came later are left out where they say nothing."""
+    later = set() if config.boundaries else {"boundaries"}
+    return config.model_dump(mode="json", exclude={"training", "decoding"} | later)
 
 
 def _check_ctc(corpus: Corpus, vocabulary: Vocabulary) -> None:
