@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from entcomp.artifacts.entropies import Entropies
 from entcomp.artifacts.experiment import Experiment, UnitsInfo
@@ -75,19 +77,18 @@ def main() -> None:
     references = References(arguments.alignments, (TIER,))
     info = experiment.units_info()
     utterances = dict(read(experiment, arguments.set, references, info))
+    tested = dict(list(utterances.items())[1::2])
     print("| known | classifier | Hz | F1 | R-value |\n|---|---|---:|---:|---:|")
-    for known, classifier, features in readings(info.num_clusters):
+    for known, name, classifier, features in readings(info.num_clusters):
         learn_from(classifier, features, list(utterances.values())[::2])
-        tested = dict(list(utterances.items())[1::2])
         scores = {
-            name: classifier.predict_proba(features(one))[:, 1] for name, one in tested.items()
+            utt_id: classifier.predict_proba(features(one))[:, 1] for utt_id, one in tested.items()
         }
         for rate in map(float, arguments.rates.split()):
             groups = peaks(scores, rate * info.frame_shift)
             result = evaluate(groups.items(), references, info, MATCHING, {})
             found = result["tiers"][TIER]["segmentation"]["dithered"]
             percent = f"{100 * found['f1']:.1f} | {100 * found['r_value']:.1f}"
-            name = type(classifier).__name__
             print(f"| {known} | {name} | {result['rate']:.1f} | {percent} |", flush=True)
 
 
@@ -105,21 +106,23 @@ def read(
 
 def readings(
     num_clusters: int,
-) -> list[tuple[str, LogisticRegression | MLPClassifier, Callable[[Utterance], np.ndarray]]]:
-    """What is known, a classifier, and the features that it reads."""
+) -> list[tuple[str, str, Pipeline, Callable[[Utterance], np.ndarray]]]:
+    """What is known, the classifier and its name, and the features that it reads."""
+    network = MLPClassifier(64, max_iter=60, early_stopping=True, random_state=0)
+    linear, units = LogisticRegression(max_iter=300), LogisticRegression(max_iter=50)
     return [
-        ("entropies", LogisticRegression(max_iter=300), lambda one: one.from_entropies),
-        (
-            "entropies",
-            MLPClassifier(64, max_iter=12, random_state=0),
-            lambda one: one.from_entropies,
-        ),
-        ("units", LogisticRegression(max_iter=50), lambda one: one.from_units(num_clusters)),
+        ("entropies", "linear", make_pipeline(StandardScaler(), linear), entropy_features),
+        ("entropies", "64 neurons", make_pipeline(StandardScaler(), network), entropy_features),
+        ("units", "linear", make_pipeline(units), lambda one: one.from_units(num_clusters)),
     ]
 
 
+def entropy_features(one: Utterance) -> np.ndarray:
+    return one.from_entropies
+
+
 def learn_from(
-    classifier: LogisticRegression | MLPClassifier,
+    classifier: Pipeline,
     features: Callable[[Utterance], np.ndarray],
     utterances: list[Utterance],
 ) -> None:
