@@ -43,8 +43,10 @@ job() {
 # short on standard output. On this machine $nj of them run at a time.
 job_array() {
   local -n cmd=${1}_cmd
-  local log=$exp/log/$2 lines count threads runner=("${cmd[@]}")
+  local log=$exp/log/$2 lines list count threads runner=("${cmd[@]}")
   lines=$(cat)
+  # Another recipe may run in this folder with other lines: its jobs must not find ours.
+  list=$log.$(cksum <<< "$lines" | cut -d ' ' -f 1).list
   count=$(wc -l <<< "$lines")
   if ((${#runner[@]} == 0)); then
     # The processors are shared out: threads that wait for each other take ten times as long.
@@ -56,9 +58,9 @@ job_array() {
   else
     mkdir -p "$exp/log"
     rm -f "$log".*.log
-    echo "$lines" > "$log.list"
+    echo "$lines" > "$list"
   fi
-  run "${runner[@]}" "JOB=1:$count" "$log.JOB.log" sed -n JOBp "$log.list" \| bash -euxo pipefail
+  run "${runner[@]}" "JOB=1:$count" "$log.JOB.log" sed -n JOBp "$list" \| bash -euxo pipefail
   # Lines with a plus are the commands themselves.
   local said='groups a second|out of reach.*| utterances to .*|: complete, skipped'
   $dry_run || sed -nE "/^\\+/d; /($said)\$/p" "$log".*.log

@@ -158,3 +158,6 @@ latency() {
   tags=$(xargs -n 1 <<< "$1" | sed 's,/,_,; s,^,asr/,' | paste -sd ,)
   job gpu bench-latency bench-latency "${@:2}" --models "$tags"
 }
+
+# paper_tables SET OPTIONS...: the paper's tables, with what is there beside its figures.
+paper_tables() { job cpu report report --paper --set "$1" "${@:2}"; }

@@ -16,7 +16,8 @@
 #   5  segment          by every criterion, and the baselines
 #   6  align-eval       boundaries on LJSpeech against MFA's alignments, plain and dithered
 #   7  ASR              a recogniser for each stream, encoder and seed, decoded on both test sets
-#   8  ASR results      of all streams and seeds, with intervals        EXP/compare/asr_<set>.md
+#   8  ASR results      of all streams and seeds, with intervals        EXP/compare/asr_<set>.md;
+#                       the paper's tables                              EXP/report/paper.md
 #   9  references       translations by Apertium, a translator by rules    DATA/<set>/text.<lang>
 #  10  ST               a translator for each stream, encoder, seed and language
 #  11  ST results      likewise                                         EXP/compare/st_<lang>_<set>.md
@@ -133,7 +134,10 @@ baseline() {
   echo "${kind:+${kind}_}${stream/\//_}"
 }
 
-stage_8() { job cpu compare_asr compare --sets 'test_*' --baseline "$(baseline "$streams")"; }
+stage_8() {
+  job cpu compare_asr compare --sets 'test_*' --baseline "$(baseline "$streams")"
+  paper_tables test_lj
+}
 
 stage_9() {
   local lang

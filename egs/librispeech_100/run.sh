@@ -108,6 +108,9 @@ stage_9() {
   latency "${streams// /${seed:+_seed$seed} }${seed:+_seed$seed}" --sets test_clean "${weights[@]}"
 }
 
-stage_10() { run local/results.py "$exp"; }
+stage_10() {
+  run local/results.py "$exp"
+  paper_tables test_clean
+}
 
 run_stages

@@ -126,7 +126,10 @@ stage_9() {
     | job_array train asr
 }
 
-stage_10() { job cpu compare compare --sets test,test_en; }
+stage_10() {
+  job cpu compare compare --sets test,test_en
+  paper_tables test
+}
 
 stage_11() {
   if [[ $vocoder == universal ]]; then run ../../tools/install_hifigan.sh; fi

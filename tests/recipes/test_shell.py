@@ -65,3 +65,21 @@ def test_a_lone_job_of_a_list_had_one_thread(tmp_path: Path) -> None:
             check=True,
         )
         assert done.stdout.count(f"{threads} threads, ") == jobs
+
+
+def test_a_recipe_beside_another_took_the_lines_of_its_jobs(tmp_path: Path) -> None:
+    """Both may train recognisers in one folder, each with a list of its own."""
+    script = f"""
+    set -euo pipefail
+    exp={tmp_path} dry_run=false nj=1 cpu_cmd=()
+    . utils/jobs.sh
+    other() {{ echo 'touch {tmp_path}/other' | job_array cpu x; }}
+    export -f other run job_array
+    export exp dry_run nj
+    {{
+      echo 'cpu_cmd=(); other' # here the other recipe begins
+      echo 'touch {tmp_path}/second'
+    }} | job_array cpu x
+    """
+    subprocess.run(["bash", "-c", script], cwd=REPOSITORY, capture_output=True, check=True)
+    assert {one.name for one in tmp_path.iterdir()} >= {"other", "second"}
