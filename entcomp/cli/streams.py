@@ -46,6 +46,14 @@ class TextStream:
             metavar="LOW-HIGH", help="A new random rate in Hz for each utterance, as in 7-24."
         ),
     ] = None
+    learn_boundaries: Annotated[
+        float | None,
+        typer.Option(
+            metavar="HZ",
+            help="Units that the model groups itself, by a boundary predictor that is trained "
+            "with it at this rate; see segment --criterion learnt, and 'boundaries' in the config.",
+        ),
+    ] = None
     criterion: Annotated[
         str, typer.Option(help="The criterion of --random-rates; see segment.")
     ] = DEFAULT_CRITERION

@@ -74,22 +74,9 @@ class LocalEncoder(nn.Module):
                 config.pooling
             ](dim)
 
-    @torch.no_grad()
     def start_from_vectors(self, vectors_KF: Tensor) -> None:
-        """Let units that are alike begin with embeddings that are alike.
-
-        ``vectors_KF`` are the codebook's centroids (of units that sound alike) or the entropy LM's
-        embeddings (of units that are used alike). W_e gets the principal components of the K
-        vectors, D at most, with unit variance; a random rotation spreads them over the channels, so
-        that pooling by channel sees all of them. Tokens beyond the K units keep their random
-        embeddings.
-        """
-        dim = self.embedding.embedding_dim
-        u_KC, scale_C, _ = torch.linalg.svd(vectors_KF - vectors_KF.mean(0), full_matrices=False)
-        components_KC = (u_KC * scale_C)[:, :dim]
-        rotation_DD = nn.init.orthogonal_(torch.empty(dim, dim))
-        e_KD = components_KC @ rotation_DD[: components_KC.shape[1]]
-        self.embedding.weight[: len(e_KD)] = e_KD / e_KD.std()
+        """Begin with embeddings as alike as (K, F) vectors are, see `start_from_vectors`."""
+        start_from_vectors(self.embedding, vectors_KF)
 
     def forward(self, batch: PackedTokens) -> Tensor:
         """(G, D): the vectors of all groups, utterance after utterance."""
@@ -107,6 +94,24 @@ class LocalEncoder(nn.Module):
             frames_G = frames_G.index_add(0, group_N, batch.durations_N)
             p_GD = p_GD + self.group_duration(frames_G.clamp(max=LONGEST))
         return p_GD
+
+
+@torch.no_grad()
+def start_from_vectors(embedding: nn.Embedding, vectors_KF: Tensor) -> None:
+    """Let units that are alike begin with embeddings that are alike.
+
+    ``vectors_KF`` are the codebook's centroids (of units that sound alike) or the entropy LM's
+    embeddings (of units that are used alike). The embedding, W_e say, gets the principal components
+    of the K vectors, D at most, with unit variance; a random rotation spreads them over the
+    channels, so that pooling by channel sees all of them. Tokens beyond the K units keep their
+    random embeddings.
+    """
+    dim = embedding.embedding_dim
+    u_KC, scale_C, _ = torch.linalg.svd(vectors_KF - vectors_KF.mean(0), full_matrices=False)
+    components_KC = (u_KC * scale_C)[:, :dim]
+    rotation_DD = nn.init.orthogonal_(torch.empty(dim, dim))
+    e_KD = components_KC @ rotation_DD[: components_KC.shape[1]]
+    embedding.weight[: len(e_KD)] = e_KD / e_KD.std()
 
 
 class Cale(nn.Module):

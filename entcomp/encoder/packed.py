@@ -71,6 +71,27 @@ class PackedTokens:
             num_groups_B=torch.tensor([len(one.group_sizes) for one in utterances]),
         )
 
+    def regroup(self, starts_N: Tensor, merge_runs: bool) -> PackedTokens:
+        """Units, each a group of its own, in the groups that begin where ``starts_N`` (N,) is true.
+
+        The first unit of each utterance has to be among them. ``merge_runs``: see `group_tokens`.
+        """
+        kept_N = torch.ones_like(starts_N)
+        if merge_runs:
+            kept_N[1:] = starts_N[1:] | (self.tokens_N[1:] != self.tokens_N[:-1])
+        place_N = kept_N.nonzero()[:, 0]
+        end = place_N.new_tensor([len(kept_N)])
+        utterance_N = owners(self.num_tokens_B, len(kept_N))
+        group_N = starts_N.cumsum(0) - 1
+        utterances = len(self.num_tokens_B)
+        return PackedTokens(
+            tokens_N=self.tokens_N[place_N],
+            durations_N=torch.diff(place_N, append=end),
+            group_sizes_G=torch.bincount(group_N[place_N]),
+            num_tokens_B=torch.bincount(utterance_N[place_N], minlength=utterances),
+            num_groups_B=torch.bincount(utterance_N[starts_N], minlength=utterances),
+        )
+
     def to(self, device: torch.device | str) -> PackedTokens:
         """The batch on another device."""
         return PackedTokens(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))

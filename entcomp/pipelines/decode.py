@@ -8,8 +8,7 @@ from pathlib import Path
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.stage import Stage
-from entcomp.artifacts.streams import check_stream, group_rate, read_streams, stream_sha256
-from entcomp.encoder.packed import group_tokens
+from entcomp.artifacts.streams import check_stream, read_streams, stream_sha256
 from entcomp.errors import EntcompError
 from entcomp.evaluation.text.metric import TextOptions
 from entcomp.evaluation.text.metrics import METRICS
@@ -27,7 +26,8 @@ from entcomp.tasks.text.train import TrainedTextModel
 class Decoding:
     """A model, the stream that it reads, and how its search differs from the model's config.
 
-    ``suffix`` names what is not as in training.
+    A model that groups units itself reads the ``raw`` ones. ``suffix`` names what is not as in
+    training.
     """
 
     experiment: Experiment
@@ -65,13 +65,14 @@ class Decoding:
         are missing, or of another codebook.
         """
         folder = self.trained.folder / f"decode_{data_set.name}{self.suffix}"
-        check_stream(self.experiment, self.segmentation)
+        stream = self.trained.stream_of(self.segmentation)
+        check_stream(self.experiment, stream)
         reference = data_set.path / self.trained.info.target
         inputs = {
             "weights_sha256": self.trained.weights_sha256,
             "decoding": self.config.model_dump(),
             "segments": self.segmentation,
-            "stream_sha256": stream_sha256(self.experiment, data_set.name, self.segmentation),
+            "stream_sha256": stream_sha256(self.experiment, data_set.name, stream),
             "reference_sha256": sha256_file(reference) if reference.exists() else None,
         }
         stage = Stage(folder, inputs)
@@ -81,23 +82,23 @@ class Decoding:
         if reference.exists():  # the metric may not know the language: said before the search
             METRICS[self.metric]().check_language(self._text_options(reference).lang)
         stage.start()
-        hypotheses, rate = self._transcribe(data_set.name)
+        hypotheses, rate = self._transcribe(data_set.name, stream)
         write_table(folder / "text", hypotheses.items())
         yield f"{folder}: {len(hypotheses)} utterances, {rate:.2f} groups a second"
         scores = list(self._score(reference, hypotheses, folder, rate))
         yield from scores
         stage.finish({"utterances": len(hypotheses), "rate": rate, "scored": bool(scores)})
 
-    def _transcribe(self, set_name: str) -> tuple[dict[str, str], float]:
+    def _transcribe(self, set_name: str, stream: str) -> tuple[dict[str, str], float]:
         """Texts by utterance, and the groups a second of audio that they were made from."""
         trained = self.trained
         search = TextSearch(trained.model, trained.vocabulary, self.config)
-        streams = list(read_streams(self.experiment, set_name, self.segmentation))
-        merge_runs = trained.config.merge_runs
-        tokens = [group_tokens(units, groups, merge_runs) for _, units, groups in streams]
+        streams = list(read_streams(self.experiment, set_name, stream))
+        tokens = [trained.tokens(units, groups) for _, units, groups in streams]
         texts = search.texts(tokens, f"decode {set_name}")
         hypotheses = {utt_id: text for (utt_id, *_), text in zip(streams, texts, strict=True)}
-        return hypotheses, group_rate(streams, trained.info.frame_shift)
+        frames = sum(len(units) for _, units, _ in streams)
+        return hypotheses, search.groups / max(frames * trained.info.frame_shift, 1e-9)
 
     def _text_options(self, reference: Path) -> TextOptions:
         """How texts are scored: in the language of the file ``text.<lang>``, or of the config."""

@@ -15,7 +15,6 @@ import torch
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.audio.read import read_utterance
-from entcomp.encoder.packed import group_tokens
 from entcomp.errors import EntcompError
 from entcomp.evaluation.text.normalizer import normalize
 from entcomp.files import write_json, write_text
@@ -144,7 +143,7 @@ class _Path:
         """Raises EntcompError where a stage has not been run, or was run with another's files."""
         trained = TrainedTextModel.open(experiment, model)
         tokenizer = Tokenizer.open(experiment, checkpoint)
-        rule = tokenizer.stored_rule(trained.info.segments)
+        rule = tokenizer.stored_rule(trained.stream_of(trained.info.segments))
         device = training_device()
         scorers = [Scorer.open(experiment, direction, device) for direction in rule.directions]
         decoding = trained.config.decoding
@@ -185,13 +184,13 @@ class _Path:
         lap()
         groups = group_one(*row_of("", read), self.rule)
         lap()
-        tokens = group_tokens(units, groups, self.search.model.config.merge_runs)
+        tokens = self.trained.tokens(units, groups)
         states = self.search.encode([tokens])
         lap()
         (found,) = self.search.best(*states, exactly=pieces)
         lap()
         milliseconds = [1000 * (end - begin) for begin, end in pairwise(laps)]
-        return _StageTimes(milliseconds, len(groups), len(found))
+        return _StageTimes(milliseconds, int(states[1]), len(found))
 
 
 def _choose_clock(cpu_time: bool) -> Callable[[], float]:

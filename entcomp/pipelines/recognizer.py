@@ -15,7 +15,6 @@ import numpy as np
 from entcomp.artifacts.experiment import Experiment
 from entcomp.audio.read import as_float32, resample
 from entcomp.audio.silence import split_at_silences
-from entcomp.encoder.packed import group_tokens
 from entcomp.pipelines.hub import open_model
 from entcomp.pipelines.tokenizer import Tokenized, Tokenizer
 from entcomp.segmentation.rule import Rule
@@ -78,7 +77,7 @@ class SpeechToText:
 
     @cached_property
     def rule(self) -> Rule:
-        return self.tokenizer.stored_rule(self.trained.info.segments)
+        return self.tokenizer.stored_rule(self.trained.stream_of(self.trained.info.segments))
 
     def pieces(
         self, waveform: np.ndarray, sample_rate: int, longest: float = LONGEST
@@ -121,8 +120,7 @@ class SpeechToText:
 
     def read(self, found: Sequence[Tokenized]) -> list[str]:
         """The words in each recording's groups, in batches of similar length."""
-        merge_runs = self.trained.config.merge_runs
-        return self.search.texts([group_tokens(one.units, one.groups, merge_runs) for one in found])
+        return self.search.texts([self.trained.tokens(one.units, one.groups) for one in found])
 
     def _text(self, waveform: np.ndarray, sample_rate: int) -> str:
         return join_texts(self.pieces(waveform, sample_rate))

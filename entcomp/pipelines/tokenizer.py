@@ -159,7 +159,8 @@ class Grouper:
 
     def stream(self, rule: Rule) -> StreamingTokenizer:
         """A tokenizer of units that arrive one by one; see there."""
-        return StreamingTokenizer(StreamingScorer(self._lm("forward")), rule)
+        scorer = StreamingScorer(self._lm("forward")) if rule.directions else None
+        return StreamingTokenizer(scorer, rule)
 
     def entropies(self, units: np.ndarray, direction: Direction = "forward") -> np.ndarray:
         """Entropy of each unit in nats, float32 (frames,), of ``units`` (frames,).
@@ -321,7 +322,8 @@ class StreamingTokenizer:
     end. Units of live audio therefore come a chunk at a time; see `entcomp.units.extractor`.
     """
 
-    def __init__(self, scorer: StreamingScorer, rule: Rule) -> None:
+    def __init__(self, scorer: StreamingScorer | None, rule: Rule) -> None:
+        """``scorer`` is None where the rule reads units, not entropies."""
         self.scorer = scorer
         self.groups = StreamingGroups(rule)
 
@@ -344,7 +346,7 @@ class StreamingTokenizer:
 
     def push(self, units: Sequence[int] | np.ndarray) -> list[int]:
         """Read the next units; the lengths in frames of the groups that have become certain."""
-        return self.groups.push(self.scorer.push(units))
+        return self.groups.push(self.scorer.push(units) if self.scorer else np.asarray(units))
 
     def finish(self) -> list[int]:
         """The lengths of what is left, at the end of the utterance."""

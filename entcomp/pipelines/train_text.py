@@ -38,7 +38,8 @@ from entcomp.training.utterances import ArchiveOffset, stored_datasets
 class TextTraining:
     """What to train: ``task`` is ``asr`` or ``st``, ``target`` is ``text`` or ``text.<lang>``.
 
-    Either ``segmentation`` (``raw``, ``dedup`` or a tag) or ``random_rates`` says what is read.
+    What is read says one of ``segmentation`` (``raw``, ``dedup`` or a tag), ``random_rates`` and
+    ``learn_boundaries``: units that the model groups itself, at a rate in Hz.
     ``config`` is a YAML file, ``changes`` are values over it, by dotted keys. Raises EntcompError
     unless there is one stream.
     """
@@ -47,6 +48,7 @@ class TextTraining:
     target: str
     segmentation: str | None = None
     random_rates: str | None = None
+    learn_boundaries: float | None = None
     criterion: str = DEFAULT_CRITERION
     config: Path | None = None
     changes: dict[str, Any] = field(default_factory=dict)
@@ -54,14 +56,21 @@ class TextTraining:
     skip_bad: bool = False
 
     def __post_init__(self) -> None:
-        if (self.segmentation is None) == (self.random_rates is None):
+        streams = (self.segmentation, self.random_rates, self.learn_boundaries)
+        if sum(one is not None for one in streams) != 1:
             raise EntcompError(
-                "give either --segmentation raw|dedup|TAG or --random-rates LOW-HIGH"
+                "give either --segmentation raw|dedup|TAG or --random-rates LOW-HIGH "
+                "or --learn-boundaries HZ"
             )
 
     @property
     def stream(self) -> str:
-        """What is read: a segmentation, or what is drawn at random, as in ``global7-24``."""
+        """What is read: a segmentation, random rates (``global7-24``) or groups of the model's own.
+
+        The latter are called ``learnt12``, by their rate.
+        """
+        if self.learn_boundaries is not None:
+            return f"learnt{self.learn_boundaries:g}"
         return self.segmentation or f"{self.criterion}{self.random_rates}"
 
     @property
@@ -75,7 +84,15 @@ class TextTraining:
     def model_config(self) -> TextTaskConfig:
         """The YAML file, and over it what the stream and the command line say."""
         changes = implied_by(self.segmentation) | self.changes
-        return resolve_config(TASKS[self.task].default_config(), self.config, changes)
+        if self.learn_boundaries is not None:
+            changes["boundaries.target_rate"] = self.learn_boundaries
+        config = resolve_config(TASKS[self.task].default_config(), self.config, changes)
+        if config.boundaries and self.learn_boundaries is None:
+            raise EntcompError(
+                "config: boundaries: groups are then the model's own; give --learn-boundaries HZ "
+                "instead of other groups"
+            )
+        return config
 
 
 def train_text(
@@ -105,7 +122,7 @@ def train_text(
         rules = rate_rules(experiment, options.criterion, options.random_rates)
         source, draw = RandomStreams(experiment, rules[0], skipped), partial(draw_groups, rules)
     else:
-        source, draw = SegmentedStreams(experiment, options.stream), None
+        source, draw = SegmentedStreams(experiment, options.segmentation or "raw"), None
     rows = (_rows(one, source, options, config, skipped) for one in sets)
     embeddings = first_embeddings(experiment, config.local)
     with stored_datasets(folder, *rows, make=RowDecoder(source)) as utterances:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -17,6 +17,7 @@ from entcomp.segmentation.criterion import (
     THETA_G,
     THETA_R,
     EntropyCriterion,
+    ThresholdCriterion,
     groups_per_unit,
     spell,
 )
@@ -40,11 +41,13 @@ def resolve(request: Request, experiment: Experiment, frame_shift: float) -> Rul
     a rate that the criterion cannot reach, and where a calibration is needed and missing.
     """
     kind, rule = request.kind, _without_thresholds(request, experiment, frame_shift)
-    if not isinstance(kind, EntropyCriterion):
+    if not isinstance(kind, ThresholdCriterion):
         return rule
     if request.match_rate:
         share = groups_per_unit(wanted_rate(request) or 0, frame_shift)
         return replace(rule, match_rate=request.match_rate, groups_per_unit=share)
+    if not kind.directions:
+        return _Calibrator(kind, rule, None, experiment, frame_shift).resolve(request)
     calibration = Calibration.find(experiment)
     if request.target_rate is None and request.theta_unit in ("nats", "bits", "normalized"):
         return replace(rule, **_stated(request, kind, experiment, calibration))
@@ -105,7 +108,7 @@ def _grids(calibration: Calibration) -> dict[str, np.ndarray]:
 
 def _stated(
     request: Request,
-    kind: EntropyCriterion,
+    kind: ThresholdCriterion,
     experiment: Experiment,
     calibration: Calibration | None,
 ) -> dict[str, Any]:
@@ -130,13 +133,16 @@ def _stated(
 
 
 class _Calibrator:
-    """Thresholds by level: the share of the calibration set's values that lie below them."""
+    """Thresholds by level: the share of the calibration set's values that lie below them.
+
+    ``calibration`` is None where units are read: the rule then names the sets.
+    """
 
     def __init__(
         self,
-        kind: EntropyCriterion,
+        kind: ThresholdCriterion,
         rule: Rule,
-        calibration: Calibration,
+        calibration: Calibration | None,
         experiment: Experiment,
         frame_shift: float,
         sample_units: int | None = None,
@@ -147,7 +153,7 @@ class _Calibrator:
         self.experiment = experiment
         self.frame_shift = frame_shift
         self.sample_units = sample_units
-        self.grids = _grids(calibration)
+        self.grids = _grids(calibration) if calibration else {}
         if any(one.name not in self.grids for one in kind.thresholds):
             self._measure()
 
@@ -173,39 +179,47 @@ class _Calibrator:
         """Groups a second on the calibration set, counted where the level does not tell it."""
         rule = self.rule
         plain = rule.min_length == 1 and rule.max_length is None and rule.boundary == "first"
-        if plain and self.kind.rate_from_quantiles:
-            known = self.calibration
+        kind, known = self.kind, self.calibration
+        if plain and known and isinstance(kind, EntropyCriterion) and kind.rate_from_quantiles:
             groups = known.utterances + (1 - level) * (known.predictions - known.utterances)
             return groups / (known.units * self.frame_shift)
-        counted = np.count_nonzero(group_starts(self.sample, self.at(level)))
+        counted = np.count_nonzero(group_starts(self.sample, self.at(level), self.scores))
         return counted / (len(self.sample.values) * self.frame_shift)
 
     def _measure(self) -> None:
         """Quantiles of the scores on the sample, but for the first of each utterance."""
         predictions = self.sample.predictions
         levels = np.linspace(0, 1, LEVELS)
-        scores = self.kind.scores(predictions, self.rule)
-        for one, values in zip(self.kind.thresholds, scores, strict=True):
+        for one, values in zip(self.kind.thresholds, self.scores, strict=True):
             if one.name not in self.grids:
                 counted = np.isfinite(values)
                 counted[predictions.first] = False
                 self.grids[one.name] = np.quantile(values[counted], levels)
 
     @cached_property
+    def scores(self) -> Sequence[np.ndarray]:
+        """Those of the sample, which do not depend on thresholds."""
+        return self.kind.scores(self.sample.predictions, self.rule)
+
+    @cached_property
     def sample(self) -> Rows:
         """The calibration set, or what of it is enough."""
-        sources = []
-        for set_name in self.calibration.sets:
+        known, sources = self.calibration, []
+        for set_name in known.sets if known else self.rule.options["calibrated_on"]:
             source = Source.of(self.experiment, set_name, self.rule.criterion)
-            source.check_lm("forward", self.calibration.lm_sha256)
+            source.check_lm("forward", known.lm_sha256 if known else None)
             sources.append(source)
         refuse = SkippedUtterances(skip_bad=False)
         rows = chain.from_iterable(source.rows(refuse) for source in sources)
         sample = next(iter_rows(rows, self.sample_units or SAMPLE_UNITS), None)
+        if sample is None and known:
+            raise EntcompError(f"{known.path}: its sets hold no entropies; rerun score-entropy")
         if sample is None:
-            where = self.calibration.path
-            raise EntcompError(f"{where}: its sets hold no entropies; rerun score-entropy")
-        if self.sample_units is None and len(sample.values) < self.calibration.units:
+            raise EntcompError(f"{self.experiment.path}: no units to calibrate on; run dump-units")
+        is_part = len(sample.lengths) < sum(one.count() for one in sources)
+        if known:  # of a pack, whose entropies are a sample themselves
+            is_part = len(sample.values) < known.units
+        if self.sample_units is None and is_part:
             print(f"calibrated on the first {len(sample.values):,} units of the calibration set")
         return sample
 

@@ -76,7 +76,7 @@ class Criterion(ABC):
     ``options``: those of its own, ``--option NAME=VALUE``, and their defaults (str, int or float);
     ``untagged`` are those that the end of a tag does not name.
     ``directions``: of the LMs whose entropies it reads; none where it reads units.
-    ``lookahead``: see `EntropyCriterion`; None where it cannot stream.
+    ``lookahead``: see `ThresholdCriterion`; None where it cannot stream.
     ``chance_draws``: how often align-eval draws it, where it stands for chance at a rate.
     """
 
@@ -134,22 +134,17 @@ class Criterion(ABC):
         return None
 
 
-class EntropyCriterion(Criterion):
-    """A criterion that compares scores of the LM's predictions with thresholds.
+class ThresholdCriterion(Criterion):
+    """A criterion that compares scores with thresholds.
 
-    Only ``help`` and `scores` have no default. ``thresholds``: one for each score. ``paper``: the
-    published pairs of theta and rate (`theta.M1` ...); none where the paper's thetas mean nothing.
-    ``rate_from_quantiles``: it fires wherever its one score, of which calibration.json has
-    quantiles, exceeds the threshold, so that the rate need not be counted.
+    Only ``help``, ``thresholds`` and `scores` have no default. ``thresholds``: one for each score.
     ``lookahead``: how many predictions after one decide on it, and ``lookback`` how many before it;
-    see `reach`. A lookahead of None: it has to know the complete utterance.
+    see `reach`. A lookahead of None: it has to know the complete utterance. Where it reads units,
+    not entropies, each is a prediction, and `prepare` puts the names of the sets that it is
+    calibrated on into ``calibrated_on`` of its options.
     """
 
-    strengths: ClassVar[tuple[Options, ...]] = (("theta_g",), ("target_rate",))
-    directions: ClassVar[tuple[Direction, ...]] = ("forward",)
-    thresholds: ClassVar[tuple[Threshold, ...]] = (THETA_G,)
-    paper: ClassVar[Published] = {}
-    rate_from_quantiles: ClassVar[bool] = False
+    thresholds: ClassVar[tuple[Threshold, ...]]
     lookback: ClassVar[int] = 0
 
     @abstractmethod
@@ -177,13 +172,17 @@ class EntropyCriterion(Criterion):
             f"{one.name} = {rule.threshold(one.name):.4f} {one.unit}" for one in self.thresholds
         ]
 
-    def decide(self, predictions: Predictions, rule: Rule) -> np.ndarray:
-        """Which predictions start a group: bool (P,).
+    def decide(
+        self, predictions: Predictions, rule: Rule, scores: Sequence[np.ndarray] | None = None
+    ) -> np.ndarray:
+        """Which predictions start a group: bool (P,), by their `scores`, where these are known.
 
         Those that fire or, where the boundary is ``last``, those after them: section 3.3 of the
         paper to the letter, g_j = u_{b_{j-1}+1} .. u_{b_j}.
         """
-        fires = self.fires(self.scores(predictions, rule), predictions, rule)
+        if scores is None:
+            scores = self.scores(predictions, rule)
+        fires = self.fires(scores, predictions, rule)
         return predictions.following(fires) if rule.boundary == "last" else fires
 
     def reach(self, rule: Rule) -> tuple[int, int]:
@@ -197,11 +196,29 @@ class EntropyCriterion(Criterion):
             return self.lookback + 1, max(0, self.lookahead - 1)
         return self.lookback, self.lookahead
 
-    def starts(self, rows: Rows, rule: Rule) -> np.ndarray:
+    def starts(
+        self, rows: Rows, rule: Rule, scores: Sequence[np.ndarray] | None = None
+    ) -> np.ndarray:
         """As it decides; a unit without a prediction (NaN) starts nothing."""
         starts = np.zeros(len(rows.values), bool)
-        starts[rows.predicted] = self.decide(rows.predictions, rule)
+        starts[rows.predicted] = self.decide(rows.predictions, rule, scores)
         return starts
+
+
+class EntropyCriterion(ThresholdCriterion):
+    """A criterion that compares scores of the LM's predictions with thresholds.
+
+    Only ``help`` and `scores` have no default. ``paper``: the published pairs of theta and rate
+    (`theta.M1` ...); none where the paper's thetas mean nothing. ``rate_from_quantiles``: it fires
+    wherever its one score, of which calibration.json has quantiles, exceeds the threshold, so that
+    the rate need not be counted.
+    """
+
+    strengths: ClassVar[tuple[Options, ...]] = (("theta_g",), ("target_rate",))
+    directions: ClassVar[tuple[Direction, ...]] = ("forward",)
+    thresholds: ClassVar[tuple[Threshold, ...]] = (THETA_G,)
+    paper: ClassVar[Published] = {}
+    rate_from_quantiles: ClassVar[bool] = False
 
 
 class SpacedCriterion(Criterion):

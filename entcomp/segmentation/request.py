@@ -10,7 +10,7 @@ from typing import Any
 from entcomp.errors import EntcompError
 from entcomp.segmentation import BOUNDARIES, DEFAULT_CRITERION, MATCHES
 from entcomp.segmentation.criteria import criterion_names, find_criterion, implied_criterion
-from entcomp.segmentation.criterion import Criterion, EntropyCriterion, spell
+from entcomp.segmentation.criterion import Criterion, EntropyCriterion, ThresholdCriterion, spell
 from entcomp.segmentation.theta import UNITS
 
 STRENGTHS = ("theta_g", "theta_r", "target_rate", "window")  # in the order of tags
@@ -113,7 +113,7 @@ class Request:
             raise EntcompError(f"--peaks goes with --criterion {' or '.join(names)}")
         if self.boundary not in BOUNDARIES:
             raise EntcompError(f"--boundary {self.boundary}: one of {', '.join(BOUNDARIES)}")
-        if self.boundary != "first" and not isinstance(kind, EntropyCriterion):
+        if self.boundary != "first" and not isinstance(kind, ThresholdCriterion):
             raise EntcompError(
                 f"--boundary {self.boundary}: no unit fires in --criterion {self.criterion}; "
                 "leave it out, or take a criterion on entropies"
@@ -127,7 +127,7 @@ class Request:
             return
         if self.match_rate not in MATCHES:
             raise EntcompError(f"--match-rate {self.match_rate}: one of {', '.join(MATCHES)}")
-        if not isinstance(kind, EntropyCriterion):
+        if not isinstance(kind, ThresholdCriterion):
             raise EntcompError(
                 f"--match-rate {self.match_rate}: --criterion {self.criterion} has no threshold "
                 "to resolve; leave it out"

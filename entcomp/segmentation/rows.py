@@ -28,9 +28,10 @@ def row_of(utt_id: str, vectors: Sequence[np.ndarray]) -> Row:
 class Predictions:
     """The entropies that LMs predicted, of many utterances end to end: what criteria score.
 
-    ``forward`` (P,) and, where a criterion reads it, ``backward`` (P,): float32, nats. ``first``
-    (U,): where each utterance begins in them. A unit that an LM over runs of equal units did not
-    predict is not among them, so neighbours are runs there.
+    ``forward`` (P,) and, where a criterion reads it, ``backward`` (P,): float32, nats. Where a
+    criterion reads units, these are ``forward``. ``first`` (U,): where each utterance begins in
+    them. A unit that an LM over runs of equal units did not predict is not among them, so
+    neighbours are runs there.
     """
 
     forward: np.ndarray

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from entcomp.artifacts.record import parse_record
 from entcomp.errors import EntcompError
 from entcomp.segmentation import BOUNDARIES, MATCHES
 from entcomp.segmentation.criteria import find_criterion
-from entcomp.segmentation.criterion import Criterion, EntropyCriterion
+from entcomp.segmentation.criterion import Criterion, ThresholdCriterion
 from entcomp.segmentation.rows import Rows, limit_lengths
 
 REMEDY = "rerun segment"  # where threshold.json is damaged
@@ -113,13 +113,15 @@ class Rule:
         return value
 
 
-def group_starts(rows: Rows, rule: Rule) -> np.ndarray:
+def group_starts(rows: Rows, rule: Rule, scores: Sequence[np.ndarray] | None = None) -> np.ndarray:
     """Which units start a group: bool (N,).
 
     Unit 0 of an utterance always does. A unit without a prediction (NaN) does only where
-    ``max_length`` cuts.
+    ``max_length`` cuts. ``scores`` are those of a `ThresholdCriterion`, where they are known.
     """
-    starts = rule.kind.starts(rows, rule)
+    kind = rule.kind
+    known = {"scores": scores} if isinstance(kind, ThresholdCriterion) else {}
+    starts = kind.starts(rows, rule, **known)
     starts[rows.first] = True
     return limit_lengths(starts, rows.lengths, rule.min_length, rule.max_length)
 
@@ -142,7 +144,7 @@ def group_one(
 def thresholds_of(rule: Rule) -> list[str]:
     """Names of the thresholds that the criterion compares with, such as ``theta_g``."""
     kind = rule.kind
-    return [one.name for one in kind.thresholds] if isinstance(kind, EntropyCriterion) else []
+    return [one.name for one in kind.thresholds] if isinstance(kind, ThresholdCriterion) else []
 
 
 def match(rule: Rule, rows: Rows) -> Rule:
@@ -152,7 +154,7 @@ def match(rule: Rule, rows: Rows) -> Rule:
     same share of its values. Groups, which get fewer meanwhile, are counted, by bisection.
     """
     kind, rate = rule.kind, rule.groups_per_unit
-    if not isinstance(kind, EntropyCriterion) or rate is None:
+    if not isinstance(kind, ThresholdCriterion) or rate is None:
         raise ValueError(f"no thresholds, or no rate to match: {rule}")
     scores = kind.scores(rows.predictions, rule)
     candidates = [_candidates(values) for values in scores]
@@ -165,7 +167,7 @@ def match(rule: Rule, rows: Rows) -> Rule:
         return replace(rule, match_rate=None, **found)
 
     def excess(step: int) -> float:
-        return np.count_nonzero(group_starts(rows, at(step))) - rate * len(rows.values)
+        return np.count_nonzero(group_starts(rows, at(step), scores)) - rate * len(rows.values)
 
     low, high = 0, len(turns)
     while low < high:

@@ -11,7 +11,7 @@ import numpy as np
 
 from entcomp.errors import EntcompError
 from entcomp.segmentation.criteria import criterion_names, find_criterion
-from entcomp.segmentation.criterion import EntropyCriterion
+from entcomp.segmentation.criterion import ThresholdCriterion
 from entcomp.segmentation.rows import Predictions, Rows
 from entcomp.segmentation.rule import Rule, match, thresholds_of
 
@@ -74,14 +74,14 @@ class StreamingGroups:
     """Applies a rule to one utterance; from equal entropies the groups of `group_starts`, exactly.
 
     A group is certain as soon as the unit after it, and as many predictions more as the criterion
-    looks ahead (see `EntropyCriterion.reach`), are there.
+    looks ahead (see `ThresholdCriterion.reach`), are there.
     Holds as many predictions as the criterion looks at, and what `RunningRule` does. Raises
     EntcompError for a criterion that has to know the complete utterance.
     """
 
     def __init__(self, rule: Rule) -> None:
         kind = rule.kind
-        if not isinstance(kind, EntropyCriterion) or kind.lookahead is None:
+        if not isinstance(kind, ThresholdCriterion) or kind.lookahead is None:
             names = criterion_names()
             there = (name for name in names if find_criterion(name).lookahead is not None)
             raise EntcompError(
@@ -97,7 +97,8 @@ class StreamingGroups:
     def push(self, entropies: np.ndarray) -> list[int]:
         """Lengths in frames of the groups that have become certain.
 
-        ``entropies``: float32 (units,), nats, NaN where there is no prediction.
+        ``entropies``: float32 (units,), nats, NaN where there is no prediction; or the units
+        themselves, where the criterion reads these.
         """
         pieces = self.rule.pieces(np.asarray(entropies, np.float32))
         closed = []

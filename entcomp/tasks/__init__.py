@@ -15,7 +15,8 @@ from entcomp.registry import Registry
 class TaskInfo(ModelInfo):
     """``EXP/<task>/<tag>/task.json``: what any task's model reads, and was trained on.
 
-    ``segments`` is ``raw``, ``dedup``, the tag of a segmentation, or what ``--random-rates`` drew.
+    ``segments`` is ``raw``, ``dedup``, the tag of a segmentation, what ``--random-rates`` drew, or
+    ``learnt12`` where the model groups units itself.
     """
 
     segments: str

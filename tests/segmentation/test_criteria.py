@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toy_predictor import toy_options
 
 from entcomp.files import sha256_of
 from entcomp.segmentation.criteria import CRITERIA
@@ -203,7 +204,8 @@ BASELINE = st.builds(
     window=st.integers(1, 9),
     groups_per_unit=st.floats(0.01, 1.0),
     seed=st.integers(0, 3),
-    options=st.just(MERGES),  # bpe's; the others have none
+    theta_z=st.floats(0, 1),
+    options=st.just(MERGES | toy_options(4)),  # of bpe and learnt; the others have none
 )
 UNITS = st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=40), min_size=1, max_size=6)
 

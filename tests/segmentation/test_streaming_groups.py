@@ -18,7 +18,11 @@ from entcomp.segmentation.rule import Rule, group_one
 from entcomp.segmentation.streaming import WINDOW, StreamingGroups
 
 NAN = float("nan")
-STREAMING = [name for name in criterion_names() if CRITERIA[name].lookahead is not None]
+STREAMING = [
+    name
+    for name in criterion_names()
+    if issubclass(CRITERIA[name], EntropyCriterion) and CRITERIA[name].lookahead is not None
+]
 
 
 class Wide(EntropyCriterion):
@@ -50,7 +54,8 @@ def test_all_on_forward_entropies_can_stream() -> None:
     lookaheads = {name: CRITERIA[name].lookahead for name in STREAMING}
     assert lookaheads == {"global": 0, "combined": 0, "peak": 1, "relative": 0}
     assert STREAMING == ["global", "combined", "peak", "relative"]
-    for name in set(criterion_names()) - {*STREAMING, "wide"}:
+    assert CRITERIA["learnt"].lookahead == 0  # of units
+    for name in set(criterion_names()) - {*STREAMING, "learnt", "wide"}:
         with pytest.raises(EntcompError, match=f"--criterion {name}: cannot stream; available: gl"):
             StreamingGroups(Rule(name))
 

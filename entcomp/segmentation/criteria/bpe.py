@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.calibration import Calibration
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.runs import run_mask
 from entcomp.artifacts.units import Units
@@ -27,6 +25,7 @@ from entcomp.segmentation.criterion import Criterion, Style
 from entcomp.segmentation.request import Request
 from entcomp.segmentation.rows import Row, Rows
 from entcomp.segmentation.rule import Rule, group_starts
+from entcomp.segmentation.sets import calibration_sets, find_sets
 
 UNITS, RUNS = "units", "runs"
 FIRST_LETTER = 0xF0000  # of Unicode's private planes, which have room for MOST_UNITS
@@ -201,8 +200,8 @@ def _facts(request: Request, experiment: Experiment, frame_shift: float) -> dict
         raise EntcompError(f"--option of={options['of']}: {UNITS} or {RUNS}")
     if num_units > MOST_UNITS:
         raise EntcompError(f"--criterion {request.criterion}: for at most {MOST_UNITS} units")
-    train = _find_sets(experiment, "train", str(options["train"]))
-    calibration = _calibration_sets(experiment, str(options["calibration"])) or train
+    train = find_sets(experiment, "train", str(options["train"]))
+    calibration = calibration_sets(experiment, str(options["calibration"])) or train
     hashes = [Units.open(experiment, name).sha256 for name in (*train, *calibration)]
     limits = (request.min_length, request.max_length, LEAST_COUNT, MOST_MERGES)
     return {
@@ -226,29 +225,6 @@ def _learnt_before(experiment: Experiment, facts: dict[str, Any]) -> dict[str, A
         if facts.items() <= options.items() and is_sound:
             return dict(options)
     return None
-
-
-def _find_sets(experiment: Experiment, option: str, patterns: str) -> list[str]:
-    """Sets with units that fit patterns, divided by commas. Raises EntcompError where none does."""
-    there = experiment.sets()
-    chosen: set[str] = set()
-    for pattern in patterns.split(","):
-        names = {name for name in there if fnmatchcase(name, pattern.strip())}
-        if not names:
-            raise EntcompError(
-                f"{experiment.path}: no set '{pattern}' has units; name some by --option "
-                f"{option}=NAMES; available: {', '.join(there) or 'none'}"
-            )
-        chosen |= names
-    return sorted(chosen)
-
-
-def _calibration_sets(experiment: Experiment, patterns: str) -> list[str]:
-    """Those asked for, else those of calibration.json; empty where there is none."""
-    if patterns:
-        return _find_sets(experiment, "calibration", patterns)
-    calibration = Calibration.find(experiment)
-    return list(calibration.sets) if calibration else []
 
 
 def _join(experiment: Experiment, sets: list[str]) -> Rows:

@@ -49,6 +49,16 @@ class EncoderConfig(Config):
     kernel: Count = 15  # of the convolutions: groups, an odd number
 
 
+class BoundariesConfig(Config):
+    """A causal predictor of where groups begin, trained with the model; see `BoundaryPredictor`."""
+
+    target_rate: Annotated[float, Gt(0)]  # groups a second, which the ratio loss asks for
+    ratio_weight: Annotated[float, Ge(0)] = 0.03  # of that loss, as in H-Net
+    dim: Count = 32
+    layers: Count = 2  # of causal convolutions
+    kernel: Count = 5  # of each: frames
+
+
 class DecodingConfig(Config):
     """Defaults of ``entcomp decode``."""
 
@@ -66,6 +76,7 @@ class TextTaskConfig(Config):
         heads=4, token_mixer="self", position="intra", duration_embedding=True, dropout=0.1
     )
     merge_runs: bool = False  # one token, with a duration, for equal units within a group
+    boundaries: BoundariesConfig | None = None  # units are then grouped by the model itself
     dim: Count = 256
     encoder: EncoderConfig = EncoderConfig()
     decoder: DecoderConfig = DecoderConfig()

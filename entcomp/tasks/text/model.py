@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from entcomp.encoder.local import LocalEncoder
+from entcomp.encoder.local import LocalEncoder, start_from_vectors
 from entcomp.encoder.packed import PackedTokens, pad
 from entcomp.errors import EntcompError
+from entcomp.tasks.text.boundaries import Chunker
 from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.encoder import build_encoder
 from entcomp.tasks.text.espnet_parts import CTC, TransformerDecoder
@@ -42,9 +43,17 @@ class TextModel(nn.Module):
     """Joint CTC and attention model of text, given groups of units.
 
     ``num_clusters`` units, of which the embedding has one more: the mask (see `data.mask_spans`).
+    With ``config.boundaries``, each group that it is given is a unit, and it groups these itself;
+    ``frame_shift`` (seconds) is needed for that only.
     """
 
-    def __init__(self, config: TextTaskConfig, num_clusters: int, vocabulary_size: int) -> None:
+    def __init__(
+        self,
+        config: TextTaskConfig,
+        num_clusters: int,
+        vocabulary_size: int,
+        frame_shift: float = 0.02,
+    ) -> None:
         super().__init__()
         self.config = config
         self.local = LocalEncoder(config.local, num_clusters + 1, config.dim)
@@ -61,15 +70,35 @@ class TextModel(nn.Module):
         # ESPnet multiplies by sqrt(dim), so that embeddings as large as torch's hide positions.
         nn.init.normal_(self.decoder.embed[0].weight, std=config.dim**-0.5)
         self.ctc = CTC(vocabulary_size, config.dim)
+        self.chunker: Chunker | None = None
+        if config.boundaries is not None:
+            self.chunker = Chunker(config.boundaries, num_clusters + 1, frame_shift)
+
+    def start_from_vectors(self, vectors_KF: Tensor) -> None:
+        """Begin with embeddings as alike as (K, F) vectors are; see `LocalEncoder`."""
+        self.local.start_from_vectors(vectors_KF)
+        if self.chunker is not None:
+            start_from_vectors(self.chunker.predictor.embedding, vectors_KF)
 
     def encode(self, source: PackedTokens) -> tuple[Tensor, Tensor]:
         """Encoder states (B, M, D) and their numbers (B,): one a group."""
-        groups_BMD = pad(self.local(source), source.num_groups_B)
-        return self.encoder(groups_BMD, source.num_groups_B), source.num_groups_B
+        states_BMD, lengths_B, _ = self._encode(source)
+        return states_BMD, lengths_B
+
+    def _encode(self, source: PackedTokens) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """As `encode`, and what is to be known of groups that are learnt; see `Chunker`."""
+        if self.chunker is None:
+            lengths_B, learnt = source.num_groups_B, {}
+            groups_BMD = pad(self.local(source), lengths_B)
+        else:
+            chunks, learnt = self.chunker(source, self.config.merge_runs)
+            lengths_B = chunks.source.num_groups_B
+            groups_BMD = chunks.smooth(self.local(chunks.source))
+        return self.encoder(groups_BMD, lengths_B), lengths_B, learnt
 
     def forward(self, batch: TextBatch) -> dict[str, Tensor]:
         """`loss`, where compilation finds it."""
-        states_BMD, lengths_B = self.encode(batch.source)
+        states_BMD, lengths_B, learnt = self._encode(batch.source)
         pieces = batch.target_lengths_B.sum() + len(batch.target_BL)
         losses = self._attention_loss(states_BMD, lengths_B, batch, pieces)
         weight = self.config.ctc_weight
@@ -78,12 +107,15 @@ class TextModel(nn.Module):
         else:
             losses["ctc"] = losses["attention"].new_zeros(())
         losses["loss"] = (1 - weight) * losses["attention"] + weight * losses["ctc"]
-        return losses | {"count": pieces}
+        if self.config.boundaries is not None:
+            losses["loss"] = losses["loss"] + self.config.boundaries.ratio_weight * learnt["ratio"]
+        return losses | learnt | {"count": pieces}
 
     def loss(self, batch: TextBatch) -> dict[str, Tensor]:
         """Mean nats a text piece (with eos): attention, CTC, and their weighted sum ``loss``.
 
-        ``accuracy`` is that of the decoder given the true previous pieces.
+        ``accuracy`` is that of the decoder given the true previous pieces. Of groups that are
+        learnt also ``ratio``, a weighted part of ``loss``, and their ``rate`` in Hz.
         """
         return self(batch)
 
@@ -111,22 +143,24 @@ class TextModel(nn.Module):
         return {"attention": loss, "accuracy": right / pieces}
 
 
-def build_model(config: TextTaskConfig, num_clusters: int, vocabulary_size: int) -> TextModel:
+def build_model(
+    config: TextTaskConfig, num_clusters: int, vocabulary_size: int, frame_shift: float = 0.02
+) -> TextModel:
     """The model that ``config`` describes, seeded by ``config.training.seed``.
 
     Raises EntcompError for sizes that cannot be.
     """
     torch.manual_seed(config.training.seed)
     try:
-        config = match_parameters(config, num_clusters, vocabulary_size)
-        return TextModel(config, num_clusters, vocabulary_size)
+        config = match_parameters(config, num_clusters, vocabulary_size, frame_shift)
+        return TextModel(config, num_clusters, vocabulary_size, frame_shift)
     except (AssertionError, ValueError) as error:
         reason = str(error) or "dim must be a multiple of heads, and encoder.kernel odd"
         raise EntcompError(f"config: {reason}; fix dim, heads or kernel") from None
 
 
 def match_parameters(
-    config: TextTaskConfig, num_clusters: int, vocabulary_size: int
+    config: TextTaskConfig, num_clusters: int, vocabulary_size: int, frame_shift: float = 0.02
 ) -> TextTaskConfig:
     """Choose a ``feed_forward`` so that the model has ``config.parameters`` in all.
 
@@ -143,7 +177,7 @@ def match_parameters(
 
     def size(width: int) -> int:
         with torch.device("meta"):
-            model = TextModel(with_width(width), num_clusters, vocabulary_size)
+            model = TextModel(with_width(width), num_clusters, vocabulary_size, frame_shift)
         return sum(one.numel() for one in model.parameters())
 
     narrowest, slope = size(1), size(2) - size(1)

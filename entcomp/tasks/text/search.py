@@ -27,11 +27,12 @@ PRE_BEAM = 1.5
 
 
 class TextSearch:
-    """Turns streams into text, with a model in eval mode."""
+    """Turns streams into text, with a model in eval mode; ``groups`` counts those it has read."""
 
     def __init__(self, model: TextModel, vocabulary: Vocabulary, config: DecodingConfig) -> None:
         self.model, self.vocabulary, self.config = model, vocabulary, config
         self.ctc_weight = config.ctc_weight if model.config.ctc_weight > 0 else 0.0
+        self.groups = 0
 
     def texts(self, streams: Sequence[GroupedTokens], title: str | None = None) -> list[str]:
         """The text of each stream, in batches of similar length; ``title`` shows a bar."""
@@ -56,7 +57,9 @@ class TextSearch:
 
     def transcribe(self, streams: Sequence[GroupedTokens]) -> list[str]:
         """The texts of one batch of streams."""
-        found = self.best(*self.encode(streams))
+        states_BMD, lengths_B = self.encode(streams)
+        self.groups += int(lengths_B.sum())
+        found = self.best(states_BMD, lengths_B)
         return [self.vocabulary.decode(one) for one in found]
 
     @torch.inference_mode()
