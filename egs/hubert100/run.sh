@@ -26,6 +26,8 @@
 #   --source DIR                see above
 #   --match-rate set|speaker|utterance   meet rates there, and not on dev only; tags then end so, as in
 #                               rate12_peak_matchset
+#   --learnt "HZ ..."           rates at which stage 5 trains a recogniser that learns its groups, for the
+#                               criterion learnt
 #   --streams "NAME ..."        of ASR: raw, dedup, or tags of stage 5; NAME/max, /average, /attention
 #                               for another pooling than CALE; results compare them with the first
 #   --st-streams "NAME ..."     likewise, of ST
@@ -51,11 +53,12 @@ num_clusters=100
 rates="15 12 10 7"
 lm_config=$here/conf/lm/hubert100.yaml
 match_rate=
+learnt=12
 streams=
 st_streams=
 encoders=default
 seeds="0 1 2"
-asr_config=$here/conf/asr/tiny.yaml
+asr_config=$here/conf/asr/hubert100.yaml
 asr_steps=
 st_config=$here/conf/st/tiny.yaml
 st_steps=
@@ -81,6 +84,7 @@ watched=test_lj
 if [[ -z $streams ]]; then
   streams="raw dedup fixed2 fixed3 fixed4 fixed5 uniform15 uniform12 uniform10 uniform7"
   streams+=" rate12_bpe_runs"
+  for rate in $learnt; do streams+=" rate${rate}_learnt$matched"; done
   for tag in rate15_global rate12_{global,combined,peak,bidirectional,bidirectional_peaks} \
     rate10_bidirectional_peaks; do
     streams+=" $tag$matched"
@@ -105,7 +109,16 @@ stage_2() {
 
 stage_3() { train_lm --sets train --dev-sets dev; }
 stage_4() { score_entropy dev; }
-stage_5() { segment; }
+stage_5() {
+  local rate
+  segment
+  for rate in $learnt; do
+    job train "train-asr_learnt$rate" train-asr --learn-boundaries "$rate" "${machine[@]}" \
+      --config "$asr_config" ${asr_steps:+--max-steps "$asr_steps"} "${text_options[@]}"
+    # shellcheck disable=SC2086 # two words
+    job cpu "segment_learnt$rate" segment --criterion learnt --target-rate "$rate"$matching
+  done
+}
 
 stage_6() {
   unpack_alignments "$source/lj_val/textgrids.tar.xz"

@@ -28,6 +28,9 @@ from entcomp.training.loop import FitResult, fit
 from entcomp.training.ranks import is_first_rank
 from entcomp.training.weights import load_model
 
+# Of the entropy of pieces by their frequency: CTC above this share of it has learnt nothing else.
+STUCK = 0.9
+
 
 def train_text_model(
     folder: Path,
@@ -63,6 +66,7 @@ def train_text_model(
     inputs |= embeddings_inputs(config.local, vectors_KF)
     result = fit(model, batches, dev_batches.in_order(), config.training, folder, inputs)
     if is_first_rank():
+        _warn_if_stuck(folder, result, dev, vocabulary)
         vocabulary.save(folder / "text.model")
     write_description(folder, config, info)
     return result
@@ -125,6 +129,26 @@ def _model_inputs(config: TextTaskConfig) -> dict[str, Any]:
     """What the weights depend on; keys that came later are left out where they say nothing."""
     later = set() if config.boundaries else {"boundaries"}
     return config.model_dump(mode="json", exclude={"training", "decoding"} | later)
+
+
+def _warn_if_stuck(folder: Path, result: FitResult, dev: Corpus, vocabulary: Vocabulary) -> None:
+    """Say so where CTC does no better than pieces by their frequency, whatever the units are.
+
+    A training may stay at that for long, most of all of long streams; its text then follows from
+    the decoder's language model alone.
+    """
+    texts = [vocabulary.encode(text) for _, text in dev.utterances]
+    counts = np.bincount([piece for text in texts for piece in text])
+    share = counts[counts > 0] / counts.sum()
+    pieces = counts.sum() / (counts.sum() + len(texts))  # the loss is a mean over these and eos
+    unigram = -float((share * np.log(share)).sum() * pieces)
+    ctc = result.metrics["ctc"]
+    if ctc > STUCK * unigram:
+        print(
+            f"{folder}: warning: CTC has not learnt from the units: {ctc:.2f} nats a piece on dev, "
+            f"{unigram:.2f} by the frequency of pieces alone; train longer, with another --seed, "
+            "with a larger batch_frames, or of shorter streams"
+        )
 
 
 def _check_ctc(corpus: Corpus, vocabulary: Vocabulary) -> None:

@@ -126,7 +126,8 @@ def test_set_changes_any_key_of_the_config(toy: TextExperiment) -> None:
     config = yaml.safe_load((toy.experiment.task("asr", "raw_seed2") / "config.yaml").read_text())
     assert (config["dim"], config["training"]["seed"]) == (16, 2)
     arguments = ("train-asr", *toy.arguments, "--segmentation", "raw", "--set")
-    fails("unknown key 'trainin'; known keys: batch_frames, ctc_weight", *arguments, "trainin.x=1")
+    known = "unknown key 'trainin'; known keys: batch_frames, boundaries, ctc_weight"
+    fails(known, *arguments, "trainin.x=1")
     fails("--set dim: expected KEY=VALUE, as in training.max_steps=100", *arguments, "dim")
 
 
@@ -343,3 +344,11 @@ def test_one_model_decodes_at_any_rate(fake: Fake, criterion: str) -> None:
 def test_random_rates_beyond_the_units(fake: Fake) -> None:
     options = ["--random-rates", "7-60", "--criterion", "uniform"]
     fails("--target-rate 50.5: there are only 50 units", "train-asr", *fake.arguments, *options)
+
+
+def test_a_training_that_learnt_nothing_ended_in_silence(toy: TextExperiment) -> None:
+    """CTC at the frequency of pieces, as after a few steps; and below it, once it has learnt."""
+    said = "warning: CTC has not learnt from the units"
+    assert said in train(toy, "--segmentation", "raw", "--tag", "short")
+    longer = QUICK | {"max_steps": 150, "learning_rate": 3e-3, "val_interval": 50}
+    assert said not in train(toy, "--segmentation", "raw", "--tag", "long", training=longer)
