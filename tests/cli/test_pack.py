@@ -15,6 +15,7 @@ import soundfile
 from babbling import RATE, babble
 from command_line import run
 from tiny_pipeline import TAG, add_converter, add_recogniser, make_pipeline
+from toy_predictor import add_predictor
 
 from entcomp import Tokenizer
 from entcomp.artifacts import packing
@@ -299,3 +300,24 @@ def test_a_voice_converter_is_packed(experiment: Experiment, tmp_path: Path) -> 
         assert packing.open_model(name).of_task("vc") == "vc/tiny"
     with pytest.raises(EntcompError, match="name one of its asr models: none; run train-asr"):
         packing.open_model(out).of_task("asr")
+
+
+def test_a_learnt_predictor_travels_with_its_threshold(
+    experiment: Experiment, wav: Path, tmp_path: Path
+) -> None:
+    """The model that it was trained with stays behind."""
+    add_predictor(experiment, "learnt20", seed=0)
+    learnt = ("--criterion", "learnt", "--target-rate", 20)
+    data = experiment.path.parent / "data" / "train"
+    data.mkdir(parents=True)
+    (data / "wav.scp").write_text(f"a {wav}\n")
+    code, _, err = run("segment", *learnt, data, experiment.path)
+    assert code == 0, err
+    out = tmp_path / "learnt.tar"
+    code, _, err = run("pack", experiment.path, out, "--segmentation", "rate20_learnt")
+    assert code == 0, err
+    own = ("tokenize", wav, "--segmentation", "rate20_learnt", "--model")
+    before, after = run(*own, experiment.path), run(*own, out)
+    assert before[0] == after[0] == 0 and before[1] == after[1] != ""
+    with tarfile.open(out) as archive:
+        assert not [name for name in archive.getnames() if name.startswith("asr/")]

@@ -10,72 +10,34 @@ import numpy as np
 import pytest
 import torch
 from command_line import run
-from fake_experiment import K, Fake, make_fake
+from fake_experiment import Fake, make_fake
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_predictor import toy_options, toy_predictor
+from toy_predictor import add_predictor, toy_options, toy_predictor
 
 from entcomp import StreamingTokenizer
-from entcomp.artifacts.experiment import Experiment
 from entcomp.errors import EntcompError
 from entcomp.files import read_json, write_json
 from entcomp.kaldi.ark import iter_vectors
 from entcomp.pipelines.tokenizer import Grouper
 from entcomp.segmentation import BOUNDARIES
-from entcomp.segmentation.criteria.learnt import PREFIX, Predictor
 from entcomp.segmentation.rule import Rule, group_one
 from entcomp.segmentation.streaming import StreamingGroups
-from entcomp.tasks.text.boundaries import BoundaryPredictor
-from entcomp.tasks.text.config import BoundariesConfig
-from entcomp.training.weights import write_weights
 
 RATE = 12.5  # Hz
 LEARNT = ("segment", "--criterion", "learnt", "--target-rate", RATE)
-CONFIG = BoundariesConfig(target_rate=RATE, dim=8, layers=2, kernel=3)
-
-
-def add_model(experiment: Experiment, tag: str, seed: int, prefix: str = PREFIX) -> Any:
-    """What segment reads of a recogniser: a predictor's weights, random ones, and task.json."""
-    torch.manual_seed(seed)
-    predictor = BoundaryPredictor(CONFIG, K + 1)
-    folder = experiment.task("asr", tag)
-    weights = {prefix + name: one for name, one in predictor.state_dict().items()}
-    write_weights(folder / "model.safetensors", weights)
-    write_json(folder / "task.json", {"codebook_sha256": "c0de", "dev_sets": ["dev"]})
-    return predictor
 
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Fake:
     fake = make_fake(tmp_path, {"dev": 12, "test": 8})
-    add_model(fake.experiment, "learnt12.5", seed=0)
+    add_predictor(fake.experiment, "learnt12.5", seed=0)
     return fake
 
 
 def stored(fake: Fake, tag: str = "rate12.5_learnt") -> dict[str, Any]:
     found: dict[str, Any] = json.loads(fake.experiment.threshold(tag).read_text())
     return found
-
-
-@pytest.mark.parametrize(("layers", "kernel"), [(1, 1), (2, 5), (3, 2)])
-def test_numpy_computes_what_torch_does(tmp_path: Path, layers: int, kernel: int) -> None:
-    """On utterances of one unit and more, packed; whatever the block."""
-    torch.manual_seed(0)
-    config = BoundariesConfig(target_rate=10.0, dim=16, layers=layers, kernel=kernel)
-    predictor = BoundaryPredictor(config, 31)
-    weights = {PREFIX + name: one for name, one in predictor.state_dict().items()}
-    write_weights(tmp_path / "model.safetensors", weights)
-    lengths = torch.tensor([1, 40, 2, 17])
-    units = torch.randint(0, 30, (60,))
-    expected = predictor(units, lengths).detach().numpy()
-    ours = Predictor.read(tmp_path)
-    first = (lengths.cumsum(0) - lengths).numpy()
-    with pytest.MonkeyPatch.context() as patch:
-        for block in (100, 7):
-            patch.setattr("entcomp.segmentation.criteria.learnt.BLOCK", block)
-            found = ours.probabilities(units.numpy(), first)
-            np.testing.assert_allclose(found, expected, atol=1e-5, rtol=0)
-    assert (expected[first] == 1).all() and expected.std() > 0.1
 
 
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=60), st.data())
@@ -124,7 +86,7 @@ def test_a_streaming_tokenizer_needs_no_lm(fake: Fake) -> None:
     found = [length for unit in units for length in stream.push([unit])]
     expected, entropies = grouper.group(units, rule)
     assert found + stream.finish() == expected.tolist() and entropies is None
-    with pytest.raises(EntcompError, match="units outside of 0..499"):
+    with pytest.raises(EntcompError, match=r"units outside of 0\.\.499"):
         grouper.stream(rule).push([500])
 
 
@@ -146,12 +108,10 @@ def test_the_rate_is_met_and_the_weights_travel(fake: Fake) -> None:
 
 
 def test_groups_begin_where_the_probability_exceeds_the_threshold(fake: Fake) -> None:
-    predictor = add_model(fake.experiment, "learnt12.5", seed=1)
+    predictor = add_predictor(fake.experiment, "learnt12.5", seed=1)
     run(*LEARNT, *fake.arguments)
     threshold = stored(fake)["theta_z"]
-    groups = dict(
-        iter_vectors(fake.experiment.segments("rate12.5_learnt") / "test" / "groups.scp")
-    )
+    groups = dict(iter_vectors(fake.experiment.segments("rate12.5_learnt") / "test" / "groups.scp"))
     for utt_id, units in fake.units["test"].items():
         p = predictor(torch.from_numpy(units), torch.tensor([len(units)])).detach().numpy()
         starts = np.cumsum([0, *groups[utt_id]])[:-1]
@@ -169,44 +129,33 @@ def test_the_calibration_sets(fake: Fake) -> None:
 def test_a_rate_is_matched(fake: Fake) -> None:
     code, out, err = run(*LEARNT, "--match-rate", "utterance", *fake.arguments)
     assert code == 0, err
-    assert "8 utterances at" in out and "+0." in out + "+0."
-    assert stored(fake, "rate12.5_learnt_matchutterance")["rates"]["test"] == pytest.approx(
-        RATE, rel=0.02
-    )
+    assert "8 utterances at" in out
+    told = stored(fake, "rate12.5_learnt_matchutterance")
+    assert told["rates"]["test"] == pytest.approx(RATE, rel=0.02)
 
 
 def test_shortest_groups_count_in_the_rate(fake: Fake) -> None:
     run(*LEARNT, "--min-length", 3, *fake.arguments)
     told = stored(fake, "rate12.5_learnt_min3")
     assert told["rates"]["dev"] == pytest.approx(RATE, rel=0.005)
-    assert told["theta_z"] < (run(*LEARNT, *fake.arguments) and stored(fake)["theta_z"])
+    run(*LEARNT, *fake.arguments)
+    assert told["theta_z"] < stored(fake)["theta_z"]
 
 
 def test_a_new_training_is_noticed(fake: Fake) -> None:
     run(*LEARNT, *fake.arguments)
     before = stored(fake)["options"]["weights_sha256"]
     assert run(*LEARNT, *fake.arguments)[1].count("complete, skipped") == 2
-    add_model(fake.experiment, "learnt12.5", seed=2)
+    add_predictor(fake.experiment, "learnt12.5", seed=2)
     assert "complete, skipped" not in run(*LEARNT, *fake.arguments)[1]
     assert stored(fake)["options"]["weights_sha256"] != before
 
 
 def test_another_model_stands_in_the_tag(fake: Fake) -> None:
-    add_model(fake.experiment, "other", seed=1)
+    add_predictor(fake.experiment, "other", seed=1)
     run(*LEARNT, "--option", "model=asr/learnt12.5", *fake.arguments)
     run(*LEARNT, "--option", "model=asr/other", *fake.arguments)
     assert fake.experiment.segmentations() == ["rate12.5_learnt", "rate12.5_learnt_asr-other"]
-
-
-def test_shards_are_the_whole(fake: Fake) -> None:
-    run(*LEARNT, *fake.arguments)
-    for index in (1, 2):
-        run(*LEARNT, *fake.arguments, "--tag", "parts", "--shard", f"{index}/2")
-    whole = fake.experiment.segments("rate12.5_learnt") / "test" / "groups.ark"
-    parts = [
-        fake.experiment.segments("parts") / "test" / f"groups.{index}of2.ark" for index in (1, 2)
-    ]
-    assert b"".join(path.read_bytes() for path in parts) == whole.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -223,7 +172,7 @@ def test_shards_are_the_whole(fake: Fake) -> None:
     ],
 )
 def test_mistakes_in_the_call(fake: Fake, options: list[Any], message: str) -> None:
-    add_model(fake.experiment, "raw", seed=0, prefix="local.")
+    add_predictor(fake.experiment, "raw", seed=0, prefix="local.")
     code, _, err = run("segment", "--criterion", "learnt", *options, *fake.arguments)
     assert code == 1 and message in err and err.count("\n") == 1
 
@@ -236,15 +185,3 @@ def test_weights_of_other_bytes_or_units_are_refused(fake: Fake) -> None:
     task = path.with_name("task.json")
     write_json(task, read_json(task) | {"codebook_sha256": "other"})
     assert "made with another codebook" in run(*LEARNT, *fake.arguments)[2]
-
-
-def test_a_damaged_threshold_is_refused(fake: Fake) -> None:
-    run(*LEARNT, *fake.arguments)
-    values = fake.experiment.segmentation("rate12.5_learnt").rule
-    weights = values["options"]["weights"]
-    for damage in ({"weights": "A" + weights[1:]}, {"sizes": [4, 4, 1, 1]}, {"sizes": None}):
-        told = {**values, "options": values["options"] | damage}
-        if told["options"]["weights"] == weights and "weights" in damage:
-            continue
-        with pytest.raises(EntcompError, match="no rule of --criterion learnt"):
-            Rule.from_json(told)

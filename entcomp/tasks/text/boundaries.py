@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from entcomp.encoder.packed import PackedTokens, pad, unpad
+from entcomp.encoder.packed import PackedTokens, length_mask, pad, unpad
 from entcomp.errors import EntcompError
 from entcomp.tasks.text.config import BoundariesConfig
 
@@ -82,7 +82,7 @@ class Chunks:
             log_BMM = passed_BM[:, :, None] - passed_BM[:, None]
             later_MM = torch.ones_like(log_BMM[0], dtype=torch.bool).triu(1)
             share_BMM = log_BMM.masked_fill(later_MM, float("-inf")).exp() * p_BM[:, None]
-            factor_BM = 1 + c_BM - c_BM.detach()
+            factor_BM = length_mask(counts_B) + c_BM - c_BM.detach()  # 1, and 0 in the padding
             return share_BMM @ z_BMD * factor_BM[..., None]
 
 
