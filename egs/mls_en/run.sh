@@ -199,7 +199,7 @@ stage_8() {
 stage_9() {
   local chosen
   some_streams 24
-  if [[ $vocoder == universal ]]; then run ../../tools/install_hifigan.sh; fi
+  fetch_voices
   run local/draw_references.py --seed "$seed" "$data/test_clean" "$exp/vc/references"
   voice_models "$chosen" '' '' --sets train_mls --dev-sets dev_clean | job_array train train-vc
   job gpu score-vc score-vc --sets test_clean --vocoder "$vocoder" ${utmos:+--utmos "$utmos"}

