@@ -9,9 +9,12 @@ import pytest
 import torch
 from command_line import run
 from text_experiment import TextExperiment, toy_experiment
+from tiny_pipeline import make_pipeline
 
 from entcomp.artifacts.streams import read_streams
 from entcomp.encoder.packed import PackedTokens, group_tokens
+from entcomp.files import read_json
+from entcomp.kaldi.table import read_table
 from entcomp.segmentation.rule import Rule, group_one
 from entcomp.tasks.text.boundaries import Chunks
 from entcomp.tasks.text.config import BoundariesConfig, TextTaskConfig
@@ -150,3 +153,27 @@ def test_the_same_seed_gives_the_same_weights_though_interrupted(tmp_path: Path)
 def test_mistakes_in_the_call(toy: TextExperiment, options: list[object], message: str) -> None:
     code, _, err = run("train-asr", *toy.arguments, "--config", toy.config(**SMALL), *options)
     assert code == 1 and message in err and err.count("\n") == 1
+
+
+def test_recordings_to_text_by_groups_of_its_own(tmp_path: Path) -> None:
+    """transcribe, from a pack too, and bench-latency, which counts the groups that it makes."""
+    experiment = make_pipeline(tmp_path)
+    data = tmp_path / "data"
+    ids = sorted(read_table(data / "train" / "wav.scp"))
+    (data / "train" / "text").write_text("".join(f"{one} a bc\n" for one in ids))
+    one = TextExperiment(data, experiment, {})
+    train(one, "--sets", "train", "--dev-sets", "train", parameters=None)
+    out, wav = tmp_path / "own.tar", data / "train" / f"{ids[0]}.wav"
+    bench = ("--models", "asr/learnt20", "--sets", "train", "--utterances", 2)
+    for command in (
+        ("pack", experiment.path, out, "--model", "asr/learnt20"),
+        ("bench-latency", *one.arguments, *bench),
+    ):
+        code, _, err = run(*command)
+        assert code == 0, err
+    model = read_json(experiment.path / "latency.json")["models"]["asr/learnt20"]
+    assert 0 < model["rate"] < 100  # the units are a hundred a second
+    own, packed = (run("transcribe", "--model", place, wav) for place in (experiment.path, out))
+    assert own == packed and own[0] == 0
+    code, _, err = run("transcribe", "--model", out, "--segmentation", "dedup", wav)
+    assert code == 1 and "groups units by its own predictor; leave out rate" in err
