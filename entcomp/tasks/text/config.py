@@ -53,7 +53,7 @@ class BoundariesConfig(Config):
     """A causal predictor of where groups begin, trained with the model; see `BoundaryPredictor`."""
 
     target_rate: Annotated[float, Gt(0)]  # groups a second, which the ratio loss asks for
-    ratio_weight: Annotated[float, Ge(0)] = 0.03  # of that loss, as in H-Net
+    ratio_weight: Annotated[float, Ge(0)] = 0.3  # of that loss; H-Net has 0.03, too little here
     dim: Count = 32
     layers: Count = 2  # of causal convolutions
     kernel: Count = 5  # of each: frames
