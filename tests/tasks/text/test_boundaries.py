@@ -16,9 +16,9 @@ from entcomp.encoder.packed import PackedTokens, group_tokens
 from entcomp.files import read_json
 from entcomp.kaldi.table import read_table
 from entcomp.segmentation.rule import Rule, group_one
-from entcomp.tasks.text.boundaries import Chunks
+from entcomp.tasks.text.boundaries import Chunks, ratio_loss
 from entcomp.tasks.text.config import BoundariesConfig, TextTaskConfig
-from entcomp.tasks.text.model import TextModel, build_model
+from entcomp.tasks.text.model import TextBatch, TextModel, build_model
 from entcomp.tasks.text.train import TrainedTextModel
 from entcomp.training.weights import read_weights
 
@@ -111,6 +111,68 @@ def test_hidden_units_do_not_count_in_the_rate() -> None:
     p_N = chunker.predictor(plain.tokens_N[:20], torch.tensor([20]))
     assert of_some["rate"].item() == pytest.approx((p_N >= 0.5).float().mean().item() / 0.02)
     assert of_some["rate"] != of_all["rate"]
+
+
+def test_the_ratio_loss_pulls_to_the_rate() -> None:
+    quarter = torch.tensor(0.25)
+    assert ratio_loss(quarter, quarter, 4).item() == pytest.approx(1)
+    for starting, sign in ((0.5, 1), (0.1, -1)):
+        p = torch.tensor(starting, requires_grad=True)
+        ratio_loss(torch.tensor(starting), p, 4).backward()
+        assert p.grad is not None and sign * p.grad.item() > 0
+
+
+def batch_of(units: list[list[int]]) -> TextBatch:
+    rows = [np.array(row, np.int32) for row in units]
+    source = PackedTokens.pack([group_tokens(row, np.ones_like(row), False) for row in rows])
+    return TextBatch(source, torch.tensor([[3, 4], [4, 5]]), torch.tensor([2, 2]))
+
+
+UNITS = [[0, 0, 1, 2, 2, 3, 4, 4], [5, 5, 4, 3, 3, 1, 0]]
+
+
+def test_the_text_teaches_the_predictor() -> None:
+    """Without the loss of the rate, the recogniser's own reaches all of the predictor."""
+    boundaries = {"target_rate": 25, "dim": 16, "ratio_weight": 0}
+    config = TextTaskConfig.model_validate(
+        {**SMALL, "boundaries": boundaries, "parameters": None, "dropout": 0.0}
+    )
+    model = build_model(config, num_clusters=6, vocabulary_size=8)
+    model.loss(batch_of(UNITS))["loss"].backward()
+    assert model.chunker is not None
+    for name, one in model.chunker.predictor.named_parameters():
+        assert one.grad is not None and one.grad.abs().sum() > 0, name
+
+
+def test_what_else_is_in_the_batch_changes_nothing() -> None:
+    model = tiny_model().eval()
+    with torch.no_grad():
+        together, lengths = model.encode(batch_of(UNITS).source)
+        for index, row in enumerate(UNITS):
+            alone, (length,) = model.encode(batch_of([row]).source)
+            assert length == lengths[index]
+            torch.testing.assert_close(alone[0], together[index, :length], atol=1e-5, rtol=1e-4)
+
+
+def test_a_training_comes_near_its_rate_and_others_read_its_groups(toy: TextExperiment) -> None:
+    boundaries = {"target_rate": RATE, "dim": 16}
+    config = toy.config(
+        **SMALL, boundaries=boundaries, training=QUICK | {"max_steps": 100, "val_interval": 50}
+    )
+    command = ("train-asr", *toy.arguments, "--config", config, "--learn-boundaries", 10)
+    code, _, err = run(*command)
+    assert code == 0, err
+    folder = toy.experiment.task("asr", "learnt10")
+    metrics = read_json(folder / "training.json")["outputs"]["metrics"]
+    assert metrics["rate"] == pytest.approx(10, rel=0.25)
+    segment = ("segment", "--criterion", "learnt", "--target-rate", 10, *toy.arguments)
+    config = toy.config(**SMALL, training=QUICK | {"max_steps": 4})
+    train_asr = ("train-asr", "--segmentation", "rate10_learnt", "--config", config, *toy.arguments)
+    for command in (segment, train_asr):
+        code, _, err = run(*command)
+        assert code == 0, err
+    other = ("--model", "asr/learnt10", "--segmentation", "raw")
+    assert "groups units by its own predictor" in run("decode", *toy.arguments, *other)[2]
 
 
 def test_the_model_and_the_criterion_group_alike(toy: TextExperiment) -> None:
