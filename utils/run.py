@@ -39,6 +39,7 @@ from executors import TERM_SECONDS, TERMINAL, Cluster, Machine, RunError, intege
 from submitit import Job
 from submitit.core.utils import DelayedSubmission, pickle_load
 
+STOPPING = {signal.SIGTERM, signal.SIGUSR2}  # whose handlers raise, ours and submitit's
 DATE = "%a %b %d %H:%M:%S %Z %Y"
 TAIL_LINES, TAILS = 12, 8  # lines of a failed job's log, and of how many jobs they are shown
 
@@ -80,6 +81,8 @@ class Command:
             sys.exit(128 + signal.SIGTERM)
 
         signal.signal(signal.SIGTERM, stop)
+        # Only once the command can be stopped: what is raised while Python forks is lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         process = subprocess.Popen(
             ["bash", "-o", "pipefail", "-c", self.text],
             stdin=subprocess.DEVNULL,
@@ -87,9 +90,10 @@ class Command:
             stderr=subprocess.STDOUT,
             env=environment,
             start_new_session=True,
-            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, TERMINAL),
+            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, TERMINAL | STOPPING),
         )
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
             code = process.wait()
             if code < 0:
                 time.sleep(1)  # whoever stops this job may have begun with the command

@@ -210,3 +210,23 @@ def test_processors_are_counted_for_each_task(tmp_path: Path) -> None:
     script = "mkdir busy; sleep 0.2; rmdir busy"
     words = ["--num-tasks", tasks, "JOB=1:3", "l.JOB", "bash", "-ec", script]
     assert run(tmp_path, *words).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR2"])
+def test_a_signal_while_the_command_was_started_was_lost(tmp_path: Path, name: str) -> None:
+    """Python drops what a handler raises while it forks, and the job went on."""
+    script = f"""
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {str(UTILS)!r})
+from run import Command
+def stop(*_):
+    raise SystemExit(3)
+signal.signal(signal.SIGUSR2, stop)
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.{name}))
+Command("sleep 9999", Path("log"), 1).run(dict(os.environ), 1)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, timeout=LOST, capture_output=True, check=False
+    )
+    assert done.returncode == {"SIGTERM": 128 + signal.SIGTERM, "SIGUSR2": 3}[name]
