@@ -23,7 +23,8 @@ OVERLAP = 0.4  # seconds, of the pieces of a long source
 # A long recording is drawn so many pieces at a time, and goes through the vocoder in parts that end
 # where it is quiet: what they take of memory does not grow with its length.
 PIECES = 8
-LONGEST_PART = 30.0  # seconds
+# Parts of 30 s take 1.6 times as much of a core: the system clears memory that is asked for anew.
+LONGEST_PART = 10.0  # seconds
 PEAK = 0.99  # of a waveform that would clip at the source's loudness
 
 
