@@ -108,7 +108,7 @@ stage_7() {
 }
 
 stage_8() {
-  job cpu report report --paper --set test_en --alignments "$exp/align_mfa"
+  paper_tables test_en --alignments "$exp/align_mfa"
   $dry_run || printf '%s\n' "$exp"/report/*.png "$exp/align_eval/test_en.md"
 }
 

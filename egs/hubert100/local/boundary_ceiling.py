@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +51,6 @@ class Utterance:
         """Whether a phone begins at each frame: bool (frames,)."""
         return np.isin(np.arange(len(self.units)), self.phones)
 
-    @cached_property
     def from_entropies(self) -> np.ndarray:
         """(frames, 21) of both entropies at each edge, and whether the unit changes there."""
         before = np.concatenate([self.backward[:1], self.backward[:-1]])
@@ -111,14 +109,15 @@ def readings(
     network = MLPClassifier(64, max_iter=60, early_stopping=True, random_state=0)
     linear, units = LogisticRegression(max_iter=300), LogisticRegression(max_iter=50)
     return [
-        ("entropies", "linear", make_pipeline(StandardScaler(), linear), entropy_features),
-        ("entropies", "64 neurons", make_pipeline(StandardScaler(), network), entropy_features),
+        ("entropies", "linear", make_pipeline(StandardScaler(), linear), Utterance.from_entropies),
+        (
+            "entropies",
+            "64 neurons",
+            make_pipeline(StandardScaler(), network),
+            Utterance.from_entropies,
+        ),
         ("units", "linear", make_pipeline(units), lambda one: one.from_units(num_clusters)),
     ]
-
-
-def entropy_features(one: Utterance) -> np.ndarray:
-    return one.from_entropies
 
 
 def learn_from(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from command_line import run
-from text_experiment import TextExperiment, toy_experiment
+from text_experiment import SMALLEST, TextExperiment, toy_experiment
 from tiny_pipeline import make_pipeline
 
 from entcomp.artifacts.streams import read_streams
@@ -23,13 +23,6 @@ from entcomp.tasks.text.train import TrainedTextModel
 from entcomp.training.weights import read_weights
 
 RATE = 20.0  # Hz
-SMALL = {
-    "dim": 32,
-    "local": {"layers": 1, "heads": 2},
-    "encoder": {"layers": 1, "heads": 2, "feed_forward": 32},
-    "decoder": {"layers": 1, "heads": 2, "feed_forward": 32},
-    "decoding": {"beam": 2, "max_tokens": 10},
-}
 QUICK = {"learning_rate": 3e-3, "warmup_steps": 2, "val_interval": 4, "final_lr_ratio": 1.0}
 
 
@@ -40,7 +33,7 @@ def toy(tmp_path: Path) -> TextExperiment:
 
 def train(one: TextExperiment, *options: object, max_steps: int = 4, **changes: object) -> str:
     training = QUICK | {"max_steps": max_steps}
-    config = one.config(**SMALL, training=training, **changes)
+    config = one.config(**SMALLEST, training=training, **changes)
     command = ("train-asr", "--learn-boundaries", RATE, "--config", config)
     code, out, err = run(*command, *options, *one.arguments)
     assert code == 0, err
@@ -56,7 +49,7 @@ def units_of(*lengths: int) -> PackedTokens:
 def tiny_model(**changes: object) -> TextModel:
     boundaries = BoundariesConfig(target_rate=RATE, dim=8)
     config = TextTaskConfig.model_validate(
-        {**SMALL, "parameters": None, "dropout": 0.0, **changes, "boundaries": boundaries}
+        {**SMALLEST, "parameters": None, "dropout": 0.0, **changes, "boundaries": boundaries}
     )
     return build_model(config, 20, 30)
 
@@ -135,7 +128,7 @@ def test_the_text_teaches_the_predictor() -> None:
     """Without the loss of the rate, the recogniser's own reaches all of the predictor."""
     boundaries = {"target_rate": 25, "dim": 16, "ratio_weight": 0}
     config = TextTaskConfig.model_validate(
-        {**SMALL, "boundaries": boundaries, "parameters": None, "dropout": 0.0}
+        {**SMALLEST, "boundaries": boundaries, "parameters": None, "dropout": 0.0}
     )
     model = build_model(config, num_clusters=6, vocabulary_size=8)
     model.loss(batch_of(UNITS))["loss"].backward()
@@ -157,7 +150,7 @@ def test_what_else_is_in_the_batch_changes_nothing() -> None:
 def test_a_training_comes_near_its_rate_and_others_read_its_groups(toy: TextExperiment) -> None:
     boundaries = {"target_rate": RATE, "dim": 16}
     config = toy.config(
-        **SMALL, boundaries=boundaries, training=QUICK | {"max_steps": 100, "val_interval": 50}
+        **SMALLEST, boundaries=boundaries, training=QUICK | {"max_steps": 100, "val_interval": 50}
     )
     command = ("train-asr", *toy.arguments, "--config", config, "--learn-boundaries", 10)
     code, _, err = run(*command)
@@ -166,7 +159,7 @@ def test_a_training_comes_near_its_rate_and_others_read_its_groups(toy: TextExpe
     metrics = read_json(folder / "training.json")["outputs"]["metrics"]
     assert metrics["rate"] == pytest.approx(10, rel=0.25)
     segment = ("segment", "--criterion", "learnt", "--target-rate", 10, *toy.arguments)
-    config = toy.config(**SMALL, training=QUICK | {"max_steps": 4})
+    config = toy.config(**SMALLEST, training=QUICK | {"max_steps": 4})
     train_asr = ("train-asr", "--segmentation", "rate10_learnt", "--config", config, *toy.arguments)
     for command in (segment, train_asr):
         code, _, err = run(*command)
@@ -213,7 +206,7 @@ def test_the_same_seed_gives_the_same_weights_though_interrupted(tmp_path: Path)
     ],
 )
 def test_mistakes_in_the_call(toy: TextExperiment, options: list[object], message: str) -> None:
-    code, _, err = run("train-asr", *toy.arguments, "--config", toy.config(**SMALL), *options)
+    code, _, err = run("train-asr", *toy.arguments, "--config", toy.config(**SMALLEST), *options)
     assert code == 1 and message in err and err.count("\n") == 1
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from fake_experiment import Fake, make_fake
-from text_experiment import TextExperiment, toy_experiment
+from text_experiment import SMALLEST, TextExperiment, toy_experiment
 from typer.testing import CliRunner
 
 from entcomp.artifacts.streams import read_streams
@@ -32,14 +32,6 @@ QUICK = {
     "val_interval": 2,
     "keep_best": 2,
 }
-SMALLEST = {
-    "dim": 32,
-    "local": {"layers": 1, "heads": 2},
-    "encoder": {"layers": 1, "heads": 2, "feed_forward": 32},
-    "decoder": {"layers": 1, "heads": 2, "feed_forward": 32},
-    "decoding": {"beam": 2, "max_tokens": 10},
-    "training": QUICK,
-}
 
 
 @pytest.fixture
@@ -54,7 +46,7 @@ def run(*arguments: object) -> str:
 
 
 def train(one: TextExperiment, *options: object, task: str = "asr", **changes: Any) -> str:
-    config = one.config(**(SMALLEST | changes))
+    config = one.config(**(SMALLEST | {"training": QUICK} | changes))
     return run(f"train-{task}", *one.arguments, "--config", config, *options)
 
 
@@ -134,7 +126,7 @@ def test_set_changes_any_key_of_the_config(toy: TextExperiment) -> None:
 def test_imported_units_had_no_embeddings_to_begin_from(toy: TextExperiment) -> None:
     """They have no centroids, and `embedding: codebook` asked for a learn-kmeans run."""
     arguments = ("--segmentation", "raw", "--set")
-    config = toy.config(**SMALLEST)
+    config = toy.config(**SMALLEST, training=QUICK)
     command = ("train-asr", *toy.arguments, "--config", config, *arguments)
     fails(
         "kmeans.npz: no such file, as imported units have no centroids; train with "
@@ -234,7 +226,7 @@ def test_empty_transcript(toy: TextExperiment) -> None:
 def test_streams_shorter_than_their_text(toy: TextExperiment) -> None:
     """Two words of three letters and a space are eight pieces; groups of 15 frames are two."""
     write_groups(toy, "by15", 15)
-    options = ["--segmentation", "by15", "--config", toy.config(**SMALLEST)]
+    options = ["--segmentation", "by15", "--config", toy.config(**SMALLEST, training=QUICK)]
     message = (
         r"every stream is shorter than its text \(utterance toy-0, and 5 more\).*ctc_weight: 0"
     )
@@ -330,7 +322,7 @@ def test_random_rates_draw_what_segment_would_make(fake: Fake) -> None:
 
 @pytest.mark.parametrize("criterion", ["global", "uniform", "bidirectional"])
 def test_one_model_decodes_at_any_rate(fake: Fake, criterion: str) -> None:
-    config = TextExperiment(fake.data, fake.experiment, {}).config(**SMALLEST)
+    config = TextExperiment(fake.data, fake.experiment, {}).config(**SMALLEST, training=QUICK)
     options = ["--random-rates", "7-20", "--criterion", criterion, "--config", config]
     run("train-asr", *fake.arguments, *options)
     decode = ("decode", *fake.arguments, "--model", f"asr/{criterion}7-20")

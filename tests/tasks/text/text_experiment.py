@@ -15,6 +15,14 @@ from entcomp.kaldi.ark import ArkWriter
 from entcomp.kaldi.table import read_table
 
 CODEBOOK = "c0de"
+# Of a model that learns nothing, in no time.
+SMALLEST: dict[str, Any] = {
+    "dim": 32,
+    "local": {"layers": 1, "heads": 2},
+    "encoder": {"layers": 1, "heads": 2, "feed_forward": 32},
+    "decoder": {"layers": 1, "heads": 2, "feed_forward": 32},
+    "decoding": {"beam": 2, "max_tokens": 10},
+}
 
 
 @dataclass(frozen=True)
