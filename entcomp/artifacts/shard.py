@@ -109,6 +109,19 @@ def merge_file_shards(
     return outputs
 
 
+def merge_listing(folder: Path, name: str, count: int) -> dict[str, str]:
+    """Join the shards' ``name.IofN.txt`` of ``utt_id reason`` lines; returns the reasons by id.
+
+    Not every shard has one: see `SkippedUtterances.write`.
+    """
+    listing = SkippedUtterances(skip_bad=True)
+    for path in (folder / f"{name}{suffix}.txt" for suffix in _suffixes(count)):
+        if path.exists():
+            listing.reasons |= read_table(path)
+    listing.write(folder / f"{name}.txt")
+    return listing.reasons
+
+
 def _suffixes(count: int) -> list[str]:
     return [Shard(index, count).suffix for index in range(1, count + 1)]
 
@@ -126,7 +139,7 @@ def _join(
             )
     combined = Stage(folder, stages[0]["inputs"], manifest)
     combined.start()
-    left_out = _merge_skipped(folder, listing, suffixes)
+    left_out = merge_listing(folder, listing, len(suffixes))
     return combined, _sums([stage["outputs"] for stage in stages]), left_out
 
 
@@ -135,16 +148,6 @@ def _read_shard(folder: Path, name: str) -> dict[str, dict[str, Any]]:
     if not path.exists():
         raise EntcompError(f"{path}: no such file; run this shard to its end")
     return read_stage(folder, name)
-
-
-def _merge_skipped(folder: Path, name: str, suffixes: list[str]) -> dict[str, str]:
-    """Join the shards' lists of skipped utterances; returns the reasons by id."""
-    skipped = SkippedUtterances(skip_bad=True)
-    for path in (folder / f"{name}{suffix}.txt" for suffix in suffixes):
-        if path.exists():
-            skipped.reasons |= read_table(path)
-    skipped.write(folder / f"{name}.txt")
-    return skipped.reasons
 
 
 def _sums(outputs: list[dict[str, Any]]) -> dict[str, Any]:

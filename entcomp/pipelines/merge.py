@@ -36,6 +36,8 @@ def merge_set(
     manifest = entropy_name("backward" if output == "entropy_backward" else "forward", "stage")
     upstream = _upstream_ids(output, data_set, experiment, tag)
     outputs = shard.merge_shards(folder, output, shards, upstream, manifest)
+    if tag is not None:
+        shard.merge_listing(folder, "remarks", shards)
     if tag is not None and experiment.segmentation(tag).rule.get("match_rate"):
         merge_thresholds(folder, shards)
     return f"{name}: {outputs['utterances']} utterances of {shards} shards merged"

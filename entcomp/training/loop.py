@@ -33,7 +33,7 @@ from torch.utils.data import DataLoader, Dataset
 from entcomp.artifacts.models import WEIGHTS
 from entcomp.artifacts.stage import Stage, read_stage
 from entcomp.errors import EntcompError
-from entcomp.files import sha256_file
+from entcomp.files import locked, sha256_file
 from entcomp.training.checkpoints import Checkpoints
 from entcomp.training.config import FREE_KEYS, MACHINE_KEYS, TrainingConfig
 from entcomp.training.evaluation import (
@@ -103,23 +103,34 @@ def fit(
     join_ranks(config)
     weights = folder / WEIGHTS
     stage = training_stage(folder, config, inputs)
-    complete = stage.is_complete()
-    wait_for_all()  # the first rank may be about to complete it
-    if not complete:
-        run = {**inputs, **config.without(FREE_KEYS)}
-        checkpoints = Checkpoints(folder / "checkpoints", config, run)
-        stage.start()
-        with _exit_on_sigterm(), naming_lost_ranks():
-            _train(model, train, dev, checkpoints)
-        if is_first_rank():
-            write_mean(weights, checkpoints.kept_files())
-            load_weights(model, weights)
-            metrics = evaluate(model.to(training_device()), dev, config, training_device())
-            outputs = {"sha256": sha256_file(weights), "step": checkpoints.step, "metrics": metrics}
-            stage.finish(outputs)
+    # Of two commands that train the same model, the second finds it complete.
+    with locked(folder) if is_first_rank() else nullcontext():
         wait_for_all()
+        complete = stage.is_complete()
+        wait_for_all()  # the first rank may be about to complete it
+        if not complete:
+            run = {**inputs, **config.without(FREE_KEYS)}
+            checkpoints = Checkpoints(folder / "checkpoints", config, run)
+            stage.start()
+            with _exit_on_sigterm(), naming_lost_ranks():
+                _train(model, train, dev, checkpoints)
+            if is_first_rank():
+                _finish(model, dev, checkpoints, weights, stage)
+            wait_for_all()
     load_weights(model, weights)
     return FitResult(weights, **read_stage(folder, "training")["outputs"])
+
+
+def _finish(
+    model: nn.Module, dev: DevBatches, checkpoints: Checkpoints, weights: Path, stage: Stage
+) -> None:
+    """Write the mean of the kept weights, and what it reaches on the dev set."""
+    write_mean(weights, checkpoints.kept_files())
+    load_weights(model, weights)
+    device = training_device()
+    metrics = evaluate(model.to(device), dev, checkpoints.config, device)
+    outputs = {"sha256": sha256_file(weights), "step": checkpoints.step, "metrics": metrics}
+    stage.finish(outputs)
 
 
 def _train(model: nn.Module, train: Batches, dev: DevBatches, checkpoints: Checkpoints) -> None:

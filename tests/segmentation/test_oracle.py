@@ -119,6 +119,20 @@ def test_shards_are_joined(fake: Fake) -> None:
     assert {utt_id: one.tolist() for utt_id, one in groups(fake, "parts").items()} == before
 
 
+def test_remarks_of_shards_were_not_joined(fake: Fake) -> None:
+    folder = fake.experiment.alignments("test")
+    for utt_id, units in fake.units["test"].items():
+        write_grid(
+            folder / f"{utt_id}.TextGrid", len(units) * 0.02 + 0.06, phones=[(0.0, 0.1, "A")]
+        )
+    for tag, *shard in (("whole",), ("parts", "--shard", "1/2"), ("parts", "--shard", "2/2")):
+        assert run(*ORACLE, *fake.arguments, "--tag", tag, *shard)[0] == 0
+    assert run("merge-shards", "groups", *fake.arguments, "--shards", 2, "--tag", "parts")[0] == 0
+    whole, parts = (fake.experiment.segments(tag) / "test" for tag in ("whole", "parts"))
+    assert len((whole / "remarks.txt").read_text().splitlines()) == len(fake.units["test"])
+    assert (parts / "remarks.txt").read_text() == (whole / "remarks.txt").read_text()
+
+
 def test_it_knows_nothing_of_recordings_without_textgrids(fake: Fake) -> None:
     """As `entcomp tokenize` or a stream would meet it."""
     rule = resolve(Request.make("oracle"), fake.experiment, 0.02)

@@ -66,6 +66,29 @@ def test_a_terminated_training_is_no_success(tmp_path: Path) -> None:
     assert [one["step"] for one in log_lines(tmp_path)] == [1, 2, 3, 4, 5]
 
 
+def test_two_trained_in_one_folder_at_once(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    """The second waits for the first, and finds the model complete."""
+    context = multiprocessing.get_context("fork")
+    begun, go_on = context.Event(), context.Event()
+
+    def hold(step: int, rank: int) -> None:
+        begun.set()
+        assert go_on.wait(60)
+
+    first = context.Process(target=run_toy, args=(tmp_path, ToyBatches(hold)))
+    first.start()
+    assert begun.wait(60)
+    second = context.Process(target=run_toy, args=(tmp_path, ToyBatches(terminate)))
+    second.start()
+    second.join(0.5)
+    assert second.is_alive()
+    go_on.set()
+    first.join()
+    second.join()
+    assert (first.exitcode, second.exitcode) == (0, 0)
+    assert "another process works there" in capfd.readouterr().err
+
+
 def test_loss_falls_and_the_learning_rate_follows_its_schedule(undisturbed: Path) -> None:
     lines = log_lines(undisturbed)
     dev = [line["loss"] for line in lines if line["split"] == "dev"]
