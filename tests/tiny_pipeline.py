@@ -97,7 +97,7 @@ def add_recogniser(experiment: Experiment, task: str, segments: str = TAG) -> No
     vocabulary = Vocabulary.train(["a few words", "and some more of them"], config.vocabulary)
     torch.manual_seed(0)
     folder = experiment.task(task, "tiny")
-    model = build_model(config, info.num_clusters, len(vocabulary))
+    model = build_model(config, info.num_clusters, len(vocabulary), info.frame_shift)
     write_weights(folder / "model.safetensors", model.state_dict())
     vocabulary.save(folder / "text.model")
     save_config(folder / "config.yaml", config)

@@ -52,7 +52,7 @@ class TextModel(nn.Module):
         config: TextTaskConfig,
         num_clusters: int,
         vocabulary_size: int,
-        frame_shift: float = 0.02,
+        frame_shift: float,
     ) -> None:
         super().__init__()
         self.config = config
@@ -144,7 +144,7 @@ class TextModel(nn.Module):
 
 
 def build_model(
-    config: TextTaskConfig, num_clusters: int, vocabulary_size: int, frame_shift: float = 0.02
+    config: TextTaskConfig, num_clusters: int, vocabulary_size: int, frame_shift: float
 ) -> TextModel:
     """The model that ``config`` describes, seeded by ``config.training.seed``.
 
@@ -160,7 +160,7 @@ def build_model(
 
 
 def match_parameters(
-    config: TextTaskConfig, num_clusters: int, vocabulary_size: int, frame_shift: float = 0.02
+    config: TextTaskConfig, num_clusters: int, vocabulary_size: int, frame_shift: float
 ) -> TextTaskConfig:
     """Choose a ``feed_forward`` so that the model has ``config.parameters`` in all.
 

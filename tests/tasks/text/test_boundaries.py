@@ -51,7 +51,7 @@ def tiny_model(**changes: object) -> TextModel:
     config = TextTaskConfig.model_validate(
         {**SMALLEST, "parameters": None, "dropout": 0.0, **changes, "boundaries": boundaries}
     )
-    return build_model(config, 20, 30)
+    return build_model(config, 20, 30, frame_shift=0.02)
 
 
 @pytest.mark.parametrize("merge_runs", [False, True])
@@ -130,7 +130,7 @@ def test_the_text_teaches_the_predictor() -> None:
     config = TextTaskConfig.model_validate(
         {**SMALLEST, "boundaries": boundaries, "parameters": None, "dropout": 0.0}
     )
-    model = build_model(config, num_clusters=6, vocabulary_size=8)
+    model = build_model(config, num_clusters=6, vocabulary_size=8, frame_shift=0.02)
     model.loss(batch_of(UNITS))["loss"].backward()
     assert model.chunker is not None
     for name, one in model.chunker.predictor.named_parameters():

@@ -37,6 +37,7 @@ TINY = TextTaskConfig(
     dim=32, parameters=None, local=LocalEncoderConfig(layers=1, token_mixer="self", mixer_heads=2)
 )
 UNITS, PIECES = 20, 30
+FRAME_SHIFT = 0.02  # s
 
 
 def batch_of(lengths: list[int], targets: list[list[int]]) -> TextBatch:
@@ -56,7 +57,7 @@ def batch_of(lengths: list[int], targets: list[list[int]]) -> TextBatch:
 def test_states_do_not_depend_on_padding(kind: str, training: bool) -> None:
     """ESPnet's convolutions see the padding: models trained in batches failed on single texts."""
     changes = {"encoder": EncoderConfig(kind=kind), "dropout": 0.0}  # type: ignore[arg-type]
-    model = build_model(TINY.model_copy(update=changes), UNITS, PIECES).train(training)
+    model = build_model(TINY.model_copy(update=changes), UNITS, PIECES, FRAME_SHIFT).train(training)
     together = batch_of([3, 40, 11], [[3]] * 3).source
     states_BMD, lengths_B = model.encode(together)
     tokens = together.tokens_N.split(together.num_tokens_B.tolist())
@@ -68,7 +69,7 @@ def test_states_do_not_depend_on_padding(kind: str, training: bool) -> None:
 
 def test_without_an_encoder_the_decoder_knows_the_order_of_groups() -> None:
     changes = {"encoder": EncoderConfig(kind="none"), "ctc_weight": 0.0, "dropout": 0.0}
-    model = build_model(TINY.model_copy(update=changes), UNITS, PIECES).eval()
+    model = build_model(TINY.model_copy(update=changes), UNITS, PIECES, FRAME_SHIFT).eval()
     units = np.arange(8) % UNITS
     losses = []
     for order in (units, units[::-1]):
@@ -96,7 +97,7 @@ def test_relative_attention_is_espnets(groups: int) -> None:
 
 
 def test_loss_is_a_mean_over_pieces_whatever_the_batch() -> None:
-    model = build_model(TINY, UNITS, PIECES).eval()
+    model = build_model(TINY, UNITS, PIECES, FRAME_SHIFT).eval()
     lengths, targets = [30, 12, 20], [[3, 4, 5, 6], [7, 7], [8, 9, 3]]
     together = model.loss(batch_of(lengths, targets))
     generator = np.random.default_rng(0)
@@ -116,7 +117,10 @@ def test_loss_is_a_mean_over_pieces_whatever_the_batch() -> None:
 
 
 def test_loss_in_half_precision() -> None:
-    model, batch = build_model(TINY, UNITS, PIECES).eval(), batch_of([30, 12], [[3, 4], [7]])
+    model, batch = (
+        build_model(TINY, UNITS, PIECES, FRAME_SHIFT).eval(),
+        batch_of([30, 12], [[3, 4], [7]]),
+    )
     exact = model.loss(batch)
     with torch.autocast("cpu", torch.bfloat16):
         rough = model.loss(batch)
@@ -127,7 +131,7 @@ def test_loss_in_half_precision() -> None:
 
 
 def test_ctc_leaves_out_streams_shorter_than_their_text() -> None:
-    model = build_model(TINY, UNITS, PIECES).eval()
+    model = build_model(TINY, UNITS, PIECES, FRAME_SHIFT).eval()
     short = model.loss(batch_of([3], [[3, 4, 5, 6]]))
     assert short["ctc"].item() == 0 and torch.isfinite(short["loss"])
     repeated = model.loss(batch_of([3], [[3, 3, 4]]))  # needs a blank between the equal ones
@@ -150,16 +154,16 @@ def test_every_stream_and_encoder_has_the_same_size(
     encoder = config.encoder.model_copy(update={"kind": kind})
     local = config.local.model_copy(update={"pooling": pooling})
     config = config.model_copy(update={"encoder": encoder, "local": local})
-    matched = match_parameters(config, 500, config.vocabulary.size)
+    matched = match_parameters(config, 500, config.vocabulary.size, FRAME_SHIFT)
     with torch.device("meta"):
-        model = TextModel(matched, 500, config.vocabulary.size)
+        model = TextModel(matched, 500, config.vocabulary.size, FRAME_SHIFT)
     assert sum(one.numel() for one in model.parameters()) == pytest.approx(size, rel=1e-3)
 
 
 def test_impossible_sizes_are_errors() -> None:
     for changes in ({"parameters": 1000}, {"dim": 30}, {"encoder": EncoderConfig(kernel=4)}):
         with pytest.raises(EntcompError, match="config: "):
-            build_model(TINY.model_copy(update=changes), UNITS, PIECES)
+            build_model(TINY.model_copy(update=changes), UNITS, PIECES, FRAME_SHIFT)
 
 
 @pytest.mark.parametrize("task", ["asr", "st"])
@@ -214,7 +218,7 @@ def test_search_ends_beyond_the_number_of_groups(
     vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ESPnet bounds a text by the stream's length: a text of 7 pieces from 2 groups was cut."""
-    model = build_model(TINY, UNITS, len(vocabulary)).eval()
+    model = build_model(TINY, UNITS, len(vocabulary), FRAME_SHIFT).eval()
     text = vocabulary.encode("bad cab")
 
     def forced(_: DecoderSteps, pieces_NL: torch.Tensor) -> torch.Tensor:
@@ -235,7 +239,7 @@ def test_search_with_ctc_of_streams_shorter_than_their_text(
     vocabulary: Vocabulary, ctc_weight: float
 ) -> None:
     """ESPnet's CTC prefix scores crashed on the first piece beyond the last group."""
-    model = build_model(TINY, UNITS, len(vocabulary)).eval()
+    model = build_model(TINY, UNITS, len(vocabulary), FRAME_SHIFT).eval()
     with torch.no_grad():
         model.decoder.output_layer.bias[Vocabulary.eos] = -1e4
     search = TextSearch(model, vocabulary, DecodingConfig(beam=2, ctc_weight=ctc_weight))
@@ -246,7 +250,7 @@ def test_search_with_ctc_of_streams_shorter_than_their_text(
 
 
 def test_search_stops_at_max_tokens(vocabulary: Vocabulary) -> None:
-    model = build_model(TINY, UNITS, len(vocabulary)).eval()
+    model = build_model(TINY, UNITS, len(vocabulary), FRAME_SHIFT).eval()
     with torch.no_grad():
         model.decoder.output_layer.bias[Vocabulary.eos] = -1e4  # never ends by itself
     config = DecodingConfig(beam=2, ctc_weight=0.0, max_tokens=9)
@@ -257,7 +261,7 @@ def test_search_stops_at_max_tokens(vocabulary: Vocabulary) -> None:
 
 @pytest.mark.parametrize("ctc_weight", [0.0, 0.3])
 def test_search_of_a_given_number_of_pieces(vocabulary: Vocabulary, ctc_weight: float) -> None:
-    model = build_model(TINY, UNITS, len(vocabulary)).eval()
+    model = build_model(TINY, UNITS, len(vocabulary), FRAME_SHIFT).eval()
     search = TextSearch(model, vocabulary, DecodingConfig(ctc_weight=ctc_weight, max_tokens=3))
     found = search.best(torch.randn(2, 9, TINY.dim), torch.tensor([9, 4]), exactly=6)
     assert [len(one) for one in found] == [6, 4 if ctc_weight else 6]
@@ -287,7 +291,7 @@ def test_search_finds_what_espnet_finds_one_by_one(
     vocabulary: Vocabulary, changes: dict[str, Any]
 ) -> None:
     config = DecodingConfig(**{"beam": 4, **changes})
-    model = build_model(TINY, UNITS, len(vocabulary)).eval()
+    model = build_model(TINY, UNITS, len(vocabulary), FRAME_SHIFT).eval()
     torch.nn.init.normal_(model.decoder.output_layer.weight)  # else all texts are as likely
     torch.nn.init.normal_(model.ctc.ctc_lo.weight)
     torch.nn.init.constant_(model.decoder.output_layer.bias[Vocabulary.eos], -3)  # longer texts
