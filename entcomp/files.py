@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from entcomp.errors import EntcompError
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -46,7 +49,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep others that ask for the same folder waiting until the block ends; they say so."""
+    """Keep others that ask for the same folder waiting until the block ends; they say so.
+
+    Some clusters' file systems have no locks: there it is said, and nobody waits.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as stream:
         try:
@@ -54,6 +60,10 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             print(f"{folder}: another process works there; waiting for its end", file=sys.stderr)
             fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            print(f"{folder}: no locks on this file system; start one process", file=sys.stderr)
         yield
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -65,6 +67,16 @@ def test_who_comes_second_waits(tmp_path):
     for one in threads:
         one.join(10)
     assert seen == ["first", "second"]
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch, capsys):
+    def none(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with locked(tmp_path):
+        pass
+    assert "no locks on this file system" in capsys.readouterr().err
 
 
 def test_hashes(tmp_path):
