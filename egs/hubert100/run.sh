@@ -9,7 +9,7 @@
 # They are CC BY-NC and no part of entcomp; README.md tells what lies in them.
 #
 # Stages (what is complete is skipped):
-#   1  data dirs        95 speakers and LJSpeech to train on; dev; test_vctk, test_lj
+#   1  data dirs        95 speakers and LJSpeech to train on; dev; test_vctk, test_lj; LJSpeech alone
 #   2  import-units
 #   3  train-lm         forward and backward
 #   4  score-entropy
@@ -30,6 +30,8 @@
 #                               criterion learnt
 #   --streams "NAME ..."        of ASR: raw, dedup, or tags of stage 5; NAME/max, /average, /attention
 #                               for another pooling than CALE; results compare them with the first
+#   --lj-streams "NAME ..."     of ASR that learns from LJSpeech alone, where phones are known: models
+#                               lj_NAME, and oracle_phones, oracle_words as streams; '' for none
 #   --st-streams "NAME ..."     likewise, of ST
 #   --encoders "KIND ..."       default (what the config says), conformer, transformer, none; models
 #                               of all but the default are named after their kind, as in none_raw
@@ -55,6 +57,7 @@ lm_config=$here/conf/lm/hubert100.yaml
 match_rate=
 learnt=12
 streams=
+lj_streams=default
 st_streams=
 encoders=default
 seeds="0 1 2"
@@ -68,8 +71,8 @@ paths="source asr_config st_config"
 names_or_paths=apertium
 # shellcheck source=utils/recipe.sh
 . "$here/utils/recipe.sh"
-[[ -n $source || $stage -gt 6 || ($stage -gt 1 && $stop_stage -lt 6) ]] \
-  || option_error "--source is needed for stages 1 and 6"
+[[ -n $source || $stage -gt 6 || ($stage -gt 1 && $stop_stage -lt 5) ]] \
+  || option_error "--source is needed for stages 1, 5 and 6"
 
 titles=("" "data dirs" import-units train-lm score-entropy segment align-eval ASR "ASR results"
   references ST "ST results")
@@ -91,17 +94,18 @@ if [[ -z $streams ]]; then
   done
 fi
 peaks=rate12_bidirectional_peaks$matched
+if [[ $lj_streams == default ]]; then lj_streams="fixed4 $peaks oracle_phones"; fi
 st_streams=${st_streams:-raw dedup fixed4 uniform12 rate12_global$matched $peaks}
 # Seconds: from one unit to the next, and where entcomp has HuBERT's frame 0 begin.
 unit_times=(--frame-shift 0.02 --receptive-offset 0.009)
 # Imported units have no centroids; the entropy LM's embeddings serve as well.
-text_options=(--sets train --dev-sets dev --set local.embedding=lm)
+text_options=(--set local.embedding=lm)
 
 stage_1() { run local/prepare_data.py "$source" "$data"; }
 
 stage_2() {
   local set
-  for set in train dev test_vctk test_lj; do
+  for set in train dev train_lj dev_lj test_vctk test_lj; do
     run entcomp import-units --format text --num-clusters "$num_clusters" "${unit_times[@]}" \
       "$data/$set/units.txt" "$data/$set" "$exp"
   done
@@ -110,18 +114,23 @@ stage_2() {
 stage_3() { train_lm --sets train --dev-sets dev; }
 stage_4() { score_entropy dev; }
 stage_5() {
-  local rate
+  local rate tier
   segment
+  unpack_alignments "$source/lj_val/textgrids.tar.xz"
+  for tier in $(grep -o 'oracle_[a-z]*' <<< "$lj_streams" | sort -u); do
+    job cpu "segment_$tier" segment --criterion oracle --option "tier=${tier#oracle_}" \
+      --option "alignments=$exp/align_mfa/textgrids" --sets train_lj,dev_lj,test_lj
+  done
   for rate in $learnt; do
     job train "train-asr_learnt$rate" train-asr --learn-boundaries "$rate" "${machine[@]}" \
-      --config "$asr_config" ${asr_steps:+--max-steps "$asr_steps"} "${text_options[@]}"
+      --config "$asr_config" ${asr_steps:+--max-steps "$asr_steps"} --sets train --dev-sets dev \
+      "${text_options[@]}"
     # shellcheck disable=SC2086 # two words
     job cpu "segment_learnt$rate" segment --criterion learnt --target-rate "$rate"$matching
   done
 }
 
 stage_6() {
-  unpack_alignments "$source/lj_val/textgrids.tar.xz"
   job cpu align-eval align-eval --sets test_lj --alignments "$exp/align_mfa/textgrids"
 }
 
@@ -130,14 +139,18 @@ models_of_encoders() {
   local encoder kind
   for encoder in $encoders; do
     kind=${encoder#default}
-    text_models "$1" "$2${kind:+${kind}_}" "$3" "$seeds" 'test_*' "${text_options[@]}" \
-      ${kind:+--set "encoder.kind=$kind"} "${@:4}"
+    text_models "$1" "$2${kind:+${kind}_}" "$3" "$seeds" 'test_*' --sets train --dev-sets dev \
+      "${text_options[@]}" ${kind:+--set "encoder.kind=$kind"} "${@:4}"
   done
 }
 
 stage_7() {
-  models_of_encoders asr '' "$streams" --config "$asr_config" \
-    ${asr_steps:+--max-steps "$asr_steps"} | job_array train asr
+  local options=(--config "$asr_config" ${asr_steps:+--max-steps "$asr_steps"})
+  {
+    models_of_encoders asr '' "$streams" "${options[@]}"
+    text_models asr lj_ "$lj_streams" "$seeds" test_lj --sets train_lj --dev-sets dev_lj \
+      "${text_options[@]}" "${options[@]}"
+  } | job_array train asr
 }
 
 # baseline STREAMS: what the models of the first stream are called; results compare all with them.

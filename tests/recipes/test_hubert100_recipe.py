@@ -214,7 +214,7 @@ def test_every_stream_encoder_and_seed_has_a_model() -> None:
     tags = [f"{kind}{one}_seed{seed}" for kind in ("", "none_") for seed in (0, 1)
             for one in ("raw", "fixed3_max")]  # fmt: skip
     assert [tag for tag in tags if f"train-asr --tag {tag} " in dry] == tags
-    assert dry.count("train-asr") == len(tags) and dry.count("train-st") == 2 * 2 * 2
+    assert dry.count("train-asr") == len(tags) + 2 * 3 and dry.count("train-st") == 2 * 2 * 2
     assert "--tag ca_none_dedup_seed1 --segmentation dedup --seed 1 " in dry
     assert dry.count("--set encoder.kind=none") == 4 + 4
     assert "compare --sets test_\\* --baseline raw " in dry
@@ -235,17 +235,31 @@ def test_matched_rates_are_in_the_names_of_streams() -> None:
     assert "_match" not in run("--dry-run", "--stage", 7).stdout
 
 
+def test_phones_are_known_of_ljspeech_alone() -> None:
+    words = ("--dry-run", "--stage", 5, "--stop-stage", 7, "--source", "x", "--seeds", 0)
+    dry = run(*words, "--streams", "raw", "--lj-streams", "fixed4 oracle_words").stdout
+    oracles = [line for line in dry.splitlines() if "--criterion oracle" in line]
+    assert len(oracles) == 1 and "tier=words" in oracles[0]
+    assert "--sets train_lj\\,dev_lj\\,test_lj" in oracles[0]
+    models = [line for line in dry.splitlines() if "--tag lj_" in line]
+    assert [line.split()[4] for line in models] == ["lj_fixed4_seed0", "lj_oracle_words_seed0"]
+    for line in models:
+        assert "--sets train_lj --dev-sets dev_lj" in line and "--sets test_lj" in line
+    none = run(*words, "--lj-streams", "").stdout
+    assert "--criterion oracle" not in none and "--tag lj_" not in none
+
+
 def test_units_begin_where_huberts_do() -> None:
     dry = run("--dry-run", "--stage", 2, "--stop-stage", 2).stdout
     offset, shift = (one / 16000 for one in (HUBERT_GRID.offset, HUBERT_GRID.shift))
-    assert dry.count(f"--frame-shift {shift:g} --receptive-offset {offset:g} ") == 4
+    assert dry.count(f"--frame-shift {shift:g} --receptive-offset {offset:g} ") == 6
 
 
 def test_the_source_is_needed_for_its_stages() -> None:
-    for words in ((), ("--stage", 6)):
+    for words in ((), ("--stage", 5, "--stop-stage", 5), ("--stage", 6)):
         done = run("--dry-run", *words)
-        assert done.returncode == 1 and "--source is needed for stages 1 and 6" in done.stderr
-    assert run("--dry-run", "--stage", 2, "--stop-stage", 5).returncode == 0
+        assert done.returncode == 1 and "--source is needed for stages 1, 5 and 6" in done.stderr
+    assert run("--dry-run", "--stage", 2, "--stop-stage", 4).returncode == 0
 
 
 def test_all_stages(source: Path, shouting: Path, tmp_path: Path) -> None:
@@ -260,6 +274,7 @@ def test_all_stages(source: Path, shouting: Path, tmp_path: Path) -> None:
         "st-config": tmp_path / "text.yaml",
         "apertium": shouting,
         "streams": "fixed3/max",
+        "lj-streams": "oracle_phones",
         "st-streams": "raw",
         "encoders": "default none",
         "seeds": "0",
@@ -275,10 +290,11 @@ def test_all_stages(source: Path, shouting: Path, tmp_path: Path) -> None:
     phones = read_json(exp / "align_eval/rate7_global/test_lj.json")["tiers"]["phones"]
     assert "dithered" in phones["segmentation"]
     for name in ("asr_test_vctk", "asr_test_lj", "st_ca_test_vctk", "st_ca_test_lj"):
-        rows = (exp / "compare" / f"{name}.md").read_text().splitlines()[2:4]
+        rows = (exp / "compare" / f"{name}.md").read_text().partition("\n\n")[0].splitlines()[2:]
         streams = {row.split("|")[1].strip() for row in rows}
         stream = "fixed3_max" if "asr" in name else "raw"
-        assert streams == {stream, f"none_{stream}"}
+        oracle = {"lj_oracle_phones"} if name == "asr_test_lj" else set()
+        assert streams == {stream, f"none_{stream}"} | oracle
     assert read_table(tmp_path / "data/train/text.ca").keys() == read_table(
         tmp_path / "data/train/text"
     ).keys()  # fmt: skip

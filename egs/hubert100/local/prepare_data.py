@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Data dirs of HuBERT units of VCTK and LJSpeech: train, dev, test_vctk and test_lj.
 
+Of LJSpeech alone, which has TextGrids, there are train_lj and dev_lj besides.
+
     local/prepare_data.py SOURCE DATA
 
 SOURCE holds vctk and lj_val, each with units.txt, text and utt2spk. Of VCTK the speakers are dealt
@@ -55,7 +57,7 @@ def main() -> None:
 
 
 def prepare(source: Path, data: Path) -> None:
-    """Write the four data dirs, and print what is in them."""
+    """Write the data dirs, and print what is in them."""
     files = [source / corpus / table for corpus in ("vctk", "lj_val") for table in TABLES]
     for path in files:
         if not path.exists():
@@ -72,6 +74,10 @@ def prepare(source: Path, data: Path) -> None:
     for name in SETS:
         chosen = {utt_id: utterances[utt_id] for utt_id in sorted(sets) if sets[utt_id] == name}
         write_set(data / name, chosen)
+        if name in ("train", "dev"):
+            write_set(
+                data / f"{name}_lj", {utt_id: chosen[utt_id] for utt_id in chosen if utt_id in lj}
+            )
     skipped.write(data / "skipped.txt")
     reasons = Counter(skipped.reasons.values()).most_common()
     listed = ", ".join(f"{count} {reason}" for reason, count in reasons)
