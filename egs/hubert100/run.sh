@@ -114,10 +114,11 @@ stage_2() {
 stage_3() { train_lm --sets train --dev-sets dev; }
 stage_4() { score_entropy dev; }
 stage_5() {
-  local rate tier
+  local rate tier tiers
+  mapfile -t tiers < <(grep -o 'oracle_[a-z]*' <<< "$lj_streams" | sort -u)
   segment
   unpack_alignments "$source/lj_val/textgrids.tar.xz"
-  for tier in $(grep -o 'oracle_[a-z]*' <<< "$lj_streams" | sort -u); do
+  for tier in "${tiers[@]}"; do
     job cpu "segment_$tier" segment --criterion oracle --option "tier=${tier#oracle_}" \
       --option "alignments=$exp/align_mfa/textgrids" --sets train_lj,dev_lj,test_lj
   done
