@@ -53,8 +53,21 @@ def test_each_speaker_gets_two_utterances(source: Path, tmp_path: Path) -> None:
     ends = [one.end for one in found]
     assert [ends[0], ends[2]] == pytest.approx([1.4, 1.7], abs=0.06), "where it is quiet"
     assert [one.start for one in found] == [0, ends[0], 0, ends[2]]
+    assert "complete, skipped" in halve(source, out).stdout
     samples = [len(read_utterance(one, RATE)) for one in found]
     assert samples[0] + samples[1] == samples[2] + samples[3] == 3 * RATE, "nothing is lost"
+
+
+def test_parts_of_recordings_were_cut_at_the_times_of_the_whole(
+    source: Path, tmp_path: Path
+) -> None:
+    """Where the source has segments: ben's part begins after a second, and is quiet at 1.7 s."""
+    write_table(source / "segments", [("anna_1", "anna_1 0 -1"), ("ben_1", "ben_1 1 2.5")])
+    out = tmp_path / "out"
+    assert halve(source, out).returncode == 0
+    first, second = list(DataDir("out", out).utterances())[2:]
+    assert (first.start, second.start, second.end) == (1, first.end, 2.5)
+    assert first.end == pytest.approx(1.7, abs=0.06)
 
 
 def test_a_recording_without_a_speaker(source: Path, tmp_path: Path) -> None:

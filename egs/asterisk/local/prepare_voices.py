@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import defaultdict
 from pathlib import Path
 
+from entcomp.artifacts.stage import Stage
 from entcomp.audio.read import read_utterance
 from entcomp.audio.silence import quietest
 from entcomp.errors import EntcompError
+from entcomp.files import sha256_file
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import read_table, write_table
 from entcomp.progress import track
@@ -27,28 +30,40 @@ def main() -> None:
     parser.add_argument("source", type=Path, help="a data dir with wav.scp and utt2spk")
     parser.add_argument("out", type=Path, help="the data dir to write")
     arguments = parser.parse_args()
-    source = arguments.source
-    speakers = read_table(source / "utt2spk")
-    wavs, segments, utt2spk = {}, {}, {}
-    for one in track(list(DataDir(source.name, source).utterances()), f"halving {source}"):
+    prepare(DataDir(arguments.source.name, arguments.source), arguments.out)
+
+
+def prepare(source: DataDir, out: Path) -> None:
+    """Write ``out``, unless it is complete. Raises EntcompError for who has no speaker."""
+    utt2spk = source.path / "utt2spk"
+    inputs = {"audio_sha256": source.audio_sha256(), "utt2spk_sha256": sha256_file(utt2spk)}
+    stage = Stage(out, inputs)
+    if stage.is_complete():
+        print(f"{out}: complete, skipped")
+        return
+    speakers, tables = read_table(utt2spk), defaultdict(dict)
+    for one in track(list(source.utterances()), f"halving {source.path}"):
         if one.utt_id not in speakers:
-            raise EntcompError(f"{source / 'utt2spk'}: {one.utt_id} is not here; add its speaker")
-        wavs[one.utt_id] = str(Path(one.wav).resolve())
-        for half, (start, end) in zip("ab", halves(one), strict=True):
-            segments[f"{one.utt_id}-{half}"] = f"{one.utt_id} {start:.3f} {end:.3f}"
-            utt2spk[f"{one.utt_id}-{half}"] = speakers[one.utt_id]
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for name, table in (("wav.scp", wavs), ("segments", segments), ("utt2spk", utt2spk)):
-        write_table(arguments.out / name, sorted(table.items()))
-    print(f"{arguments.out}: {len(segments)} utterances of {len(set(speakers.values()))} speakers")
+            raise EntcompError(f"{utt2spk}: {one.utt_id} is not here; add its speaker")
+        tables["wav.scp"][one.utt_id] = str(Path(one.wav).resolve())
+        for half, times in zip("ab", halves(one), strict=True):
+            tables["segments"][f"{one.utt_id}-{half}"] = f"{one.utt_id} {times}"
+            tables["utt2spk"][f"{one.utt_id}-{half}"] = speakers[one.utt_id]
+    stage.start()
+    for name, table in tables.items():
+        write_table(out / name, sorted(table.items()))
+    stage.finish({"utterances": len(tables["utt2spk"])})
+    voices = len(set(tables["utt2spk"].values()))
+    print(f"{out}: {len(tables['utt2spk'])} utterances of {voices} speakers")
 
 
-def halves(one: Utterance) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Start and end of each, in seconds."""
+def halves(one: Utterance) -> tuple[str, str]:
+    """Start and end of each in its recording, as ``segments`` has them."""
     waveform = read_utterance(one, SAMPLE_RATE)
     third = len(waveform) // 3
-    cut = third + quietest(waveform[third : 2 * third], SAMPLE_RATE)
-    return (0.0, cut / SAMPLE_RATE), (cut / SAMPLE_RATE, len(waveform) / SAMPLE_RATE)
+    start, end = one.start or 0.0, -1 if one.end is None else one.end
+    cut = start + (third + quietest(waveform[third : 2 * third], SAMPLE_RATE)) / SAMPLE_RATE
+    return f"{start:g} {cut:.4f}", f"{cut:.4f} {end:g}"
 
 
 if __name__ == "__main__":
