@@ -98,8 +98,11 @@ if [[ $lj_streams == default ]]; then lj_streams="fixed4 $peaks oracle_phones"; 
 st_streams=${st_streams:-raw dedup fixed4 uniform12 rate12_global$matched $peaks}
 # Seconds: from one unit to the next, and where entcomp has HuBERT's frame 0 begin.
 unit_times=(--frame-shift 0.02 --receptive-offset 0.009)
+both_corpora=(--sets train --dev-sets dev)
 # Imported units have no centroids; the entropy LM's embeddings serve as well.
-text_options=(--set local.embedding=lm)
+embeddings=(--set local.embedding=lm)
+asr_options=("${embeddings[@]}" --config "$asr_config" ${asr_steps:+--max-steps "$asr_steps"})
+st_options=("${embeddings[@]}" --config "$st_config" ${st_steps:+--max-steps "$st_steps"})
 
 stage_1() { run local/prepare_data.py "$source" "$data"; }
 
@@ -111,7 +114,7 @@ stage_2() {
   done
 }
 
-stage_3() { train_lm --sets train --dev-sets dev; }
+stage_3() { train_lm "${both_corpora[@]}"; }
 stage_4() { score_entropy dev; }
 stage_5() {
   local rate tier tiers
@@ -124,8 +127,7 @@ stage_5() {
   done
   for rate in $learnt; do
     job train "train-asr_learnt$rate" train-asr --learn-boundaries "$rate" "${machine[@]}" \
-      --config "$asr_config" ${asr_steps:+--max-steps "$asr_steps"} --sets train --dev-sets dev \
-      "${text_options[@]}"
+      "${both_corpora[@]}" "${asr_options[@]}"
     # shellcheck disable=SC2086 # two words
     job cpu "segment_learnt$rate" segment --criterion learnt --target-rate "$rate"$matching
   done
@@ -140,17 +142,16 @@ models_of_encoders() {
   local encoder kind
   for encoder in $encoders; do
     kind=${encoder#default}
-    text_models "$1" "$2${kind:+${kind}_}" "$3" "$seeds" 'test_*' --sets train --dev-sets dev \
-      "${text_options[@]}" ${kind:+--set "encoder.kind=$kind"} "${@:4}"
+    text_models "$1" "$2${kind:+${kind}_}" "$3" "$seeds" 'test_*' "${both_corpora[@]}" \
+      ${kind:+--set "encoder.kind=$kind"} "${@:4}"
   done
 }
 
 stage_7() {
-  local options=(--config "$asr_config" ${asr_steps:+--max-steps "$asr_steps"})
   {
-    models_of_encoders asr '' "$streams" "${options[@]}"
+    models_of_encoders asr '' "$streams" "${asr_options[@]}"
     text_models asr lj_ "$lj_streams" "$seeds" test_lj --sets train_lj --dev-sets dev_lj \
-      "${text_options[@]}" "${options[@]}"
+      "${asr_options[@]}"
   } | job_array train asr
 }
 
@@ -179,8 +180,7 @@ stage_9() {
 stage_10() {
   local lang
   for lang in $langs; do
-    models_of_encoders st "${lang}_" "$st_streams" --lang "$lang" --config "$st_config" \
-      ${st_steps:+--max-steps "$st_steps"}
+    models_of_encoders st "${lang}_" "$st_streams" --lang "$lang" "${st_options[@]}"
   done | job_array train st
 }
 

@@ -13,6 +13,23 @@ from entcomp.cli.references import AlignmentsDir, MaxDifference, SegmentationTag
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines.score_boundaries import BoundaryScoring
 
+Tolerance = Annotated[float, typer.Option(min=0, metavar="SECONDS")]
+Resolution = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="Of the references; 0 if exact.")
+]
+Lenient = Annotated[
+    bool, typer.Option("--lenient", help="Many-to-one matching instead of one-to-one.")
+]
+Shift = Annotated[
+    float, typer.Option(metavar="SECONDS", help="Added to the time of each boundary.")
+]
+Tiers = Annotated[str, typer.Option(metavar="NAMES", help="By commas.")]
+Speaker = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Of a conversation.", show_default="all of them"),
+]
+Output = Annotated[Path | None, typer.Option(metavar="DIR", show_default="EXP/align_eval")]
+
 
 def align_eval(
     data: Data,
@@ -20,27 +37,16 @@ def align_eval(
     segmentation: SegmentationTags = "all",
     alignments: AlignmentsDir = None,
     sets: Sets = None,
-    tolerance: Annotated[float, typer.Option(min=0, metavar="SECONDS")] = 0.02,
-    resolution: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Of the references; 0 if exact.")
-    ] = 0.01,
-    lenient: Annotated[
-        bool, typer.Option("--lenient", help="Many-to-one matching instead of one-to-one.")
-    ] = False,
-    shift: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Added to the time of each boundary.")
-    ] = 0.0,
-    tiers: Annotated[str, typer.Option(metavar="NAMES", help="By commas.")] = "words,phones",
-    speaker: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Of a conversation.", show_default="all of them"),
-    ] = None,
+    tolerance: Tolerance = 0.02,
+    resolution: Resolution = 0.01,
+    lenient: Lenient = False,
+    shift: Shift = 0.0,
+    tiers: Tiers = "words,phones",
+    speaker: Speaker = None,
     silences: Silences = None,
     max_difference: MaxDifference = 0.1,
     skip_bad: SkipBad = False,
-    output: Annotated[
-        Path | None, typer.Option(metavar="DIR", show_default="EXP/align_eval")
-    ] = None,
+    output: Output = None,
     seed: Seed = 0,
 ) -> None:
     """Score the boundaries of groups against TextGrids, beside chance at the same rate.

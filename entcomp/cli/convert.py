@@ -15,39 +15,44 @@ from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines import convert as pipeline
 from entcomp.pipelines import voice_converter
 
+Sources = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="DATA|WAV... [EXP]",
+        help="A Kaldi data dir, a folder of them, or recordings; and the experiment folder, "
+        "which recordings do without, with a --model of anywhere.",
+    ),
+]
+Reference = Annotated[
+    Path,
+    typer.Option(
+        metavar="WAV|TABLE", help="The voice; or a file of lines 'utterance wav', one for each."
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="A folder of data dirs; for WAV a file, for several a folder of NAME.wav.",
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="vc/TAG|TAR|USER/NAME",
+        help="By default the only one in EXP; else a pack, or one on the Hugging Face hub.",
+    ),
+]
+
 
 @spread
 def convert(
-    sources: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="DATA|WAV... [EXP]",
-            help="A Kaldi data dir, a folder of them, or recordings; and the experiment folder, "
-            "which recordings do without, with a --model of anywhere.",
-        ),
-    ],
+    sources: Sources,
     *,
-    reference: Annotated[
-        Path,
-        typer.Option(
-            metavar="WAV|TABLE", help="The voice; or a file of lines 'utterance wav', one for each."
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="A folder of data dirs; for WAV a file, for several a folder of NAME.wav.",
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="vc/TAG|TAR|USER/NAME",
-            help="By default the only one in EXP; else a pack, or one on the Hugging Face hub.",
-        ),
-    ] = None,
+    reference: Reference,
+    output: Output = None,
+    model: Model = None,
     exp: Annotated[Path | None, typer.Option(envvar="ENTCOMP_EXP", hidden=True)] = None,
     options: VoiceOptions,
     sets: Sets = None,

@@ -38,8 +38,8 @@ def merge_set(
     outputs = shard.merge_shards(folder, output, shards, upstream, manifest)
     if tag is not None:
         shard.merge_listing(folder, "remarks", shards)
-    if tag is not None and experiment.segmentation(tag).rule.get("match_rate"):
-        merge_thresholds(folder, shards)
+        if experiment.segmentation(tag).rule.get("match_rate"):
+            merge_thresholds(folder, shards)
     return f"{name}: {outputs['utterances']} utterances of {shards} shards merged"
 
 

@@ -25,8 +25,10 @@ import numpy as np
 import torch
 from local_encoder import compare_pooling
 from score_entropy import compare_scoring, compare_training
+from timing import seconds
 
 from entcomp.artifacts.models import LMInfo
+from entcomp.artifacts.stage import read_stage
 from entcomp.config import load_config
 from entcomp.files import write_text
 from entcomp.kaldi.table import write_table
@@ -46,7 +48,7 @@ ENTROPY = math.log(2) + 0.5 * math.log(3)  # nats a unit, of the made-up languag
 class Size:
     """How much of each: steps of trainings, of which `few` are taken off; what configs change.
 
-    Without ``few`` each training runs once, start and all: no measure, but every path is gone.
+    Without ``few`` each training runs once, start and all: no measure, but every path runs.
     """
 
     few: int
@@ -258,12 +260,8 @@ def extraction(bench: Bench) -> Iterator[Row]:
         return hidden.cpu().numpy()
 
     def speed(extract: Callable[[np.ndarray], np.ndarray]) -> float:
-        for waveform in waveforms:
-            extract(waveform)
-        begin = time.perf_counter()
-        for waveform in waveforms:
-            extract(waveform)
-        return sum(map(len, waveforms)) / 16_000 / (time.perf_counter() - begin)
+        took = seconds(lambda: [extract(one) for one in waveforms], bench.device, repeats=3)
+        return sum(map(len, waveforms)) / 16_000 / took
 
     beside = "all its layers, of which one is kept"
     yield Row(f"HuBERT's layer {layer}: seconds of speech", speed(extractor), beside, speed(whole))
@@ -281,15 +279,13 @@ def precisions(bench: Bench) -> Iterator[Row]:
     if bench.device.type == "cpu":
         del paths["bfloat16, compiled"]
     for title, changes in paths.items():
+        name = title.replace(", ", "_")
         options = {"training.precision": title.partition(",")[0], **changes}
-        rate = _lm_rate(bench, title.replace(", ", "_"), options, bench.size.steps)
+        rate = _lm_rate(bench, name, options, bench.size.steps)
         base = rate if base is None else base
-        log = bench.work / f"exp_{title.replace(', ', '_')}" / "lm" / "log.jsonl"
-        last = [
-            one for one in map(json.loads, log.read_text().splitlines()) if "dev" in one.values()
-        ]
         yield Row(f"train-lm in {title}: steps", rate, "float32", base)
-        reached = f"{last[-1]['loss']:.3f} nats, {ENTROPY:.3f} at best"
+        metrics = read_stage(bench.work / f"exp_{name}/lm", "training")["outputs"]["metrics"]
+        reached = f"{metrics['loss']:.3f} nats, {ENTROPY:.3f} at best"
         yield Row(f"train-lm in {title}: after {bench.size.steps} steps", reached)
 
 

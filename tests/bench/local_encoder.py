@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from timing import seconds
 from torch import Tensor, nn
 
 from entcomp.encoder.local import Cale, CrossAttention, LocalEncoder, LocalEncoderConfig
 from entcomp.encoder.packed import PackedTokens, group_tokens
 
 UTTERANCES, TOKENS, GROUPS, DIM = 8, 750, 225, 256  # 15 s at 50 Hz, 15 groups a second
+REPEATS = 7
 
 
 def compare_pooling(device: torch.device) -> dict[str, float]:
@@ -27,10 +28,12 @@ def compare_pooling(device: torch.device) -> dict[str, float]:
     batch = PackedTokens.pack(utterances).to(device)
     model = LocalEncoder(LocalEncoderConfig(), 500, DIM).to(device)
     torch.testing.assert_close(model(batch), dense(model, batch), atol=1e-4, rtol=1e-4)
-    return {
-        "ours": UTTERANCES * TOKENS / seconds(lambda: model(batch)),
-        "dense mask": UTTERANCES * TOKENS / seconds(lambda: dense(model, batch)),
-    }
+    paths = {"ours": lambda: model(batch), "dense mask": lambda: dense(model, batch)}
+    return {name: TOKENS * UTTERANCES / _step(path, device) for name, path in paths.items()}
+
+
+def _step(vectors: Callable[[], Tensor], device: torch.device) -> float:
+    return seconds(lambda: vectors().sum().backward(), device, REPEATS)
 
 
 def dense(model: LocalEncoder, batch: PackedTokens) -> Tensor:
@@ -55,15 +58,3 @@ def _max_only(model: LocalEncoder) -> LocalEncoder:
     other = LocalEncoder(LocalEncoderConfig(pooling="max"), 500, DIM)
     other.embedding = model.embedding
     return other
-
-
-def seconds(compute: Callable[[], Tensor], repeats: int = 7) -> float:
-    """The median of several times, after a first one that is not counted."""
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        compute().sum().backward()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[1:]))

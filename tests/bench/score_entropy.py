@@ -9,13 +9,12 @@ times are medians after a warm-up. Ours is what score-entropy and train-lm call.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
+from timing import seconds
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -44,17 +43,6 @@ def llama(config: LMConfig) -> LlamaForCausalLM:
             max_position_embeddings=config.context,
         )
     )
-
-
-def seconds(work: Callable[[], object], device: torch.device, repeats: int) -> float:
-    times = []
-    for _ in range(repeats + 1):
-        begin = time.perf_counter()
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times[1:])
 
 
 @torch.inference_mode()

@@ -31,6 +31,7 @@ from entcomp.skipped import SkippedUtterances
 TABLES = ("units.txt", "text", "utt2spk")
 TEST_SPEAKERS, DEV_SPEAKERS = 10, 2
 SETS = ("test_vctk", "test_lj", "dev", "train")
+LJ_PARTS = ("train_lj", "dev_lj")
 FRAME_SHIFT = 0.02  # seconds
 
 
@@ -62,7 +63,7 @@ def prepare(source: Path, data: Path) -> None:
     for path in files:
         if not path.exists():
             raise EntcompError(f"{path}: no such file; --source is the folder of vctk and lj_val")
-    stage = Stage(data, {"source_sha256": sha256_files(files)})
+    stage = Stage(data, {"source_sha256": sha256_files(files), "sets": [*SETS, *LJ_PARTS]})
     if stage.is_complete():
         print(f"{data}: complete, skipped")
         return
@@ -74,10 +75,8 @@ def prepare(source: Path, data: Path) -> None:
     for name in SETS:
         chosen = {utt_id: utterances[utt_id] for utt_id in sorted(sets) if sets[utt_id] == name}
         write_set(data / name, chosen)
-        if name in ("train", "dev"):
-            write_set(
-                data / f"{name}_lj", {utt_id: chosen[utt_id] for utt_id in chosen if utt_id in lj}
-            )
+        if (part := f"{name}_lj") in LJ_PARTS:
+            write_set(data / part, {utt_id: chosen[utt_id] for utt_id in chosen if utt_id in lj})
     skipped.write(data / "skipped.txt")
     reasons = Counter(skipped.reasons.values()).most_common()
     listed = ", ".join(f"{count} {reason}" for reason, count in reasons)
