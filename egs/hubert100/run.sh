@@ -78,17 +78,17 @@ titles=("" "data dirs" import-units train-lm score-entropy segment align-eval AS
   references ST "ST results")
 directions="forward backward"
 matching=${match_rate:+ --match-rate $match_rate} matched=${match_rate:+_match$match_rate}
-criteria=(uniform random "bpe --option of=runs")
-for criterion in global combined peak bidirectional "bidirectional --peaks"; do
+criteria=(uniform random)
+for criterion in "bpe --option of=runs --option train=train" global combined peak bidirectional \
+  "bidirectional --peaks"; do
   criteria+=("$criterion$matching")
 done
 windows="2 3 4 5"
 watched=test_lj
 if [[ -z $streams ]]; then
   streams="raw dedup fixed2 fixed3 fixed4 fixed5 uniform15 uniform12 uniform10 uniform7"
-  streams+=" rate12_bpe_runs"
   for rate in $learnt; do streams+=" rate${rate}_learnt$matched"; done
-  for tag in rate15_global rate12_{global,combined,peak,bidirectional,bidirectional_peaks} \
+  for tag in rate15_global rate12_{bpe_runs,global,combined,peak,bidirectional,bidirectional_peaks} \
     rate10_bidirectional_peaks; do
     streams+=" $tag$matched"
   done

@@ -194,7 +194,8 @@ class _Calibrator:
             if one.name not in self.grids:
                 counted = np.isfinite(values)
                 counted[predictions.first] = False
-                self.grids[one.name] = np.quantile(values[counted], levels)
+                known = values[counted] if counted.any() else np.zeros(1)
+                self.grids[one.name] = np.quantile(known, levels)
 
     @cached_property
     def scores(self) -> Sequence[np.ndarray]:

@@ -36,11 +36,13 @@ def sentences(number: int) -> dict[str, str]:
 
 
 def write_units(folder: Path, texts: dict[str, str], speakers: dict[str, str]) -> None:
-    """The three tables, with runs of some units out of 100."""
+    """The three tables; units of 20 words of six out of 100, in runs."""
     generator = np.random.default_rng(len(texts))
+    words = np.random.default_rng(0).integers(0, 100, (20, 6))
     rows = {}
     for utt_id in texts:
-        units = np.repeat(generator.integers(0, 100, 30), generator.integers(1, 4, 30))
+        runs = words[generator.integers(0, len(words), 5)].ravel()
+        units = np.repeat(runs, generator.integers(1, 4, 30))
         rows[utt_id] = " ".join(map(str, units))
     for name, table in (("units.txt", rows), ("text", texts), ("utt2spk", speakers)):
         write_table(folder / name, table.items())
@@ -228,7 +230,7 @@ def test_matched_rates_are_in_the_names_of_streams() -> None:
     wanted = [
         line for line in dry.stdout.splitlines() if "--match-rate set --target-rate 12" in line
     ]
-    assert len(wanted) == 5
+    assert len(wanted) == 6
     dry = run("--dry-run", "--stage", 7, "--match-rate", "set", "--seeds", 0)
     for tag in ("rate12_global_matchset_seed0", "es_rate12_bidirectional_peaks_matchset_seed0"):
         assert f"--tag {tag} " in dry.stdout

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -21,10 +20,10 @@ from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_of
 from entcomp.segmentation.criteria import CRITERIA
-from entcomp.segmentation.criterion import Criterion, Style
+from entcomp.segmentation.criterion import Style, Threshold, ThresholdCriterion
 from entcomp.segmentation.request import Request
-from entcomp.segmentation.rows import Row, Rows
-from entcomp.segmentation.rule import Rule, group_starts
+from entcomp.segmentation.rows import Predictions, Row, Rows
+from entcomp.segmentation.rule import Rule
 from entcomp.segmentation.sets import calibration_sets, find_sets
 
 UNITS, RUNS = "units", "runs"
@@ -35,65 +34,52 @@ LEAST_COUNT = 2  # of a pair that is merged
 
 
 @CRITERIA.register("bpe")
-class BytePairs(Criterion):
+class BytePairs(ThresholdCriterion):
     """Tokens of a byte-pair encoding, which is learnt by Hugging Face's tokenizers.
 
-    The vocabulary is the smallest whose rate on the calibration sets is not above the asked one.
-    ``of``: units, or runs of equal units as one letter each. ``train``: the sets to learn from;
-    ``calibration``: those on which the rate is met, by default the sets of calibration.json, or,
-    where there is none, the training sets. The merges travel in the rule, so threshold.json is all
-    that new recordings need. An utterance is cut from all of its units: it cannot stream.
+    The score of a unit is the first merge that joins it with the one before, counted from 1, so
+    that the threshold is how many merges are used: as many as meet the rate on the calibration
+    sets, or where ``--match-rate`` says. ``of``: units, or runs of equal units as one letter each.
+    ``train``: the sets to learn from; ``calibration``: those on which the rate is met, by default
+    the sets of calibration.json, or, where there is none, the training sets. All merges travel in
+    the rule, so threshold.json is all that new recordings need. An utterance is cut from all of its
+    units: it cannot stream.
     """
 
     help = "byte-pair encoding of units or runs, a baseline; needs no LM"
     style = Style("#332288", "8")
+    thresholds = (Threshold("theta_z", unit="merges"),)
     options = {"of": UNITS, "train": "train*", "calibration": ""}  # noqa: RUF012
     untagged = ("of", "train", "calibration")
 
     def prepare(
         self, request: Request, experiment: Experiment, frame_shift: float
     ) -> dict[str, Any]:
-        """Raises EntcompError for sets without units and a rate out of reach."""
-        assert request.target_rate is not None
-        facts = _facts(request, experiment, frame_shift)
+        """Raises EntcompError for sets without units."""
+        facts = _facts(request, experiment)
         if found := _learnt_before(experiment, facts):
             return {"options": found}
         train = _join(experiment, facts["trained_on"])
-        pairs = learn_pairs(_letters(train, facts["of"] == RUNS)[0], facts["num_units"])
-        sample = _join(experiment, facts["calibrated_on"])
+        letters, _ = _letters(train.values, train.first, facts["of"] == RUNS)
+        merges = ",".join(learn_pairs(letters, facts["num_units"]))
+        return {"options": {**facts, "merges": merges, "merges_sha256": sha256_of(merges)}}
 
-        def at(count: int) -> Rule:
-            merges = ",".join(pairs[:count])
-            return Rule(
-                request.criterion,
-                min_length=request.min_length,
-                max_length=request.max_length,
-                options={**facts, "merges": merges, "merges_sha256": sha256_of(merges)},
-            )
-
-        def rate_at(count: int) -> float:
-            groups = np.count_nonzero(group_starts(sample, at(count)))
-            return groups / (len(sample.values) * frame_shift)
-
-        return {"options": at(_first_below(request.target_rate, rate_at, len(pairs))).options}
-
-    def starts(self, rows: Rows, rule: Rule) -> np.ndarray:
-        tokenizer, lengths = _tokenizer_of(
-            rule.options["num_units"], rule.options["merges"], rule.options["merges_sha256"]
-        )
-        letters, where = _letters(rows, rule.options["of"] == RUNS)
-        encoded = tokenizer.encode_batch(letters, add_special_tokens=False)
-        tokens = lengths[np.concatenate([one.ids for one in encoded])]
-        if tokens.sum() != len(where):
-            raise ValueError(f"units outside of 0..{rule.options['num_units'] - 1}")
-        starts = np.zeros(len(rows.values), bool)
-        starts[where[np.cumsum(tokens) - tokens]] = True
-        return starts
+    def scores(self, predictions: Predictions, rule: Rule) -> tuple[np.ndarray]:
+        """Infinite where no merge joins, and, of runs, minus infinity inside of a run."""
+        told = rule.options
+        encoding = _encoding_of(told["num_units"], told["merges"], told["merges_sha256"])
+        units = predictions.forward.astype(np.int64)
+        letters, where = _letters(units, predictions.first, told["of"] == RUNS)
+        found = np.full(len(units), -np.inf, np.float32)
+        found[where] = encoding.joined_by(letters)
+        return (found,)
 
     def describe(self, rule: Rule) -> list[str]:
         told = rule.options
+        up_to = "up to " if rule.match_rate else ""
         return [
-            f"{_vocabulary(rule):,} tokens: {told['num_units']} units and merges of {told['of']}",
+            f"{up_to}{_vocabulary(rule):,} tokens: {told['num_units']} units and merges of "
+            f"{told['of']}",
             f"learnt on {' '.join(told['trained_on'])}, calibrated on "
             f"{' '.join(told['calibrated_on'])}",
         ]
@@ -102,7 +88,7 @@ class BytePairs(Criterion):
         return "_".join([super().tag(request), *([RUNS] * (request.own_options()["of"] == RUNS))])
 
     def bits_per_group(self, num_clusters: int, rule: Rule) -> float | None:
-        is_token = rule.min_length == 1 and rule.max_length is None
+        is_token = rule.min_length == 1 and rule.max_length is None and rule.match_rate is None
         return math.log2(_vocabulary(rule)) if is_token else None
 
 
@@ -148,52 +134,75 @@ def _tokens_of(num_units: int, merges: str) -> tuple[dict[str, int], list[tuple[
     return numbers, pairs
 
 
-@lru_cache(maxsize=2)
-def _tokenizer_of(num_units: int, merges: str, sha256: str) -> tuple[Any, np.ndarray]:
-    """What encodes letters, and the letters in each token, int64 (vocabulary,)."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import BPE
+class _Encoding:
+    """A byte-pair encoding, and in which order its merges make a token."""
 
+    def __init__(self, num_units: int, merges: str) -> None:
+        from tokenizers import Tokenizer
+        from tokenizers.models import BPE
+
+        numbers, pairs = _tokens_of(num_units, merges)
+        self._tokenizer = Tokenizer(BPE(numbers, pairs))
+        self._tokens = list(numbers)
+        self._order = {pair: order for order, pair in enumerate(pairs, start=1)}
+        self._inside: dict[int, list[float]] = {}  # of tokens that were met
+
+    def joined_by(self, letters: list[str]) -> np.ndarray:
+        """Which merge joins each letter with the one before, from 1; float32 (letters,).
+
+        With the first n merges alone, those up to n are joined and no others: merges follow their
+        order, but where a string can be made in two ways, and then the later one counts. Raises
+        ValueError for letters that are no units.
+        """
+        encoded = self._tokenizer.encode_batch(letters, add_special_tokens=False)
+        joined = [order for one in encoded for token in one.ids for order in self._orders(token)]
+        if len(joined) != sum(map(len, letters)):
+            raise ValueError("units that the merges were not learnt of")
+        return np.array(joined, np.float32)
+
+    def _orders(self, token: int) -> list[float]:
+        """The same inside of a token, which none joins with what is before it."""
+        if token not in self._inside:
+            parts, found, latest = list(self._tokens[token]), {0: math.inf}, 0
+            while len(parts) > 1:
+                pairs = enumerate(pairwise(parts))
+                order, place = min((self._order.get(pair, math.inf), at) for at, pair in pairs)
+                latest = max(latest, int(order))
+                found[len("".join(parts[: place + 1]))] = latest
+                parts[place : place + 2] = ["".join(parts[place : place + 2])]
+            self._inside[token] = [order for _, order in sorted(found.items())]
+        return self._inside[token]
+
+
+@lru_cache(maxsize=2)
+def _encoding_of(num_units: int, merges: str, sha256: str) -> _Encoding:
     if sha256_of(merges) != sha256:
         raise ValueError("its merges are not those that were learnt")
-    vocabulary, pairs = _tokens_of(num_units, merges)
-    return Tokenizer(BPE(vocabulary, pairs)), np.array([len(token) for token in vocabulary])
+    return _Encoding(num_units, merges)
 
 
 def _vocabulary(rule: Rule) -> int:
-    return len(_tokens_of(rule.options["num_units"], rule.options["merges"])[0])
+    """Tokens that the merges used make, or, where their number is still to be found, all merges."""
+    merges = rule.options["merges"]
+    if rule.theta_z is not None:
+        merges = ",".join(merges.split(",")[: int(rule.theta_z)])
+    return len(_tokens_of(rule.options["num_units"], merges)[0])
 
 
-def _letters(rows: Rows, of_runs: bool) -> tuple[list[str], np.ndarray]:
-    """Each utterance as a string, and the position in ``rows`` of each letter, int64."""
-    kept = run_mask(rows.values) if of_runs else np.ones(len(rows.values), bool)
-    kept[rows.first] = True
+def _letters(units: np.ndarray, first: np.ndarray, of_runs: bool) -> tuple[list[str], np.ndarray]:
+    """Each utterance as a string, and the position in ``units`` of each letter, int64.
+
+    ``units`` (N,); ``first`` (U,): where utterances begin.
+    """
+    kept = run_mask(units) if of_runs else np.ones(len(units), bool)
+    kept[first] = True
     where = np.flatnonzero(kept)
-    text = (rows.values[where] + FIRST_LETTER).astype("<u4").tobytes().decode("utf-32-le")
-    bounds = [*np.searchsorted(where, rows.first).tolist(), len(where)]
+    text = (units[where] + FIRST_LETTER).astype("<u4").tobytes().decode("utf-32-le")
+    bounds = [*np.searchsorted(where, first).tolist(), len(where)]
     return [text[begin:end] for begin, end in pairwise(bounds)], where
 
 
-def _first_below(rate: float, rate_at: Callable[[int], float], most: int) -> int:
-    """The fewest merges that give no more than ``rate`` groups a second, by bisection.
-
-    Raises EntcompError for a rate outside of the reach.
-    """
-    highest, least = rate_at(0), rate_at(most)
-    if not least <= rate <= highest:
-        raise EntcompError(
-            f"a rate of {rate:g} Hz is out of reach: on the calibration set this criterion gives "
-            f"{least:.2f} Hz, with {most:,} merges, to {highest:.2f} Hz; change --target-rate or "
-            f"--option of={RUNS}, or learn from more units"
-        )
-    low, high = -1, most  # more than the rate at low, not more at high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if rate_at(middle) <= rate else (middle, high)
-    return high
-
-
-def _facts(request: Request, experiment: Experiment, frame_shift: float) -> dict[str, Any]:
+def _facts(request: Request, experiment: Experiment) -> dict[str, Any]:
     """What the merges are learnt from; raises EntcompError where something of it is not there."""
     options, num_units = request.own_options(), experiment.units_info().num_clusters
     if options["of"] not in (UNITS, RUNS):
@@ -202,14 +211,13 @@ def _facts(request: Request, experiment: Experiment, frame_shift: float) -> dict
         raise EntcompError(f"--criterion {request.criterion}: for at most {MOST_UNITS} units")
     train = find_sets(experiment, "train", str(options["train"]))
     calibration = calibration_sets(experiment, str(options["calibration"])) or train
-    hashes = [Units.open(experiment, name).sha256 for name in (*train, *calibration)]
-    limits = (request.min_length, request.max_length, LEAST_COUNT, MOST_MERGES)
+    hashes = [Units.open(experiment, name).sha256 for name in train]
     return {
         "of": options["of"],
         "num_units": num_units,
         "trained_on": train,
         "calibrated_on": calibration,
-        "learnt_from": sha256_of([hashes, request.target_rate, frame_shift, limits]),
+        "learnt_from": sha256_of([hashes, LEAST_COUNT, MOST_MERGES]),
     }
 
 
