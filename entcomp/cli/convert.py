@@ -80,7 +80,12 @@ def convert(
 
 
 def _parse(sources: list[Path], exp: Path | None) -> tuple[Path | None, list[Path], Path | None]:
-    """A data dir or recordings, and EXP: the last of several arguments, if it is a folder."""
+    """A data dir or recordings, and EXP: the last of several arguments, if it is a folder.
+
+    Raises EntcompError for what is not there, such as a mistyped EXP.
+    """
+    if missing := [one for one in sources if not one.exists()]:
+        raise EntcompError(f"{missing[0]}: no such file or folder")
     if len(sources) > 1 and sources[-1].is_dir():
         *sources, exp = sources
     folders = [one for one in sources if one.is_dir()]

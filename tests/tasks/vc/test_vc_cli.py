@@ -378,6 +378,8 @@ def test_recordings_are_converted_in_one_call(world: Path, tmp_path: Path) -> No
     assert "is a file; name a folder" in taken
     mixed = fails("convert", wavs[0], world / "data", world / "exp", *common, many)
     assert "convert one data dir at a time, without recordings" in mixed
+    mistyped = fails("convert", wavs[0], world / "expp", *common, many)
+    assert f"{world / 'expp'}: no such file or folder" in mistyped, "it was taken for a recording"
 
 
 def test_a_table_gives_each_utterance_its_reference(world: Path, tmp_path: Path) -> None:
