@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import AllowPipes, Data, Exp
+from entcomp.cli.options import AllowPipes, Channel, Data, Exp
 from entcomp.cli.references import AlignmentsDir
 from entcomp.report.conversion import read_samples
 from entcomp.report.example import choose_set, choose_tag, find_example
@@ -46,11 +46,12 @@ def report(
         Path | None, typer.Option(metavar="DIR", help="Of --paper: with 2,000 units, for table 10.")
     ] = None,
     allow_pipes: AllowPipes = False,
+    channel: Channel = None,
 ) -> None:
     """Tables and figures as one page, EXP/report/index.html; PNGs and samples beside it."""
     experiment = Experiment(exp)
     scores = scores or exp / "align_eval"
-    data_set = choose_set(data, experiment, set_name, scores)
+    data_set = choose_set(data, experiment, set_name, scores, channel)
     folder = alignments or experiment.alignments(data_set.name)
     tag = segmentation or choose_tag(experiment, data_set.name)
     example = tag and find_example(experiment, data_set, tag, folder, utterance, allow_pipes)

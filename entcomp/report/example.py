@@ -27,9 +27,11 @@ RATE = 15.0
 SECONDS = (2.0, 6.0)
 
 
-def choose_set(data: Path, experiment: Experiment, wanted: str | None, scores: Path) -> DataDir:
+def choose_set(
+    data: Path, experiment: Experiment, wanted: str | None, scores: Path, channel: int | None = None
+) -> DataDir:
     """The set asked for; else the first with boundary scores, with entropies, or at all."""
-    sets = find_sets(data, wanted)
+    sets = find_sets(data, wanted, channel)
     for there in (
         [one for one in sets if any(scores.glob(f"*/{one.name}.json"))],
         [one for one in sets if experiment.entropy(one.name).is_dir()],

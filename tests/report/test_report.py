@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from command_line import run
 from fake_alignment import make_aligned
 from fake_experiment import Fake
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.models import LMInfo
+from entcomp.kaldi.table import write_table
 from entcomp.report import figures
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -154,6 +156,18 @@ def test_without_recordings_or_textgrids(fake: Fake) -> None:
     assert "An utterance" in Page(report(fake)).headings
     (fake.data / "test" / "wav.scp").unlink()
     assert "An utterance" not in Page(report(fake)).headings
+
+
+def test_one_channel_of_recordings(filled: Fake, fake: Fake, html: str) -> None:
+    """dump-units --channel had no counterpart here, so that the page played the mean."""
+    wavs = {path.stem: path for path in sorted(fake.data.glob("*.wav"))}
+    for path in wavs.values():
+        left, rate = soundfile.read(path, dtype="int16")
+        soundfile.write(path, np.stack([left, left[::-1]], axis=1), rate)
+    write_table(fake.data / "test/wav.scp", [(name, str(path)) for name, path in wavs.items()])
+    mono = html.replace(str(filled.experiment.path), str(fake.experiment.path))
+    assert report(fake, "--channel", "left") == mono
+    assert report(fake) != mono
 
 
 @pytest.mark.parametrize(
