@@ -89,7 +89,7 @@ if [[ -z $streams ]]; then
   streams="raw dedup fixed2 fixed3 fixed4 fixed5 uniform15 uniform12 uniform10 uniform7"
   for rate in $learnt; do streams+=" rate${rate}_learnt$matched"; done
   for tag in rate15_global rate12_{bpe_runs,global,combined,peak,bidirectional,bidirectional_peaks} \
-    rate10_bidirectional_peaks; do
+    rate10_{bpe_runs,bidirectional_peaks}; do
     streams+=" $tag$matched"
   done
 fi
