@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from entcomp.artifacts.packing import default_segmentation
 from entcomp.errors import EntcompError
 from entcomp.formats.textgrid import read_textgrid, textgrid_beside
 from entcomp.pipelines.plot import read_part
@@ -29,6 +30,8 @@ def explore_files(
 ) -> list[ShownUtterance]:
     """Write the page of ``files``, each from ``start`` to ``end`` (seconds); what it shows.
 
+    It opens with the groups that `Tokenizer` makes where nothing is asked for.
+
     ``channel`` counts from 0; None is the mean of all.
 
     Words and phones are those of ``textgrid``, of one recording, else of the TextGrids beside the
@@ -49,7 +52,9 @@ def explore_files(
             waveform = read_part(path, tokenizer.info.sample_rate, start, end, channel)
             utterances.append(_describe(tokenizer, utt_id, path, waveform, grid, start, end))
             advance(1)
-    write_explorer(output, tokenizer.experiment, utterances, Initial(DEFAULT_CRITERION))
+    tag = default_segmentation(tokenizer.experiment)
+    initial = Initial.of(tokenizer.experiment, tag) if tag else Initial(DEFAULT_CRITERION)
+    write_explorer(output, tokenizer.experiment, utterances, initial)
     return utterances
 
 

@@ -86,7 +86,7 @@ def find_example(
         find_row(groups, utt_id, experiment.segments(tag) / data_set.name),
         _spans(grids, utt_id, "words"),
         _spans(grids, utt_id, "phones"),
-        explored=None if shown is None else (shown, _initial(experiment, tag)),
+        explored=None if shown is None else (shown, Initial.of(experiment, tag)),
     )
 
 
@@ -117,22 +117,6 @@ def _shown(
         None if backward is None else find_row(backward, utt_id, folder),
         {} if grid is None else known_tiers(grid),
         None if grid is None else grid.duration,
-    )
-
-
-def _initial(experiment: Experiment, tag: str) -> Initial:
-    """The sliders where a segmentation has them."""
-    info = experiment.segmentation(tag)
-    rate = info.target_rate or next(iter(info.rates.values()))
-    rule = info.rule
-    return Initial(
-        info.criterion,
-        rate,
-        bool(rule.get("peaks")),
-        rule.get("window") or Initial.window,
-        {name: one for name, one in rule.items() if name.startswith("theta_") and one is not None},
-        rule.get("min_length", 1),
-        rule.get("max_length"),
     )
 
 

@@ -143,6 +143,21 @@ def test_every_criterion_of_the_menu_groups_as_the_tokenizer(
 
 
 @pytest.mark.chromium
+def test_it_opens_with_what_tokenize_makes(
+    chromium: Browser, recordings: list[Path], tmp_path: Path
+) -> None:
+    """Of the model that comes with entcomp these are peaks; the page showed other groups."""
+    code, _, err = run("explore", recordings[0], "-o", tmp_path / "page.html")
+    assert code == 0, err
+    chromium.open(tmp_path / "page.html")
+    found = json.loads(exported(chromium, "json"))
+    waveform, rate = soundfile.read(recordings[0], dtype="float32")
+    expected = Tokenizer.from_pretrained().encode(waveform, rate)
+    assert expected.rule.peaks and Rule.from_json(found["rule"]) == expected.rule
+    assert found["groups"] == expected.groups.tolist()
+
+
+@pytest.mark.chromium
 def test_a_rate_is_matched_on_this_recording(browser: Browser) -> None:
     browser.click("#mode-here")
     for rate in (8, 15):

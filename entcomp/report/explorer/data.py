@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.experiment import UnitsInfo
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
 from entcomp.artifacts.ticks import reference_boundaries, to_ticks
 from entcomp.formats.textgrid import TIER_NAMES, Interval, TextGrid
 from entcomp.report.figures import DECIBELS, inline, spectrogram
@@ -74,6 +74,21 @@ class Initial:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     min_length: int = 1
     max_length: int | None = None
+
+    @classmethod
+    def of(cls, experiment: Experiment, tag: str) -> Initial:
+        """Where a segmentation has them. Raises EntcompError where there is none of that name."""
+        info = experiment.segmentation(tag)
+        rule = info.rule
+        return cls(
+            info.criterion,
+            info.target_rate or next(iter(info.rates.values())),
+            bool(rule.get("peaks")),
+            rule.get("window") or cls.window,
+            {key: one for key, one in rule.items() if key.startswith("theta_") and one is not None},
+            rule.get("min_length", 1),
+            rule.get("max_length"),
+        )
 
 
 def page_data(
