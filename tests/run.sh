@@ -9,8 +9,8 @@ set -euo pipefail
 
 cd "$(dirname "$0")/.."
 # A process a core, whose threads would only wait for each other; the tests of a file stay together,
-# as they share what is costly to make.
-selection=(-m "not bench" -n auto --dist loadfile)
+# as they share what is costly to make, in the order of conftest.py.
+selection=(-m "not bench" -n auto --dist loadfile --no-loadscope-reorder)
 export OMP_NUM_THREADS=1
 case ${1-} in
   -h | --help)

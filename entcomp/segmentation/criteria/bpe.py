@@ -76,19 +76,18 @@ class BytePairs(ThresholdCriterion):
 
     def describe(self, rule: Rule) -> list[str]:
         told = rule.options
-        up_to = "up to " if rule.match_rate else ""
-        return [
-            f"{up_to}{_vocabulary(rule):,} tokens: {told['num_units']} units and merges of "
-            f"{told['of']}",
-            f"learnt on {' '.join(told['trained_on'])}, calibrated on "
-            f"{' '.join(told['calibrated_on'])}",
-        ]
+        tokens = f"{_vocabulary(rule):,} tokens: {told['num_units']} units"
+        learnt = f"merges of {told['of']}, learnt on {' '.join(told['trained_on'])}"
+        if rule.match_rate:
+            return [f"up to {tokens} and {learnt}", *super().describe(rule)]
+        return [f"{tokens} and {learnt}, calibrated on {' '.join(told['calibrated_on'])}"]
 
     def tag(self, request: Request) -> str:
         return "_".join([super().tag(request), *([RUNS] * (request.own_options()["of"] == RUNS))])
 
     def bits_per_group(self, num_clusters: int, rule: Rule) -> float | None:
-        is_token = rule.min_length == 1 and rule.max_length is None and rule.match_rate is None
+        as_learnt = rule.min_length == 1 and rule.max_length is None and rule.boundary == "first"
+        is_token = as_learnt and rule.match_rate is None
         return math.log2(_vocabulary(rule)) if is_token else None
 
 
