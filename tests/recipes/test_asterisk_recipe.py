@@ -137,7 +137,7 @@ def options(folder: Path) -> list[str | Path]:
     """A few steps of the recipe's own models, on a few prompts."""
     return [
         "--data", folder / "data", "--exp", folder / "exp", "--vocoder", "griffin-lim",
-        "--subset", "16", "--num-clusters", "50", "--lm-steps", "20", "--rates", "7",
+        "--subset", "30", "--num-clusters", "50", "--lm-steps", "20", "--rates", "7",
         "--streams", "fixed4", "--asr-steps", "3", "--vc-streams", "fixed4 raw", "--vc-steps", "4",
     ]  # fmt: skip
 

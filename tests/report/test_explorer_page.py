@@ -84,6 +84,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture
 def browser(chromium: Browser, page: Path) -> Iterator[Browser]:
     """The page as it is first shown; afterwards, that nothing went wrong or out."""
+    chromium.requests.clear()  # those of pages before
     chromium.open(page)
     yield chromium
     assert chromium.errors == []
