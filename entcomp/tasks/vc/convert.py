@@ -25,6 +25,9 @@ OVERLAP = 0.4  # seconds, of the pieces of a long source
 PIECES = 8
 # Parts of 30 s take 1.6 times as much of a core: the system clears memory that is asked for anew.
 LONGEST_PART = 10.0  # seconds
+# For each new length of its input a CPU keeps what it has prepared, 150 MB for a part of 10 s: so
+# the vocoder gets parts of so many lengths and no others.
+LENGTHS = 5
 PEAK = 0.99  # of a waveform that would clip at the source's loudness
 
 
@@ -155,10 +158,14 @@ class Converter:
         def half(done: float) -> None:  # of the work: drawing, or the vocoder
             progress(done / 2)
 
-        mel = self.mel_of(content, reference, utt_id, half)
-        parts = []
-        for part in quiet_parts(mel, mel_frames(LONGEST_PART, self.config.mel)):
-            parts.append(self.vocoder(part).numpy())
+        mel, hop = self.mel_of(content, reference, utt_id, half), self.config.mel.hop_length
+        longest = mel_frames(LONGEST_PART, self.config.mel)
+        parts, begin = [], 0
+        for part in quiet_parts(mel, longest):
+            first, last = window(begin, begin + len(part), len(mel), longest)
+            samples = self.vocoder(mel[first:last]).numpy()[(begin - first) * hop :]
+            parts.append(samples[: len(part) * hop])
+            begin += len(part)
             half(len(part) / len(mel))
         return np.concatenate(parts)[: content.samples]
 
@@ -203,6 +210,18 @@ def quiet_parts(mel_MN: Tensor, longest: int) -> list[Tensor]:
         parts.append(mel_MN[:cut])
         mel_MN = mel_MN[cut:]
     return [*parts, mel_MN]
+
+
+def window(begin: int, end: int, frames: int, longest: int) -> tuple[int, int]:
+    """The frames from ``begin`` to ``end``, of ``frames``, and some around: one of few lengths.
+
+    ``(first, last)``, at most ``longest`` apart, as ``begin`` and ``end`` are. A recording that is
+    no longer than that is taken as it is.
+    """
+    step = max(1, longest // LENGTHS)
+    count = min(-(-(end - begin) // step) * step, longest, frames)
+    first = min(begin, frames - count)
+    return first, first + count
 
 
 def cross_fade(pieces_PMN: Tensor, firsts: Sequence[int]) -> Tensor:
