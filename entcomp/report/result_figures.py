@@ -138,7 +138,11 @@ def _draw_lines(axis: Axes, lines: Mapping[str, Sequence[tuple[float, float]]]) 
     for name, points in lines.items():
         style = styles[name]
         rates, values = np.array(points).reshape(-1, 2).T
-        axis.plot(rates, values, color=style.color, linestyle=style.line, label=name)
+        look: dict[str, Any] = {"color": style.color, "linestyle": style.line, "label": name}
+        if len(set(rates)) == 1:  # from one point to itself there is nothing to see
+            axis.axhline(values[0], **look)
+        else:
+            axis.plot(rates, values, **look)
 
 
 def _draw_points(axis: Axes, points: Sequence[Point]) -> None:

@@ -222,6 +222,16 @@ def drawn_tick_labels(axis: Axes) -> list[Text]:
     return [one for one in axis.get_yticklabels() if low <= one.get_position()[1] <= high]
 
 
+def test_source_and_resynthesis_of_one_system_were_not_seen() -> None:
+    points = [Point("global", 24.0, 64.1, 54.9, 74.0)]
+    lines = {"source": [(24.0, 45.4)], "resynthesis": [(24.0, 45.0), (24.0, 45.0)]}
+    (axis,) = result_figures.score_figure({"WER (%)": points}, {"WER (%)": lines}).axes
+    drawn = {line.get_label(): line for line in axis.get_lines()}
+    for name in lines:
+        left, right = drawn[name].get_xdata()
+        assert left < right
+
+
 def test_nothing_is_cut() -> None:
     names = [f"asr/rate15_bidirectional_peaks_seed{one}" for one in range(8)]
     bars = result_figures.latency_figure(fake_latency(names))
