@@ -32,6 +32,16 @@ class Compression:
         return {"local__pooling": self.pooling, "merge_runs": self.merge_runs}
 
 
+Init = Annotated[
+    str | None,
+    typer.Option(
+        metavar="asr/TAG|st/TAG",
+        help="Start from the weights of a model of that size; those of text pieces if it has the "
+        "same ones.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class TextStream:
     """What a recogniser or translator reads."""
@@ -57,3 +67,9 @@ class TextStream:
     criterion: Annotated[
         str, typer.Option(help="The criterion of --random-rates; see segment.")
     ] = DEFAULT_CRITERION
+    peaks: Annotated[
+        bool,
+        typer.Option(
+            "--peaks", help="Of --random-rates: only where the score has a local maximum."
+        ),
+    ] = False

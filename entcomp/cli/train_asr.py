@@ -5,7 +5,7 @@ from __future__ import annotations
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, SkipBad
 from entcomp.cli.spread import spread
-from entcomp.cli.streams import Compression, TextStream
+from entcomp.cli.streams import Compression, Init, TextStream
 from entcomp.cli.training import Tag, Training, describe
 from entcomp.pipelines import train_text
 
@@ -17,6 +17,7 @@ def train_asr(
     *,
     stream: TextStream,
     compression: Compression,
+    init: Init = None,
     training: Training,
     tag: Tag = None,
     skip_bad: SkipBad = False,
@@ -28,6 +29,7 @@ def train_asr(
         **vars(stream),
         config=training.config,
         changes=training.changed(**compression.changed),
+        init=init,
         tag=tag,
         skip_bad=skip_bad,
     )

@@ -9,7 +9,7 @@ import typer
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, SkipBad
 from entcomp.cli.spread import spread
-from entcomp.cli.streams import Compression, TextStream
+from entcomp.cli.streams import Compression, Init, TextStream
 from entcomp.cli.training import Tag, Training, describe
 from entcomp.evaluation.text.languages import language_of
 from entcomp.pipelines import train_text
@@ -23,6 +23,7 @@ def train_st(
     lang: Annotated[str, typer.Option(help="Language to translate to: of DATA/<set>/text.LANG.")],
     stream: TextStream,
     compression: Compression,
+    init: Init = None,
     training: Training,
     tag: Tag = None,
     skip_bad: SkipBad = False,
@@ -35,6 +36,7 @@ def train_st(
         **vars(stream),
         config=training.config,
         changes=training.changed(**compression.changed),
+        init=init,
         tag=tag,
         skip_bad=skip_bad,
     )

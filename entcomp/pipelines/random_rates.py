@@ -23,12 +23,15 @@ from entcomp.tasks.text.corpus import Row, Stream
 STEP = 0.5  # Hz between the rates that are drawn
 
 
-def rate_rules(experiment: Experiment, criterion: str, rates: str) -> list[Rule]:
+def rate_rules(
+    experiment: Experiment, criterion: str, rates: str, peaks: bool = False
+) -> list[Rule]:
     """The criterion's rules at all rates of ``LOW-HIGH``, the lowest first.
 
-    Raises EntcompError for what is no range, and for rates that the criterion cannot reach.
+    With ``peaks``, groups begin at local maxima only. Raises EntcompError for what is no range, and
+    for rates that the criterion cannot reach.
     """
-    requests = [Request(criterion, target_rate=rate) for rate in _grid(rates)]
+    requests = [Request(criterion, target_rate=rate, peaks=peaks) for rate in _grid(rates)]
     requests[0].check()
     frame_shift = experiment.units_info().frame_shift
     return [resolve(request, experiment, frame_shift) for request in requests]

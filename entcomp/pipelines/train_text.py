@@ -28,7 +28,7 @@ from entcomp.tasks.text.corpus import (
     read_texts,
 )
 from entcomp.tasks.text.info import TextInfo
-from entcomp.tasks.text.train import train_text_model
+from entcomp.tasks.text.train import TrainedTextModel, train_text_model
 from entcomp.training.loop import FitResult
 from entcomp.training.ranks import is_first_rank, join_ranks
 from entcomp.training.utterances import ArchiveOffset, stored_datasets
@@ -39,9 +39,11 @@ class TextTraining:
     """What to train: ``task`` is ``asr`` or ``st``, ``target`` is ``text`` or ``text.<lang>``.
 
     What is read says one of ``segmentation`` (``raw``, ``dedup`` or a tag), ``random_rates`` and
-    ``learn_boundaries``: units that the model groups itself, at a rate in Hz.
-    ``config`` is a YAML file, ``changes`` are values over it, by dotted keys. Raises EntcompError
-    unless there is one stream.
+    ``learn_boundaries``: units that the model groups itself, at a rate in Hz. ``criterion`` and
+    ``peaks`` are those of random rates.
+    ``config`` is a YAML file, ``changes`` are values over it, by dotted keys; ``init`` names a
+    model of that size to start from, as in ``asr/TAG``. Raises EntcompError unless there is one
+    stream.
     """
 
     task: str
@@ -50,8 +52,10 @@ class TextTraining:
     random_rates: str | None = None
     learn_boundaries: float | None = None
     criterion: str = DEFAULT_CRITERION
+    peaks: bool = False
     config: Path | None = None
     changes: dict[str, Any] = field(default_factory=dict)
+    init: str | None = None
     tag: str | None = None
     skip_bad: bool = False
 
@@ -62,6 +66,8 @@ class TextTraining:
                 "give either --segmentation raw|dedup|TAG or --random-rates LOW-HIGH "
                 "or --learn-boundaries HZ"
             )
+        if self.peaks and self.random_rates is None:
+            raise EntcompError("--peaks goes with --random-rates; leave it out")
 
     @property
     def stream(self) -> str:
@@ -71,7 +77,8 @@ class TextTraining:
         """
         if self.learn_boundaries is not None:
             return f"learnt{self.learn_boundaries:g}"
-        return self.segmentation or f"{self.criterion}{self.random_rates}"
+        peaks = "_peaks" if self.peaks else ""
+        return self.segmentation or f"{self.criterion}{peaks}{self.random_rates}"
 
     @property
     def name(self) -> str:
@@ -119,19 +126,20 @@ def train_text(
     folder = experiment.task(options.task, options.name)
     source: StreamSource
     if options.random_rates:
-        rules = rate_rules(experiment, options.criterion, options.random_rates)
+        rules = rate_rules(experiment, options.criterion, options.random_rates, options.peaks)
         source, draw = RandomStreams(experiment, rules[0], skipped), partial(draw_groups, rules)
     else:
         source, draw = SegmentedStreams(experiment, options.segmentation or "raw"), None
     rows = (_rows(one, source, options, config, skipped) for one in sets)
     embeddings = first_embeddings(experiment, config.local)
+    start = TrainedTextModel.open(experiment, options.init) if options.init else None
     with stored_datasets(folder, *rows, make=RowDecoder(source)) as utterances:
         for part, found in zip(sets, utterances, strict=True):
             if not found:
                 where = part[0].path / options.target
                 raise EntcompError(f"{where}: no utterance with units and text")
         train, dev = (Corpus(one, draw) for one in utterances)
-        result = train_text_model(folder, info, config, train, dev, embeddings)
+        result = train_text_model(folder, info, config, train, dev, embeddings, start)
     if is_first_rank():
         skipped.write(folder / "skipped.txt")
     return folder, result

@@ -71,6 +71,23 @@ def fill(build: Callable[[], ModelT], weights: dict[str, Tensor]) -> ModelT:
     return model
 
 
+def take_over(
+    model: nn.Module, weights: dict[str, Tensor], folder: Path, but: tuple[str, ...] = ()
+) -> None:
+    """Start ``model`` from the weights of the one in ``folder``.
+
+    All but those whose names begin with one of ``but``. Raises EntcompError for another size.
+    """
+    own = {name: one for name, one in model.state_dict().items() if name.startswith(but)}
+    try:
+        model.load_state_dict({name: own.get(name, one) for name, one in weights.items()})
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise EntcompError(
+            f"{folder}: the model to start from has another size ({reason}); train with its config"
+        ) from None
+
+
 @contextmanager
 def naming_misfits(path: Path) -> Iterator[None]:
     """Raises EntcompError for what torch says of weights, or sizes, that do not fit."""

@@ -7,6 +7,7 @@ Shape suffixes as in `entcomp.encoder.packed`; L text pieces, V vocabulary.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +21,10 @@ from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.encoder import build_encoder
 from entcomp.tasks.text.espnet_parts import CTC, TransformerDecoder
 from entcomp.tasks.text.vocabulary import Vocabulary
+from entcomp.training.weights import take_over
 
 IGNORED = -1  # after the end of a target
+OF_PIECES = ("decoder.embed.", "decoder.output_layer.", "ctc.")
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,13 @@ class TextModel(nn.Module):
         self.local.start_from_vectors(vectors_KF)
         if self.chunker is not None:
             start_from_vectors(self.chunker.predictor.embedding, vectors_KF)
+
+    def start_from(self, other: TextModel, folder: Path, same_pieces: bool) -> None:
+        """Take over the weights of the model in ``folder``; see `take_over`.
+
+        Those of text pieces only if they are the same ones.
+        """
+        take_over(self, other.state_dict(), folder, but=() if same_pieces else OF_PIECES)
 
     def encode(self, source: PackedTokens) -> tuple[Tensor, Tensor]:
         """Encoder states (B, M, D) and their numbers (B,): one a group."""

@@ -39,17 +39,22 @@ def train_text_model(
     train: Corpus,
     dev: Corpus,
     vectors_KF: np.ndarray | None = None,
+    start: TrainedTextModel | None = None,
 ) -> FitResult:
     """Train in ``folder``, or continue where a killed run stopped; prints what it found.
 
-    ``vectors_KF`` (K, features) are what the embeddings are to begin from, if not at random.
-    Raises EntcompError if no stream is long enough for CTC, and for what `fit` does.
+    ``vectors_KF`` (K, features) are what the embeddings are to begin from, if not at random;
+    ``start`` is a model that all weights are to begin from, those of text pieces if it has the same
+    pieces. Raises EntcompError if no stream is long enough for CTC, if ``start`` is of another
+    size, and for what `fit` does.
     """
     vocabulary = Vocabulary.train((text for _, text in train.utterances), config.vocabulary)
     if config.ctc_weight > 0:
         _check_ctc(train, vocabulary)
     model = build_model(config, info.num_clusters, len(vocabulary), info.frame_shift)
-    if vectors_KF is not None:
+    if start is not None:
+        model.start_from(start.model, start.folder, start.vocabulary.model == vocabulary.model)
+    elif vectors_KF is not None:
         model.start_from_vectors(torch.from_numpy(vectors_KF))
     size = sum(one.numel() for one in model.parameters())
     print(f"{folder}: {size / 1e6:.2f} M parameters, {len(vocabulary)} text pieces")
@@ -64,6 +69,8 @@ def train_text_model(
         "dev_sha256": dev.sha256,
     }
     inputs |= embeddings_inputs(config.local, vectors_KF)
+    if start is not None:
+        inputs["init_sha256"] = start.weights_sha256
     result = fit(model, batches, dev_batches.in_order(), config.training, folder, inputs)
     if is_first_rank():
         _warn_if_stuck(folder, result, dev, vocabulary)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,11 +15,11 @@ from torch import Tensor, nn
 
 from entcomp.encoder.local import LocalEncoder
 from entcomp.encoder.packed import PackedTokens
-from entcomp.errors import EntcompError
 from entcomp.tasks.vc.config import SamplerConfig, VcConfig
 from entcomp.tasks.vc.dit import Condition, DiffusionTransformer
 from entcomp.tasks.vc.flow import PathPoint, draw_point, euler, guided, matching_loss
 from entcomp.tasks.vc.mean_mel import MeanMel
+from entcomp.training.weights import take_over
 
 DEV_SEED = 0
 LAST_PLACE = 15  # frames; those further from an end of their group share an embedding
@@ -122,16 +123,12 @@ class VoiceConverter(nn.Module):
         self.network.local.start_from_vectors(vectors_KF)
         self.average.load_state_dict(self.network.state_dict())
 
-    def start_from(self, other: VoiceConverter) -> None:
-        """Take over the average and the mel statistics of a trained converter.
+    def start_from(self, other: VoiceConverter, folder: Path) -> None:
+        """Take over the average and the mel statistics of the converter in ``folder``.
 
         Raises EntcompError if it is of another size.
         """
-        try:
-            self.network.load_state_dict(other.average.state_dict())
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            raise EntcompError(f"the model to start from has another size ({reason})") from None
+        take_over(self.network, other.average.state_dict(), folder)
         self.average.load_state_dict(self.network.state_dict())
         self.set_mel_statistics(other.mel_mean.item(), other.mel_std.item())
 

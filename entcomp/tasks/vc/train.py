@@ -61,7 +61,7 @@ def train_voice_converter(
             model.start_from_vectors(torch.from_numpy(vectors_KF))
     else:
         converter, _, init_sha256 = load_converter(start, units)
-        model.start_from(converter)
+        model.start_from(converter, start)
         init = {"init_sha256": init_sha256}
     size = sum(one.numel() for one in model.network.parameters())
     print(f"{folder}: {size / 1e6:.2f} M parameters, {len(batches.targets)} utterances")

@@ -193,6 +193,8 @@ def fails(message: str, *arguments: object) -> None:
         ),
         ([], "give either --segmentation raw.dedup.TAG or --random-rates"),
         (["--segmentation", "raw", "--random-rates", "7-24"], "give either --segmentation"),
+        (["--segmentation", "raw", "--peaks"], "--peaks goes with --random-rates"),
+        (["--random-rates", "7-9", "--peaks"], "--peaks goes with --criterion"),
         (["--random-rates", "24"], "--random-rates 24: expected LOW-HIGH in Hz"),
         (["--random-rates", "24-7"], "--random-rates 24-7: expected LOW-HIGH in Hz"),
         (["--segmentation", "raw", "--pooling", "median"], "key 'local.pooling': Input should be"),
@@ -285,6 +287,46 @@ def test_model_that_is_not_there(toy: TextExperiment) -> None:
     fails("rate7: no such segmentation", *decode)
 
 
+def test_training_goes_on_from_another_model(toy: TextExperiment) -> None:
+    """The first step is taken from its weights; of pieces only where they are the same ones."""
+    train(toy, "--segmentation", "raw", "--seed", "1")
+    options = (
+        "--segmentation",
+        "raw",
+        "--pooling",
+        "max",
+        "--max-steps",
+        "1",
+        "--init",
+        "asr/raw_seed1",
+    )
+    others = {"kind": "unigram", "size": 30}
+    train(toy, *options, "--tag", "same")
+    train(toy, *options, "--lang", "eo", "--tag", "other", task="st", vocabulary=others)
+    start, same, other = (
+        read_weights(toy.experiment.path / name / "model.safetensors")
+        for name in ("asr/raw_seed1", "asr/same", "st/other")
+    )
+
+    def near(one: torch.Tensor, another: torch.Tensor) -> bool:
+        return one.shape == another.shape and bool((one - another).abs().max() < 0.01)
+
+    pieces = {name for name in start if name.startswith(("decoder.embed", "decoder.output", "ctc"))}
+    assert len(pieces) == 5 and len(start) > 30
+    assert all(near(same[name], start[name]) for name in start)
+    assert {name for name in start if not near(other[name], start[name])} == pieces
+
+
+def test_a_model_to_start_from_that_does_not_fit(toy: TextExperiment) -> None:
+    train(toy, "--segmentation", "raw")
+    arguments = ("train-asr", *toy.arguments, "--segmentation", "raw", "--tag", "next", "--config")
+    config = toy.config(**(SMALLEST | {"training": QUICK, "dim": 16}))
+    fails(
+        "asr/raw: the model to start from has another size", *arguments, config, "--init", "asr/raw"
+    )
+    fails("asr/x: no such model; available: raw", *arguments, config, "--init", "asr/x")
+
+
 def test_another_training_in_the_same_folder(toy: TextExperiment) -> None:
     train(toy, "--segmentation", "raw")
     with pytest.raises(EntcompError, match="begun with another"):
@@ -320,15 +362,27 @@ def test_random_rates_draw_what_segment_would_make(fake: Fake) -> None:
     assert min(rates) < 9 and max(rates) > 17 and np.mean(rates) == pytest.approx(13.5, abs=1.5)
 
 
-@pytest.mark.parametrize("criterion", ["global", "uniform", "bidirectional"])
-def test_one_model_decodes_at_any_rate(fake: Fake, criterion: str) -> None:
+@pytest.mark.parametrize(
+    ("criterion", "rates", "peaks"),
+    [
+        ("global", (7, 20), []),
+        ("uniform", (7, 20), []),
+        ("bidirectional", (7, 20), []),
+        ("bidirectional", (7, 12), ["--peaks"]),
+    ],
+)
+def test_one_model_decodes_at_any_rate(
+    fake: Fake, criterion: str, rates: tuple[int, int], peaks: list[str]
+) -> None:
     config = TextExperiment(fake.data, fake.experiment, {}).config(**SMALLEST, training=QUICK)
-    options = ["--random-rates", "7-20", "--criterion", criterion, "--config", config]
-    run("train-asr", *fake.arguments, *options)
-    decode = ("decode", *fake.arguments, "--model", f"asr/{criterion}7-20")
+    low, high = rates
+    options = ["--random-rates", f"{low}-{high}", "--criterion", criterion, "--config", config]
+    run("train-asr", *fake.arguments, *options, *peaks)
+    name = f"{criterion}{'_peaks' if peaks else ''}{low}-{high}"
+    decode = ("decode", *fake.arguments, "--model", f"asr/{name}")
     fails("no such segmentation", *decode)
-    for rate in (8, 18):
-        segment = ("--criterion", criterion, "--target-rate", rate, "--tag", f"at{rate}")
+    for rate in (low + 1, high - 2):
+        segment = ("--criterion", criterion, *peaks, "--target-rate", rate, "--tag", f"at{rate}")
         run("segment", *fake.arguments, *segment)
         assert f"decode_test_at{rate}: WER" in run(*decode, "--segmentation", f"at{rate}")
 
