@@ -18,7 +18,7 @@ from entcomp.files import read_json
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import read_table
 from entcomp.report.tables import Table
-from entcomp.report.text_scores import metric_of
+from entcomp.report.text_scores import decodings, metric_of
 from entcomp.tasks import read_task_info
 
 SEED = re.compile(r"_seed\d+$")
@@ -61,8 +61,9 @@ def comparison_table(
 ) -> Table:
     """A row a stream, the finest first: scores as means over seeds, beside ``baseline``.
 
-    A stream is what models called ``<stream>[_seed<N>]`` read. Raises EntcompError where the
-    baseline was not decoded, or where another model did not decode an utterance that it did.
+    A stream is what models called ``<stream>[_seed<N>]`` read; where they read other groups than in
+    training, or search otherwise, this follows its name. Raises EntcompError where the baseline was
+    not decoded, or where another model did not decode an utterance that it did.
     """
     metric = metric_of(task)
     target = f"text.{lang}" if lang else "text"
@@ -99,11 +100,11 @@ def _decoded(
 ) -> dict[str, list[Path]]:
     """Folders of the set's hypotheses by stream, those of a stream in order of their seeds."""
     streams: dict[str, list[Path]] = {}
-    for path in sorted(experiment.path.glob(f"{task}/*/decode_{set_name}/scores.json")):
-        model = path.parents[1]
+    for decoded, options in decodings(experiment, set_name, task):
+        model = decoded.parent
         if read_task_info(model).output == target:
             name = SEED.sub("", model.name.removeprefix(f"{target.partition('.')[2]}_"))
-            streams.setdefault(name, []).append(path.parent)
+            streams.setdefault(f"{name} {options}".strip(), []).append(decoded)
     return streams
 
 

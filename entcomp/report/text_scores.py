@@ -42,11 +42,23 @@ class TextResult:
 
 def read_text_results(experiment: Experiment, set_name: str, task: str) -> list[TextResult]:
     """Results of ``asr`` or ``st`` on one set, the finest stream first."""
-    sets = experiment.sets()
-    paths = sorted(experiment.path.glob(f"{task}/*/decode_*/scores.json"))
-    own = [path for path in paths if _set_of(path.parent, [*sets, set_name]) == set_name]
-    results = [_read(experiment, path, set_name) for path in own]
+    results = [_read(experiment, *one) for one in decodings(experiment, set_name, task)]
     return sorted(results, key=lambda one: (one.lang, -one.rate, one.stream))
+
+
+def decodings(experiment: Experiment, set_name: str, task: str) -> list[tuple[Path, str]]:
+    """Folders of a set's hypotheses, and in what options each differs from its model's defaults.
+
+    ``decode_test_rate7`` is one of ``test``, by ``rate7``, unless there is a set ``test_rate7``.
+    """
+    sets = [*experiment.sets(), set_name]
+    folders = [one.parent for one in experiment.path.glob(f"{task}/*/decode_*/scores.json")]
+    start = f"decode_{set_name}"
+    return [
+        (folder, folder.name.removeprefix(start).strip("_"))
+        for folder in sorted(folders)
+        if _set_of(folder, sets) == set_name
+    ]
 
 
 def metric_of(task: str) -> Metric:
@@ -107,11 +119,10 @@ def _set_of(folder: Path, sets: Sequence[str]) -> str:
     return max((one for one in sets if f"{name}_".startswith(f"{one}_")), key=len, default="")
 
 
-def _read(experiment: Experiment, path: Path, set_name: str) -> TextResult:
-    decoded, model = path.parent, path.parents[1]
-    info, scores = read_task_info(model), read_json(path)
+def _read(experiment: Experiment, decoded: Path, options: str) -> TextResult:
+    model = decoded.parent
+    info, scores = read_task_info(model), read_json(decoded / "scores.json")
     lang = info.output.partition(".")[2]
-    options = decoded.name.removeprefix(f"decode_{set_name}").strip("_")
     stream = f"{model.name.removeprefix(f'{lang}_')} {options}".strip()
     segments = read_stage(decoded)["inputs"].get("segments", info.segments)
     kind = experiment.criterion(segments)

@@ -19,8 +19,17 @@ IDS = [f"utt{number:02d}" for number in range(40)]
 RATES = {"raw": 50.0, "fixed3": 16.7, "fixed4": 12.5}
 
 
-def decoded(root: Path, model: str, hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    """What training and decoding leave of a model, ``asr/raw_seed0`` or ``st/es_raw_seed0``."""
+def decoded(
+    root: Path,
+    model: str,
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    segmentation: str = "",
+) -> None:
+    """What training and decoding leave of a model, ``asr/raw_seed0`` or ``st/es_raw_seed0``.
+
+    ``segmentation``: other groups that it was decoded with.
+    """
     task, tag = model.split("/")
     lang = "es" if task == "st" else None
     target = f"text.{lang}" if lang else "text"
@@ -31,8 +40,9 @@ def decoded(root: Path, model: str, hypotheses: Sequence[str], references: Seque
     TextInfo(stream, ["train"], ["dev"], 100, "", task, target, 0.02).write(folder)
     expected, found = (dict(zip(ids, texts, strict=True)) for texts in (references, hypotheses))
     scores = score_texts(expected, found, "bleu" if lang else "wer", lang=lang)
-    write_table(folder / "decode_test/text", zip(ids, hypotheses, strict=True))
-    write_json(folder / "decode_test/scores.json", {**scores, "rate": RATES[stream]})
+    output = folder / f"decode_test{'_' if segmentation else ''}{segmentation}"
+    write_table(output / "text", zip(ids, hypotheses, strict=True))
+    write_json(output / "scores.json", {**scores, "rate": RATES[segmentation or stream]})
 
 
 def compare(root: Path, *options: str) -> list[list[str]]:
@@ -59,6 +69,20 @@ def test_streams_are_paired_with_raw(tmp_path: Path) -> None:
     assert fixed[:5] == ["fixed3", "16.7", "0.0 [0.0, 0.0]", fixed[3], "0.0"]
     assert fixed[3].startswith("-37.5 [-")
     assert compare(tmp_path, "--baseline", "fixed3")[0][3].startswith("+37.5 [")
+
+
+def test_a_model_at_other_rates_was_not_compared(tmp_path: Path) -> None:
+    """A model that decodes any groups stands beside those that were trained on them."""
+    references = ["one two", "three four"]
+    decoded(tmp_path, "asr/fixed4_seed0", references, references)
+    for seed, words in enumerate(("one two", "one")):
+        hypotheses = [words, "three four"]
+        decoded(tmp_path, f"asr/fixed3_seed{seed}", references, references)
+        decoded(tmp_path, f"asr/fixed3_seed{seed}", hypotheses, references, "fixed4")
+    rows = {row[0]: row[1:] for row in compare(tmp_path, "--baseline", "fixed4")}
+    assert list(rows) == ["fixed3", "fixed3 fixed4", "fixed4"]
+    hertz, _, difference, by_seed = rows["fixed3 fixed4"][:4]
+    assert (hertz, by_seed) == ("12.5", "0.0 25.0") and difference.startswith("+12.5 [")
 
 
 def interval(cell: str) -> tuple[float, float]:
