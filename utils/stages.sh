@@ -119,11 +119,13 @@ models() {
 }
 
 # text_models TASK PREFIX STREAMS SEEDS TEST_SETS OPTIONS...: lines for job_array that each train a
-# recogniser (asr) or translator (st), and decode with it.
+# recogniser (asr) or translator (st), and decode with it. Where begin_with is set, to asr, models go
+# on from those of that task, whose prefix lacks the language.
 text_models() {
   local task=$1 prefix=$2 test_sets=$5 model
   while read -ra model; do
-    line "train-$task" --tag "$prefix${model[0]}" "${machine[@]}" "${model[@]:1}" "${@:6}"
+    line "train-$task" --tag "$prefix${model[0]}" "${machine[@]}" "${model[@]:1}" \
+      ${begin_with:+--init "$begin_with/${prefix#*_}${model[0]}"} "${@:6}"
     printf '&& '
     line decode --model "$task/$prefix${model[0]}" --sets "$test_sets"
     echo

@@ -33,6 +33,8 @@
 #   --lj-streams "NAME ..."     of ASR that learns from LJSpeech alone, where phones are known: models
 #                               lj_NAME, and oracle_phones, oracle_words as streams; '' for none
 #   --st-streams "NAME ..."     likewise, of ST
+#   --st-init TASK              asr: each translator goes on from the recogniser of its stream, encoder and
+#                               seed, which stage 7 trains; '' for none
 #   --encoders "KIND ..."       default (what the config says), conformer, transformer, none; models
 #                               of all but the default are named after their kind, as in none_raw
 #   --seeds "N ..."
@@ -59,6 +61,7 @@ learnt=12
 streams=
 lj_streams=default
 st_streams=
+st_init=asr
 encoders=default
 seeds="0 1 2"
 asr_config=$here/conf/asr/hubert100.yaml
@@ -178,7 +181,7 @@ stage_9() {
 }
 
 stage_10() {
-  local lang
+  local lang begin_with=$st_init
   for lang in $langs; do
     models_of_encoders st "${lang}_" "$st_streams" --lang "$lang" "${st_options[@]}"
   done | job_array train st

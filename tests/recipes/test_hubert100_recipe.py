@@ -217,7 +217,11 @@ def test_every_stream_encoder_and_seed_has_a_model() -> None:
             for one in ("raw", "fixed3_max")]  # fmt: skip
     assert [tag for tag in tags if f"train-asr --tag {tag} " in dry] == tags
     assert dry.count("train-asr") == len(tags) + 2 * 3 and dry.count("train-st") == 2 * 2 * 2
-    assert "--tag ca_none_dedup_seed1 --segmentation dedup --seed 1 " in dry
+    translator = "--tag ca_none_dedup_seed1 --segmentation dedup --seed 1"
+    assert f"{translator} --init asr/none_dedup_seed1 --sets train " in dry
+    assert dry.count("--init") == dry.count("train-st")
+    from_nothing = run("--dry-run", "--stage", 10, "--st-init", "", *options).stdout
+    assert "train-st" in from_nothing and "--init" not in from_nothing
     assert dry.count("--set encoder.kind=none") == 4 + 4
     assert "compare --sets test_\\* --baseline raw " in dry
     assert "--lang ca --sets test_\\* --baseline dedup " in dry
@@ -277,7 +281,7 @@ def test_all_stages(source: Path, shouting: Path, tmp_path: Path) -> None:
         "apertium": shouting,
         "streams": "fixed3/max",
         "lj-streams": "oracle_phones",
-        "st-streams": "raw",
+        "st-streams": "fixed3/max",
         "encoders": "default none",
         "seeds": "0",
         "langs": "ca",
@@ -294,9 +298,8 @@ def test_all_stages(source: Path, shouting: Path, tmp_path: Path) -> None:
     for name in ("asr_test_vctk", "asr_test_lj", "st_ca_test_vctk", "st_ca_test_lj"):
         rows = (exp / "compare" / f"{name}.md").read_text().partition("\n\n")[0].splitlines()[2:]
         streams = {row.split("|")[1].strip() for row in rows}
-        stream = "fixed3_max" if "asr" in name else "raw"
         oracle = {"lj_oracle_phones"} if name == "asr_test_lj" else set()
-        assert streams == {stream, f"none_{stream}"} | oracle
+        assert streams == {"fixed3_max", "none_fixed3_max"} | oracle
     assert read_table(tmp_path / "data/train/text.ca").keys() == read_table(
         tmp_path / "data/train/text"
     ).keys()  # fmt: skip
