@@ -32,16 +32,6 @@ class Compression:
         return {"local__pooling": self.pooling, "merge_runs": self.merge_runs}
 
 
-Init = Annotated[
-    str | None,
-    typer.Option(
-        metavar="asr/TAG|st/TAG",
-        help="Start from the weights of a model of that size; those of text pieces if it has the "
-        "same ones.",
-    ),
-]
-
-
 @dataclass(frozen=True)
 class TextStream:
     """What a recogniser or translator reads."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, SkipBad
 from entcomp.cli.spread import spread
-from entcomp.cli.streams import Compression, Init, TextStream
-from entcomp.cli.training import Tag, Training, describe
+from entcomp.cli.streams import Compression, TextStream
+from entcomp.cli.training import Init, Tag, Training, describe
 from entcomp.pipelines import train_text
 
 

@@ -10,7 +10,7 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import AllowPipes, Channel, Data, Exp
 from entcomp.cli.spread import spread
 from entcomp.cli.streams import Compression
-from entcomp.cli.training import Tag, Training, describe
+from entcomp.cli.training import Init, Tag, Training, describe
 from entcomp.pipelines import train_voices
 
 
@@ -27,10 +27,7 @@ def train_vc(
         str | None,
         typer.Option(metavar="zero_insert|repeat", help="How groups are laid on mel frames."),
     ] = None,
-    init: Annotated[
-        str | None,
-        typer.Option(metavar="vc/TAG", help="Start from the weights of a converter of that size."),
-    ] = None,
+    init: Init = None,
     training: Training,
     tag: Tag = None,
     allow_pipes: AllowPipes = False,

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 Tag = Annotated[
     str | None, typer.Option(help="Name of the model; by default, from the options that differ.")
 ]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TASK/TAG",
+        help="Start from the weights of a model of that size, as in asr/TAG or vc/TAG; of text "
+        "pieces only if it has the same ones.",
+    ),
+]
 
 
 @dataclass(frozen=True)

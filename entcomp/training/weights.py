@@ -80,7 +80,7 @@ def take_over(
     """
     own = {name: one for name, one in model.state_dict().items() if name.startswith(but)}
     try:
-        model.load_state_dict({name: own.get(name, one) for name, one in weights.items()})
+        model.load_state_dict(weights | own)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise EntcompError(

@@ -291,15 +291,8 @@ def test_training_goes_on_from_another_model(toy: TextExperiment) -> None:
     """The first step is taken from its weights; of pieces only where they are the same ones."""
     train(toy, "--segmentation", "raw", "--seed", "1")
     options = (
-        "--segmentation",
-        "raw",
-        "--pooling",
-        "max",
-        "--max-steps",
-        "1",
-        "--init",
-        "asr/raw_seed1",
-    )
+        "--segmentation", "raw", "--pooling", "max", "--max-steps", "1", "--init", "asr/raw_seed1",
+    )  # fmt: skip
     others = {"kind": "unigram", "size": 30}
     train(toy, *options, "--tag", "same")
     train(toy, *options, "--lang", "eo", "--tag", "other", task="st", vocabulary=others)
