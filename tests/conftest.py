@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -40,6 +41,8 @@ def missing() -> dict[str, str]:
     found = {}
     if not slurm_can_run():
         found["slurm"] = "as root, apt-get install slurm-wlm munge"
+    if importlib.util.find_spec("zrc_abx2") is None:
+        found["abx"] = "install a C compiler and Python's headers, and run tools/install.sh"
     if not shutil.which("chromium"):
         found["chromium"] = "run tools/install_chromium.sh as root"
     return found

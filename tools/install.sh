@@ -87,6 +87,12 @@ if torch.version.cuda is None:
 PYTHON
 }
 
+can_compile() {
+  command -v cc > /dev/null || return
+  "$venv/bin/python" -c 'import pathlib, sysconfig
+assert pathlib.Path(sysconfig.get_path("include"), "Python.h").exists()' 2> /dev/null
+}
+
 check_imports() {
   "$venv/bin/python" -c '
 import entcomp, faiss, onnxruntime, resemblyzer, torchaudio
@@ -108,5 +114,10 @@ step "torchaudio, ESPnet, Resemblyzer" pip --no-deps -r "$root/tools/requirement
 step "entcomp and what it imports" pip -r "$root/tools/requirements.txt" \
   -e "${root}[av,units,bpe,lm,scoring,vc,align,hub,lhotse,recipes,tests]"
 strip_torchaudio
+if can_compile; then
+  step "ABX" pip -e "${root}[abx]"
+else
+  echo "  no C compiler, or no headers of Python: evaluate-units goes without --abx"
+fi
 step "imports" check_imports
 inputs > "$stamp"

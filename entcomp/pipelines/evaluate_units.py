@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.experiment import Experiment, UnitsInfo
 from entcomp.artifacts.groups import PLAIN_STREAMS, Groups, check_segmentation
 from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.references import References
 from entcomp.evaluation.boundaries.remarks import Remarks, describe_remarks
+from entcomp.evaluation.units.abx import Triphone, abx_scores, shares_of_units, triphones
 from entcomp.evaluation.units.phones import phone_scores, phones_of_frames
 from entcomp.evaluation.units.speakers import speaker_scores
 from entcomp.evaluation.units.streams import stream_scores
 from entcomp.files import atomic_path, write_json
+from entcomp.formats.textgrid import Interval
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table
 from entcomp.progress import track
@@ -32,13 +34,15 @@ class UnitEvaluation:
     """``alignments`` holds the TextGrids of a set, else EXP/align/<set>.
 
     Phones are left out, and that is said, where there are no TextGrids; speakers, where ``utt2spk``
-    is missing, or has but one speaker or none with two utterances.
+    is missing, or has but one speaker or none with two utterances. ``abx``: score the streams' ABX,
+    too, for which both have to be there.
     """
 
     experiment: Experiment
     alignments: Path | None = None
     seed: int = 0
     skip_bad: bool = False
+    abx: bool = False
 
     def score_sets(self, data_sets: Sequence[DataDir], segmentations: str) -> Iterator[str]:
         """Score the units of each set and its streams: raw, dedup and the named (or ``all``) tags.
@@ -76,11 +80,16 @@ class UnitEvaluation:
         }
         phones = self._phones(data_set, units)
         speakers = self._speakers(data_set, units)
-        for kind, found in (("phones", phones), ("speakers", speakers)):
+        scores: dict[str, dict[str, Any] | str] = {
+            "phones": phones if isinstance(phones, str) else phones.scores(units, self.seed),
+            "speakers": speakers if isinstance(speakers, str) else self._told(units, speakers),
+        }
+        for kind, found in scores.items():
             if isinstance(found, str):
                 yield f"{data_set.name}: {found}; scored without {kind}"
             else:
                 result[kind] = found
+        abx = self._abx(data_set, phones, speakers) if self.abx else None
         for tag in track(tags, f"evaluate-units {data_set.name}", total=len(tags)):
             groups = Groups.find(self.experiment, data_set.name, tag)
             if groups is None:
@@ -88,6 +97,8 @@ class UnitEvaluation:
                 continue
             pairs = [(own, lengths) for _, own, lengths in groups.with_units()]
             result["streams"][tag] = stream_scores(pairs, info.frame_shift, self.seed)
+            if abx is not None:
+                result.setdefault("abx", {})[tag] = abx(groups)
         yield from self._write(result)
 
     def _write(self, result: dict[str, Any]) -> Iterator[str]:
@@ -101,25 +112,21 @@ class UnitEvaluation:
             yield from (f"{result['set']}: {line}" for line in describe_remarks(result["phones"]))
         yield f"{result['set']}: written to {folder}"
 
-    def _phones(self, data_set: DataDir, units: dict[str, np.ndarray]) -> dict[str, Any] | str:
-        """Scores against phones, or why there are none."""
+    def _phones(self, data_set: DataDir, units: dict[str, np.ndarray]) -> _Phones | str:
+        """The phones of the utterances that have a TextGrid, or why there are none."""
         folder = self.alignments or self.experiment.alignments(data_set.name)
         references = References(folder, (TIER,))
         if not any(utt_id in references for utt_id in units):
             return references.describe()
         remarks = Remarks(self.skip_bad)
         info = self.experiment.units_info()
-        numbers: dict[str, int] = {}
         raw = ((utt_id, np.ones_like(own)) for utt_id, own in units.items())
-        pairs = [
-            (own := units[utt_id], phones_of_frames(len(own), one.intervals[TIER], info, numbers))
-            for utt_id, _, one in remarks.usable(raw, references, info)
-        ]
-        found = {"alignments": str(folder), "scored": len(pairs), "labels": len(numbers)}
-        return found | remarks.for_json() | phone_scores(pairs, self.seed)
+        usable = remarks.usable(raw, references, info)
+        intervals = {utt_id: one.intervals[TIER] for utt_id, _, one in usable}
+        return _Phones(str(folder), info, intervals, remarks)
 
-    def _speakers(self, data_set: DataDir, units: dict[str, np.ndarray]) -> dict[str, Any] | str:
-        """Scores against speakers, or why there are none."""
+    def _speakers(self, data_set: DataDir, units: dict[str, np.ndarray]) -> dict[str, str] | str:
+        """The speaker of each utterance, or why they are not known."""
         path = data_set.path / "utt2spk"
         if not path.exists():
             return f"{path} is not there"
@@ -127,7 +134,57 @@ class UnitEvaluation:
         for utt_id in units:
             if utt_id not in speakers:
                 raise EntcompError(f"{path}: no speaker of {utt_id}; add one, or remove the file")
-        own = [speakers[utt_id] for utt_id in units]
-        if not 1 < len(set(own)) < len(own):
-            return f"{path} has one speaker, or none with two utterances"
-        return speaker_scores(list(units.values()), own, self.seed)
+        return {utt_id: speakers[utt_id] for utt_id in units}
+
+    def _told(self, units: dict[str, np.ndarray], speakers: dict[str, str]) -> dict[str, Any] | str:
+        """What units tell of speakers, or why that cannot be said."""
+        if not 1 < len(set(speakers.values())) < len(speakers):
+            return "utt2spk has one speaker, or none with two utterances"
+        return speaker_scores(list(units.values()), list(speakers.values()), self.seed)
+
+    def _abx(
+        self, data_set: DataDir, phones: _Phones | str, speakers: dict[str, str] | str
+    ) -> Callable[[Groups], dict[str, Any]]:
+        """What gives the ABX of groups of a set, whose phones and speakers have to be known."""
+        for found in (phones, speakers):
+            if isinstance(found, str):
+                raise EntcompError(f"{data_set.name}: --abx needs phones and speakers; {found}")
+        assert not isinstance(phones, str) and not isinstance(speakers, str)
+        spoken = phones.triphones()
+        clusters = phones.info.num_clusters
+
+        def score(groups: Groups) -> dict[str, Any]:
+            features = {
+                utt_id: shares_of_units(units, lengths, clusters)
+                for utt_id, units, lengths in groups.with_units()
+                if utt_id in spoken
+            }
+            return abx_scores(features, spoken, speakers, self.seed)
+
+        return score
+
+
+@dataclass(frozen=True)
+class _Phones:
+    """Phones of utterances by time, from TextGrids in ``folder``, and what is wrong with some."""
+
+    folder: str
+    info: UnitsInfo
+    intervals: Mapping[str, tuple[Interval, ...]]
+    remarks: Remarks
+
+    def scores(self, units: Mapping[str, np.ndarray], seed: int) -> dict[str, Any]:
+        """Those of `phone_scores`, with what they count; for JSON."""
+        numbers: dict[str, int] = {}
+        pairs = [
+            (units[utt_id], phones_of_frames(len(units[utt_id]), own, self.info, numbers))
+            for utt_id, own in self.intervals.items()
+        ]
+        found = {"alignments": self.folder, "scored": len(pairs), "labels": len(numbers)}
+        return found | self.remarks.for_json() | phone_scores(pairs, seed)
+
+    def triphones(self) -> dict[str, list[Triphone]]:
+        numbers: dict[str, int] = {}
+        return {
+            utt_id: triphones(own, self.info, numbers) for utt_id, own in self.intervals.items()
+        }

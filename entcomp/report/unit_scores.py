@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from entcomp.report.tables import Table
@@ -29,12 +29,21 @@ STREAMS = {
     "bits_per_second_with_lengths": ("bit/s, with lengths", 0, 1),
     "kept": ("frames kept (%)", 1, 100),
 }
-
+ABX = {
+    "within": ("within speakers (%)", 2, 100),
+    "across": ("across speakers (%)", 2, 100),
+}
 
 STREAM_WORDS = (
     "A group is sent as its most frequent unit, without or with its length in frames, by the best "
     "code for one group at a time (the entropy of this set). Frames kept: those whose unit is that "
     "of their group. CALE's vectors are continuous: their stream has a rate, and no bit rate."
+)
+ABX_WORDS = (
+    "How often a triphone is nearer to one with another phone in its middle than to itself, said "
+    "again by the same speaker or by another. A frame's vector has the share of each unit in the "
+    "frame's group, so that raw units and their runs are alike; cosine and DTW of ZeroSpeech's "
+    "libri-light-abx2. Intervals are over contexts of phones."
 )
 
 
@@ -47,7 +56,12 @@ def markdown_page(result: Mapping[str, Any]) -> str:
                 f"### {kind}\n\n{_describe(kind, result[kind])}\n",
                 _scores(result[kind], names),
             ]
-    return "\n".join([*parts, f"### streams\n\n{STREAM_WORDS}\n", _streams(result["streams"])])
+    streams = result["streams"]
+    tags = sorted(streams, key=lambda tag: (-streams[tag]["rate"], tag))
+    parts += [f"### streams\n\n{STREAM_WORDS}\n", _streams(streams, tags, STREAMS)]
+    if "abx" in result:
+        parts += [f"\n### ABX\n\n{ABX_WORDS}\n", _streams(result["abx"], tags, ABX)]
+    return "\n".join(parts)
 
 
 def _describe(kind: str, found: Mapping[str, Any]) -> str:
@@ -64,14 +78,17 @@ def _scores(found: Mapping[str, Any], names: Mapping[str, tuple[str, int, int]])
     return Table(["measure", "value", "95%"], rows).markdown()
 
 
-def _streams(streams: Mapping[str, Mapping[str, Any]]) -> str:
+def _streams(
+    streams: Mapping[str, Mapping[str, Any]],
+    tags: Sequence[str],
+    names: Mapping[str, tuple[str, int, int]],
+) -> str:
+    """A row a stream, in the order of ``tags``."""
     header = ["stream"]
-    for name, _, _ in STREAMS.values():
+    for name, _, _ in names.values():
         header += [name, "95%"]
-    ordered = sorted(streams.items(), key=lambda one: (-one[1]["rate"], one[0]))
     rows = [
-        [tag, *(cell for key in STREAMS for cell in _cells(found, key, STREAMS))]
-        for tag, found in ordered
+        [tag, *(cell for key in names for cell in _cells(streams[tag], key, names))] for tag in tags
     ]
     return Table(header, rows).markdown()
 
