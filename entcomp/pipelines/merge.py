@@ -9,6 +9,7 @@ from entcomp.artifacts.experiment import Experiment, entropy_name
 from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir
+from entcomp.segmentation.criteria import find_criterion
 from entcomp.segmentation.matching import merge_thresholds
 from entcomp.segmentation.source import Source
 
@@ -50,5 +51,6 @@ def _upstream_ids(
     if output == "units":
         return data_set.ids()
     if tag is not None:
-        return Source.of(experiment, data_set.name, experiment.segmentation(tag).criterion).ids()
+        directions = find_criterion(experiment.segmentation(tag).criterion).directions
+        return Source.of(experiment, data_set.name, directions).ids()
     return Units.open(experiment, data_set.name).ids()

@@ -41,7 +41,7 @@ def random_streams(
     experiment: Experiment, set_name: str, lowest: Rule, skipped: SkippedUtterances
 ) -> Iterator[Stream]:
     """Yield the streams of a set, each with what `draw_groups` draws from."""
-    rows = Source.of(experiment, set_name, lowest.criterion).rows(skipped)
+    rows = Source.of(experiment, set_name, lowest.directions).rows(skipped)
     for row, plain in join(rows, read_streams(experiment, set_name, "raw")):
         yield Stream(row[0], plain[1], group_one(row[0], row[1], row[2], lowest), row)
 
@@ -58,7 +58,7 @@ class RandomStreams:
         return random_streams(self.experiment, set_name, self.lowest, self.skipped)
 
     def scps(self, set_name: str) -> list[Path]:
-        source = Source.of(self.experiment, set_name, self.lowest.criterion)
+        source = Source.of(self.experiment, set_name, self.lowest.directions)
         return [*stream_scps(self.experiment, set_name, "raw"), *source.scps]
 
     def stream(self, utt_id: str, units: np.ndarray, *values: np.ndarray) -> Stream:

@@ -207,7 +207,7 @@ class _Calibrator:
         """The calibration set, or what of it is enough."""
         known, sources = self.calibration, []
         for set_name in known.sets if known else self.rule.options["calibrated_on"]:
-            source = Source.of(self.experiment, set_name, self.rule.criterion)
+            source = Source.of(self.experiment, set_name, self.rule.directions)
             source.check_lm("forward", known.lm_sha256 if known else None)
             sources.append(source)
         refuse = SkippedUtterances(skip_bad=False)

@@ -11,13 +11,13 @@ import numpy as np
 
 from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.errors import EntcompError
+from entcomp.segmentation.source import Source
 from entcomp.segmentation.theta import Published
 
 if TYPE_CHECKING:
     from entcomp.segmentation.request import Request
     from entcomp.segmentation.rows import Predictions, Rows
     from entcomp.segmentation.rule import Rule
-    from entcomp.segmentation.source import Source
 
 Options = tuple[str, ...]  # names of `Request`'s fields, such as ("theta_g", "theta_r")
 
@@ -97,9 +97,7 @@ class Criterion(ABC):
 
     def source(self, request: Request, experiment: Experiment, set_name: str) -> Source:
         """What it reads of a set. Raises EntcompError naming the stage that was not run."""
-        from entcomp.segmentation.source import Source  # which asks criteria what they read
-
-        return Source.of(experiment, set_name, request.criterion)
+        return Source.of(experiment, set_name, self.directions)
 
     def prepare(
         self, request: Request, experiment: Experiment, frame_shift: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from entcomp.artifacts.entropies import Entropies
 from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.units import Units
-from entcomp.segmentation.criteria import find_criterion
 from entcomp.segmentation.rows import Row, row_of
 from entcomp.skipped import SkippedUtterances
 
@@ -25,9 +24,11 @@ class Source:
     entropies: Entropies | None = None
 
     @classmethod
-    def of(cls, experiment: Experiment, set_name: str, criterion: str) -> Source:
-        """Raises EntcompError naming the stage that was not run; see `Units` and `Entropies`."""
-        directions = find_criterion(criterion).directions
+    def of(cls, experiment: Experiment, set_name: str, directions: Sequence[Direction]) -> Source:
+        """The entropies of LMs in these ``directions``; the units where there are none.
+
+        Raises EntcompError naming the stage that was not run; see `Units` and `Entropies`.
+        """
         if directions:
             return cls(set_name, entropies=Entropies.open(experiment, set_name, directions))
         return cls(set_name, units=Units.open(experiment, set_name))
