@@ -30,6 +30,8 @@
 #                               criterion learnt
 #   --streams "NAME ..."        of ASR: raw, dedup, or tags of stage 5; NAME/max, /average, /attention
 #                               for another pooling than CALE; results compare them with the first
+#   --studied "NAME ..."        streams of ASR of which models with every pooling and with no encoder are
+#                               trained, too; of none where --streams is given without it
 #   --lj-streams "NAME ..."     of ASR that learns from LJSpeech alone, where phones are known: models
 #                               lj_NAME, and oracle_phones, oracle_words as streams; '' for none
 #   --st-streams "NAME ..."     likewise, of ST
@@ -59,6 +61,7 @@ lm_config=$here/conf/lm/hubert100.yaml
 match_rate=
 learnt=12
 streams=
+studied=default
 lj_streams=default
 st_streams=
 st_init=asr
@@ -88,6 +91,11 @@ for criterion in "bpe --option of=runs --option train=train" global combined pea
 done
 windows="2 3 4 5"
 watched=test_lj
+peaks=rate12_bidirectional_peaks$matched
+if [[ $studied == default ]]; then
+  studied=
+  if [[ -z $streams ]]; then studied="fixed4 rate12_bpe_runs$matched $peaks"; fi
+fi
 if [[ -z $streams ]]; then
   streams="raw dedup fixed2 fixed3 fixed4 fixed5 uniform15 uniform12 uniform10 uniform7"
   for rate in $learnt; do streams+=" rate${rate}_learnt$matched"; done
@@ -96,7 +104,6 @@ if [[ -z $streams ]]; then
     streams+=" $tag$matched"
   done
 fi
-peaks=rate12_bidirectional_peaks$matched
 if [[ $lj_streams == default ]]; then lj_streams="fixed4 $peaks oracle_phones"; fi
 st_streams=${st_streams:-raw dedup fixed4 uniform12 rate12_global$matched $peaks}
 # Seconds: from one unit to the next, and where entcomp has HuBERT's frame 0 begin.
@@ -151,11 +158,15 @@ models_of_encoders() {
 }
 
 stage_7() {
+  local stream pooled=
+  for stream in $studied; do pooled+=" $stream/max $stream/average $stream/attention"; done
   {
     models_of_encoders asr '' "$streams" "${asr_options[@]}"
+    encoders=default models_of_encoders asr '' "$pooled" "${asr_options[@]}"
+    encoders=none models_of_encoders asr '' "$studied" "${asr_options[@]}"
     text_models asr lj_ "$lj_streams" "$seeds" test_lj --sets train_lj --dev-sets dev_lj \
       "${asr_options[@]}"
-  } | job_array train asr
+  } | awk '!seen[$0]++' | job_array train asr
 }
 
 # baseline STREAMS: what the models of the first stream are called; results compare all with them.

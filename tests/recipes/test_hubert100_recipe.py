@@ -229,6 +229,27 @@ def test_every_stream_encoder_and_seed_has_a_model() -> None:
     assert "--baseline none_raw " in only
 
 
+def test_poolings_and_no_encoder_of_what_is_studied() -> None:
+    """Also where other options name the same models, which are trained once."""
+    options = ("--streams", "raw fixed3 fixed3/max", "--lj-streams", "", "--seeds", 0)
+    words = ("--dry-run", "--stage", 7, "--stop-stage", 7, *options, "--studied", "fixed3 fixed5")
+    for encoders in ("default", "default none"):
+        lines = run(*words, "--encoders", encoders).stdout.splitlines()
+        tags = [line.split()[4] for line in lines if "train-asr --tag" in line]
+        assert len(tags) == len(set(tags))
+        wanted = {"raw_seed0", "fixed3_seed0", "none_fixed3_seed0", "none_fixed5_seed0"}
+        wanted |= {
+            f"{stream}_{pooling}_seed0"
+            for stream in ("fixed3", "fixed5")
+            for pooling in ("max", "average", "attention")
+        }
+        more = {"none_raw_seed0", "none_fixed3_max_seed0"} if "none" in encoders else set()
+        assert set(tags) == wanted | more
+    default = run("--dry-run", "--stage", 7, "--stop-stage", 7, "--seeds", 0).stdout
+    for tag in ("fixed4_attention", "rate12_bpe_runs_average", "none_rate12_bidirectional_peaks"):
+        assert f"--tag {tag}_seed0 " in default
+
+
 def test_matched_rates_are_in_the_names_of_streams() -> None:
     dry = run("--dry-run", "--stage", 5, "--stop-stage", 5, "--match-rate", "set", "--source", "x")
     wanted = [
