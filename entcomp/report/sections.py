@@ -17,7 +17,7 @@ from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.segmentations import SegmentationInfo
 from entcomp.artifacts.units import Units
 from entcomp.files import atomic_path, read_json, write_text
-from entcomp.report import figures, page, result_figures, text_scores
+from entcomp.report import figures, page, result_figures, text_scores, unit_scores
 from entcomp.report.boundary_scores import describe_matching, read_scores, score_tables, tiers
 from entcomp.report.conversion import SAMPLE_RATE, Sample, label, read_conversions
 from entcomp.report.explorer.data import Initial, ShownUtterance
@@ -181,6 +181,17 @@ def data(report: Report) -> str | None:
     )
 
 
+def evaluated_units(report: Report) -> str | None:
+    """What evaluate-units found of the units and their streams."""
+    path = report.experiment.unit_scores(report.set_name) / "scores.json"
+    if not path.exists():
+        return None
+    parts = []
+    for title, words, table in unit_scores.tables(read_json(path)):
+        parts += [f"<h3>{title}</h3>", page.paragraph(words), table.html()]
+    return page.section("Units", *parts)
+
+
 def language_model(report: Report) -> str | None:
     """Nats per unit, beside those of n-grams."""
     rows = []
@@ -305,6 +316,7 @@ SECTIONS = (
     conversion,
     latency,
     papers_tables,
+    evaluated_units,
     entropy,
     segmentations,
     language_model,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from entcomp.report.tables import Table
 
@@ -47,21 +47,36 @@ ABX_WORDS = (
 )
 
 
+class Part(NamedTuple):
+    """A table, its title, and what it counts."""
+
+    title: str
+    words: str
+    table: Table
+
+
 def markdown_page(result: Mapping[str, Any]) -> str:
-    """A table of the units and one of the streams, with what they count."""
-    parts = [f"## {result['set']}\n"]
+    """The tables of a ``scores.json``."""
+    parts = [
+        f"### {title}\n\n{words}\n\n{table.markdown()}" for title, words, table in tables(result)
+    ]
+    return "\n".join([f"## {result['set']}\n", *parts])
+
+
+def tables(result: Mapping[str, Any]) -> list[Part]:
+    """Of the units and of their streams, the finest first; those that were scored."""
+    parts = []
     for kind, names in (("phones", PHONES), ("speakers", SPEAKERS)):
         if kind in result:
-            parts += [
-                f"### {kind}\n\n{_describe(kind, result[kind])}\n",
-                _scores(result[kind], names),
-            ]
+            rows = [[names[key][0], *_cells(result[kind], key, names)] for key in names]
+            table = Table(["measure", "value", "95%"], rows)
+            parts.append(Part(kind, _describe(kind, result[kind]), table))
     streams = result["streams"]
     tags = sorted(streams, key=lambda tag: (-streams[tag]["rate"], tag))
-    parts += [f"### streams\n\n{STREAM_WORDS}\n", _streams(streams, tags, STREAMS)]
+    parts.append(Part("streams", STREAM_WORDS, _streams(streams, tags, STREAMS)))
     if "abx" in result:
-        parts += [f"\n### ABX\n\n{ABX_WORDS}\n", _streams(result["abx"], tags, ABX)]
-    return "\n".join(parts)
+        parts.append(Part("ABX", ABX_WORDS, _streams(result["abx"], tags, ABX)))
+    return parts
 
 
 def _describe(kind: str, found: Mapping[str, Any]) -> str:
@@ -73,16 +88,11 @@ def _describe(kind: str, found: Mapping[str, Any]) -> str:
     )
 
 
-def _scores(found: Mapping[str, Any], names: Mapping[str, tuple[str, int, int]]) -> str:
-    rows = [[names[key][0], *_cells(found, key, names)] for key in names]
-    return Table(["measure", "value", "95%"], rows).markdown()
-
-
 def _streams(
     streams: Mapping[str, Mapping[str, Any]],
     tags: Sequence[str],
     names: Mapping[str, tuple[str, int, int]],
-) -> str:
+) -> Table:
     """A row a stream, in the order of ``tags``."""
     header = ["stream"]
     for name, _, _ in names.values():
@@ -90,7 +100,7 @@ def _streams(
     rows = [
         [tag, *(cell for key in names for cell in _cells(streams[tag], key, names))] for tag in tags
     ]
-    return Table(header, rows).markdown()
+    return Table(header, rows)
 
 
 def _cells(

@@ -57,6 +57,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Fake:
             run("segment", "--criterion", criterion, "--target-rate", rate, *fake.arguments)
     code, _, err = run("align-eval", *fake.arguments)
     assert code == 0, err
+    code, _, err = run("evaluate-units", "--segmentation", "rate7_global", *fake.arguments)
+    assert code == 0, err
     nats = {"lm": 3.25, "unigram": 6.5, "bigram": 5.125}
     info = LMInfo("1m", "c0de", "forward", "raw", 500, nats)
     info.write(fake.experiment.lm())
@@ -89,6 +91,7 @@ def test_everything(filled: Fake, html: str) -> None:
     assert page.headings == [
         "An utterance",
         "Boundaries against words and phones",
+        "Units",
         "Entropy",
         "Segmentations of test",
         "Entropy LM",
@@ -101,6 +104,12 @@ def test_everything(filled: Fake, html: str) -> None:
     inlined = [base64.b64decode(one.partition("base64,")[2]) for one in page.sources]
     assert all(image in inlined for image in images.values())
     assert [one[:4] for one in inlined if one and one not in images.values()] == [b"fLaC"]
+
+
+def test_units_and_their_streams(html: str) -> None:
+    section = html.partition("<h2>Units</h2>")[2].partition("</section>")[0]
+    assert re.findall("<h3>(.*?)</h3>", section)[-1] == "streams"
+    assert "<td>rate7_global</td>" in section and "<th>bit/s</th>" in section
 
 
 def test_nothing_comes_from_outside(html: str) -> None:
@@ -145,7 +154,7 @@ def test_global_near_15_hz_unless_asked(html: str) -> None:
 
 def test_sections_without_their_stage_are_left_out(fake: Fake) -> None:
     """Units and entropies only: no groups, no alignment, no LM."""
-    for name in ("segments", "align", "align_eval", "lm"):
+    for name in ("segments", "align", "align_eval", "lm", "unit_eval"):
         shutil.rmtree(fake.experiment.path / name)
     assert Page(report(fake)).headings == ["Entropy", "Data"]
 
