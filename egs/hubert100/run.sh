@@ -14,7 +14,8 @@
 #   3  train-lm         forward and backward
 #   4  score-entropy
 #   5  segment          by every criterion, and the baselines
-#   6  align-eval       boundaries on LJSpeech against MFA's alignments, plain and dithered
+#   6  align-eval       boundaries on LJSpeech against MFA's alignments, plain and dithered; and
+#                       what units and groups tell of phones, and cost    EXP/unit_eval/test_lj/table.md
 #   7  ASR              a recogniser for each stream, encoder and seed, decoded on both test sets
 #   8  ASR results      of all streams and seeds, with intervals        EXP/compare/asr_<set>.md;
 #                       the paper's tables                              EXP/report/paper.md
@@ -28,6 +29,7 @@
 #                               rate12_peak_matchset
 #   --learnt "HZ ..."           rates at which stage 5 trains a recogniser that learns its groups, for the
 #                               criterion learnt
+#   --abx                       stage 6 scores their ABX, too: a minute a stream
 #   --streams "NAME ..."        of ASR: raw, dedup, or tags of stage 5; NAME/max, /average, /attention
 #                               for another pooling than CALE; results compare them with the first
 #   --studied "NAME ..."        streams of ASR of which models with every pooling and with no encoder are
@@ -60,6 +62,7 @@ rates="15 12 10 7"
 lm_config=$here/conf/lm/hubert100.yaml
 match_rate=
 learnt=12
+abx=false
 streams=
 studied=default
 lj_streams=default
@@ -144,7 +147,10 @@ stage_5() {
 }
 
 stage_6() {
-  job cpu align-eval align-eval --sets test_lj --alignments "$exp/align_mfa/textgrids"
+  local mfa=(--sets test_lj --alignments "$exp/align_mfa/textgrids") measures=()
+  if [[ $abx == true ]]; then measures=(--abx); fi
+  job cpu align-eval align-eval "${mfa[@]}"
+  job cpu evaluate-units evaluate-units "${mfa[@]}" "${measures[@]}"
 }
 
 # models_of_encoders TASK PREFIX STREAMS OPTIONS...: lines for job_array, for each kind of encoder.

@@ -276,6 +276,12 @@ def test_phones_are_known_of_ljspeech_alone() -> None:
     assert "--criterion oracle" not in none and "--tag lj_" not in none
 
 
+def test_abx_only_where_it_is_asked_for() -> None:
+    words = ("--dry-run", "--stage", 6, "--stop-stage", 6, "--source", "x")
+    assert "evaluate-units --sets test_lj " in run(*words).stdout
+    assert "--abx" not in run(*words).stdout and " --abx " in run(*words, "--abx").stdout
+
+
 def test_units_begin_where_huberts_do() -> None:
     dry = run("--dry-run", "--stage", 2, "--stop-stage", 2).stdout
     offset, shift = (one / 16000 for one in (HUBERT_GRID.offset, HUBERT_GRID.shift))
@@ -316,6 +322,7 @@ def test_all_stages(source: Path, shouting: Path, tmp_path: Path) -> None:
     assert {"dedup", "fixed2", "fixed5", "uniform7", "rate7_global"} <= tags
     phones = read_json(exp / "align_eval/rate7_global/test_lj.json")["tiers"]["phones"]
     assert "dithered" in phones["segmentation"]
+    assert "phones" in read_json(exp / "unit_eval/test_lj/scores.json")
     for name in ("asr_test_vctk", "asr_test_lj", "st_ca_test_vctk", "st_ca_test_lj"):
         rows = (exp / "compare" / f"{name}.md").read_text().partition("\n\n")[0].splitlines()[2:]
         streams = {row.split("|")[1].strip() for row in rows}
