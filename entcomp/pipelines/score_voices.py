@@ -86,15 +86,27 @@ def find_systems(
 ) -> dict[str, Path]:
     """Folders of converted utterances of a set by name: those given, or all of EXP's models.
 
-    Raises EntcompError if there are none.
+    What a model of EXP made, ``vc/TAG/convert``, is called TAG, other folders as they are. Raises
+    EntcompError if there are none, and for two of one name.
     """
     if converted:
-        return {path.name: path / set_name for path in converted}
+        return _by_name(converted, set_name)
     folder = experiment.path / "vc"
     found = sorted(folder.glob(f"*/convert/{set_name}/stage.json"))
     if not found:
         raise EntcompError(f"{folder}: nothing converted of {set_name}; run convert")
     return {path.parents[2].name: path.parent for path in found}
+
+
+def _by_name(converted: Sequence[Path], set_name: str) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in converted:
+        whole = path.absolute()
+        name = whole.parent.name if whole.name == "convert" else whole.name
+        if name in (*found, "source", "resynthesis"):
+            raise EntcompError(f"--converted {path}: another is called {name}, too; rename it")
+        found[name] = path / set_name
+    return found
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from entcomp.artifacts.experiment import Experiment
 from entcomp.audio.read import read_wav
 from entcomp.errors import EntcompError
 from entcomp.evaluation.text.recognition import error_rates
@@ -21,6 +22,7 @@ from entcomp.evaluation.voices.moonshine_asr import (
 from entcomp.evaluation.voices.mos import DistillMos, DnsMos, Utmos
 from entcomp.evaluation.voices.speaker import SpeakerEncoder, TooLittleSpeechError, similarity
 from entcomp.kaldi.table import read_table
+from entcomp.pipelines.score_voices import find_systems
 
 VOCABULARY = ["<unk>", "<s>", "</s>", "<0xC3>", "<0xA9>", "▁caf", "▁a", "b"]
 
@@ -207,3 +209,14 @@ def test_the_interval_holds_the_mean_in_19_of_20_cases() -> None:
         low, high = mean_interval(rng.exponential(size=60).tolist())["interval"]
         hits += low <= 1.0 <= high
     assert 50 <= hits <= 60
+
+
+def test_two_folders_of_one_name_were_scored_as_one(tmp_path: Path) -> None:
+    """What convert writes by default is called convert for every model; the last was scored."""
+    experiment = Experiment(tmp_path)
+    made = [tmp_path / "vc" / tag / "convert" for tag in ("a", "b")]
+    found = find_systems(experiment, "test", [*made, tmp_path / "out"])
+    assert found == {"a": made[0] / "test", "b": made[1] / "test", "out": tmp_path / "out/test"}
+    for twice in (tmp_path / "x" / "out", tmp_path / "source"):
+        with pytest.raises(EntcompError, match=f"{twice}: another is called {twice.name}, too"):
+            find_systems(experiment, "test", [*made, tmp_path / "out", twice])
