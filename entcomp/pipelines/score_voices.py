@@ -89,23 +89,17 @@ def find_systems(
     What a model of EXP made, ``vc/TAG/convert``, is called TAG, other folders as they are. Raises
     EntcompError if there are none, and for two of one name.
     """
-    if converted:
-        return _by_name(converted, set_name)
     folder = experiment.path / "vc"
-    found = sorted(folder.glob(f"*/convert/{set_name}/stage.json"))
-    if not found:
-        raise EntcompError(f"{folder}: nothing converted of {set_name}; run convert")
-    return {path.parents[2].name: path.parent for path in found}
-
-
-def _by_name(converted: Sequence[Path], set_name: str) -> dict[str, Path]:
+    made = sorted(folder.glob(f"*/convert/{set_name}/stage.json"))
     found: dict[str, Path] = {}
-    for path in converted:
+    for path in converted or (one.parents[1] for one in made):
         whole = path.absolute()
         name = whole.parent.name if whole.name == "convert" else whole.name
         if name in (*found, "source", "resynthesis"):
-            raise EntcompError(f"--converted {path}: another is called {name}, too; rename it")
+            raise EntcompError(f"{path}: another is called {name}, too; rename it")
         found[name] = path / set_name
+    if not found:
+        raise EntcompError(f"{folder}: nothing converted of {set_name}; run convert")
     return found
 
 
