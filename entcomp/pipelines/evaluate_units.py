@@ -82,7 +82,7 @@ class UnitEvaluation:
         speakers = self._speakers(data_set, units)
         scores: dict[str, dict[str, Any] | str] = {
             "phones": phones if isinstance(phones, str) else phones.scores(units, self.seed),
-            "speakers": speakers if isinstance(speakers, str) else self._told(units, speakers),
+            "speakers": self._speaker_scores(data_set, units, speakers),
         }
         for kind, found in scores.items():
             if isinstance(found, str):
@@ -95,10 +95,12 @@ class UnitEvaluation:
             if groups is None:
                 yield f"{data_set.name}: no groups of {tag}; not scored"
                 continue
-            pairs = [(own, lengths) for _, own, lengths in groups.with_units()]
-            result["streams"][tag] = stream_scores(pairs, info.frame_shift, self.seed)
+            pairs = {utt_id: (own, lengths) for utt_id, own, lengths in groups.with_units()}
+            result["streams"][tag] = stream_scores(
+                list(pairs.values()), info.frame_shift, self.seed
+            )
             if abx is not None:
-                result.setdefault("abx", {})[tag] = abx(groups)
+                result.setdefault("abx", {})[tag] = abx(pairs)
         yield from self._write(result)
 
     def _write(self, result: dict[str, Any]) -> Iterator[str]:
@@ -136,30 +138,32 @@ class UnitEvaluation:
                 raise EntcompError(f"{path}: no speaker of {utt_id}; add one, or remove the file")
         return {utt_id: speakers[utt_id] for utt_id in units}
 
-    def _told(self, units: dict[str, np.ndarray], speakers: dict[str, str]) -> dict[str, Any] | str:
+    def _speaker_scores(
+        self, data_set: DataDir, units: dict[str, np.ndarray], speakers: dict[str, str] | str
+    ) -> dict[str, Any] | str:
         """What units tell of speakers, or why that cannot be said."""
+        if isinstance(speakers, str):
+            return speakers
         if not 1 < len(set(speakers.values())) < len(speakers):
-            return "utt2spk has one speaker, or none with two utterances"
+            path = data_set.path / "utt2spk"
+            return f"{path} has one speaker, or none with two utterances"
         return speaker_scores(list(units.values()), list(speakers.values()), self.seed)
 
     def _abx(
         self, data_set: DataDir, phones: _Phones | str, speakers: dict[str, str] | str
-    ) -> Callable[[Groups], dict[str, Any]]:
-        """What gives the ABX of groups of a set, whose phones and speakers have to be known."""
-        for found in (phones, speakers):
-            if isinstance(found, str):
-                raise EntcompError(f"{data_set.name}: --abx needs phones and speakers; {found}")
-        assert not isinstance(phones, str) and not isinstance(speakers, str)
+    ) -> Callable[[Mapping[str, tuple[np.ndarray, np.ndarray]]], dict[str, Any]]:
+        """What gives the ABX of units and group lengths of a set with known phones and speakers."""
+        if isinstance(phones, str) or isinstance(speakers, str):
+            why = phones if isinstance(phones, str) else speakers
+            raise EntcompError(f"{data_set.name}: --abx needs phones and speakers; {why}")
         spoken = phones.triphones()
         clusters = phones.info.num_clusters
 
-        def score(groups: Groups) -> dict[str, Any]:
-            features = {
-                utt_id: shares_of_units(units, lengths, clusters)
-                for utt_id, units, lengths in groups.with_units()
-                if utt_id in spoken
-            }
-            return abx_scores(features, spoken, speakers, self.seed)
+        def score(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
+            there = {utt_id: own for utt_id, own in spoken.items() if utt_id in pairs}
+            return abx_scores(
+                lambda utt_id: shares_of_units(*pairs[utt_id], clusters), there, speakers, self.seed
+            )
 
         return score
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fake_alignment import write_grid
 from fake_experiment import write_vectors
 
 from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
 from entcomp.evaluation.units.abx import Triphone, abx_scores, shares_of_units, triphones
 from entcomp.formats.textgrid import Interval
@@ -46,11 +48,9 @@ def items(intervals: dict) -> dict[str, list[Triphone]]:
     return {utt_id: triphones(own, INFO, numbers) for utt_id, own in intervals.items()}
 
 
-def one_hot(units: dict) -> dict[str, np.ndarray]:
-    return {
-        utt_id: shares_of_units(own, np.ones(len(own), np.int32), CLUSTERS)
-        for utt_id, own in units.items()
-    }
+def one_hot(units: dict) -> Callable[[str], np.ndarray]:
+    ones = {utt_id: np.ones(len(own), np.int32) for utt_id, own in units.items()}
+    return lambda utt_id: shares_of_units(units[utt_id], ones[utt_id], CLUSTERS)
 
 
 def test_triphones_end_at_silences() -> None:
@@ -107,10 +107,11 @@ def test_units_that_know_all_nothing_and_only_runs() -> None:
     assert perfect["within"] == perfect["across"] == 0
     blind = {utt_id: np.zeros_like(own) for utt_id, own in units.items()}
     assert abx_scores(one_hot(blind), items(intervals), whose)["within"] == pytest.approx(0.5)
-    runs = {
-        utt_id: shares_of_units(own, np.full(len(own) // FRAMES, FRAMES), CLUSTERS)
-        for utt_id, own in phones.items()
-    }
+
+    def runs(utt_id: str) -> np.ndarray:
+        own = phones[utt_id]
+        return shares_of_units(own, np.full(len(own) // FRAMES, FRAMES), CLUSTERS)
+
     assert abx_scores(runs, items(intervals), whose) == perfect
 
 
@@ -124,7 +125,7 @@ def test_one_speaker_has_no_other() -> None:
 
 def test_no_three_phones_in_a_row() -> None:
     with pytest.raises(EntcompError, match="three phones in a row"):
-        abx_scores({}, {"a": []}, {"a": "s"})
+        abx_scores(one_hot({}), {"a": []}, {"a": "s"})
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +168,18 @@ def test_the_command(made: tuple[Path, Experiment]) -> None:
     assert found["raw"] == found["dedup"]
     assert found["raw"]["within"] == 0 < found["word"]["within"]
     assert "### ABX" in out and "| across speakers (%) |" in out
+
+
+@pytest.mark.abx
+def test_groups_of_fewer_utterances_ended_in_a_key_error(made: tuple[Path, Experiment]) -> None:
+    data, experiment = made
+    units = dict(Units.open(experiment, "data"))
+    groups = {utt_id: np.ones_like(own) for utt_id, own in units.items() if utt_id != "s-0"}
+    write_vectors(experiment.segments("fewer") / "data", "groups", groups, "c0de")
+    code, _, err = run("evaluate-units", "--abx", data, experiment.path)
+    assert code == 0, err
+    found = json.loads((experiment.path / "unit_eval/data/scores.json").read_text())["abx"]
+    assert found["fewer"]["triphones"] == found["raw"]["triphones"] - len(WORDS[0]) + 2
 
 
 @pytest.mark.parametrize(

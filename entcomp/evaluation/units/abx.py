@@ -9,9 +9,10 @@ import contextlib
 import io
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,12 @@ def triphones(
         return (samples - info.receptive_offset_samples) / info.frame_shift_samples
 
     found = []
-    for first, middle, last in zip(intervals, intervals[1:], intervals[2:], strict=False):
-        if to_ticks(first.end) == to_ticks(middle.start) and to_ticks(middle.end) == to_ticks(
-            last.start
-        ):
-            phone, before, after = (
-                numbers.setdefault(one.label, len(numbers)) for one in (middle, first, last)
-            )
-            found.append(Triphone(frames(first.start), frames(last.end), phone, before, after))
+    for three in zip(intervals, intervals[1:], intervals[2:], strict=False):
+        if all(to_ticks(one.end) == to_ticks(after.start) for one, after in pairwise(three)):
+            first, middle, last = three
+            labels = (one.label for one in (middle, first, last))
+            phones = (numbers.setdefault(label, len(numbers)) for label in labels)
+            found.append(Triphone(frames(first.start), frames(last.end), *phones))
     return found
 
 
@@ -71,17 +70,17 @@ def shares_of_units(units: np.ndarray, lengths: np.ndarray, num_clusters: int) -
 
 
 def abx_scores(
-    features: Mapping[str, np.ndarray],
+    features: Callable[[str], np.ndarray],
     spoken: Mapping[str, Sequence[Triphone]],
     speakers: Mapping[str, str],
     seed: int = 0,
 ) -> dict[str, Any]:
     """Error rates of ABX on triphones, with intervals over the contexts of phones; for JSON.
 
-    ``features``: (frames, D) of each utterance. A and X are the same phone between the same two
-    others, B another phone between these; an error is B nearer to X than A is, by the mean angle
-    along the best alignment in time. ``within``: of one speaker; ``across``: X is somebody else's.
-    Means over contexts, then over speakers, then over pairs of phones; None if there is no triple.
+    ``features`` gives those of an utterance in ``spoken``, (frames, D). A and X are the same phone
+    between the same two others, B another phone between these; an error is B nearer to X than A is,
+    by the mean angle along the best alignment in time. ``within``: of one speaker; ``across``: X is
+    somebody else's. Means over contexts, then over speakers, then over pairs of phones; None if there is no triple.
     ``triphones`` is how many there are. Raises EntcompError if there are none, and if the library
     is not installed.
     """
@@ -109,11 +108,11 @@ def abx_scores(
 
 
 def _dataset(
-    features: Mapping[str, np.ndarray],
+    features: Callable[[str], np.ndarray],
     spoken: Mapping[str, Sequence[Triphone]],
     speakers: Mapping[str, str],
 ) -> Any:
-    """The library's, of features in memory."""
+    """The library's, of features that are in no file."""
     import torch
     from zrc_abx2.ABX_src.ABXDataset.abx_feature_loader import ABXFeatureLoader
     from zrc_abx2.ABX_src.models import Pooling
@@ -129,7 +128,7 @@ def _dataset(
         names = [(utt_id, utt_id) for utt_id in spoken]
         loader = ABXFeatureLoader(
             *(Pooling.NONE, items.name, names),
-            feature_maker=lambda utt_id: torch.from_numpy(features[utt_id]),
+            feature_maker=lambda utt_id: torch.from_numpy(features(utt_id)),
             stepFeature=1.0,  # times are in frames
             normalize=True,
         )
