@@ -21,6 +21,7 @@ from entcomp.evaluation.voices.moonshine_asr import (
 )
 from entcomp.evaluation.voices.mos import DistillMos, DnsMos, Utmos
 from entcomp.evaluation.voices.speaker import SpeakerEncoder, TooLittleSpeechError, similarity
+from entcomp.files import write_text
 from entcomp.kaldi.table import read_table
 from entcomp.pipelines.score_voices import find_systems
 
@@ -220,3 +221,12 @@ def test_two_folders_of_one_name_were_scored_as_one(tmp_path: Path) -> None:
     for twice in (tmp_path / "x" / "out", tmp_path / "source"):
         with pytest.raises(EntcompError, match=f"{twice}: another is called {twice.name}, too"):
             find_systems(experiment, "test", [*made, tmp_path / "out", twice])
+
+
+def test_a_model_called_source_was_scored_as_the_source(tmp_path: Path) -> None:
+    for tag in ("source", "a"):
+        write_text(tmp_path / "vc" / tag / "convert/test/stage.json", "{}")
+    with pytest.raises(EntcompError, match="source/convert: another is called source, too"):
+        find_systems(Experiment(tmp_path), "test")
+    (tmp_path / "vc/source").rename(tmp_path / "vc/b")
+    assert list(find_systems(Experiment(tmp_path), "test")) == ["a", "b"]

@@ -80,9 +80,9 @@ def abx_scores(
     ``features`` gives those of an utterance in ``spoken``, (frames, D). A and X are the same phone
     between the same two others, B another phone between these; an error is B nearer to X than A is,
     by the mean angle along the best alignment in time. ``within``: of one speaker; ``across``: X is
-    somebody else's. Means over contexts, then over speakers, then over pairs of phones; None if there is no triple.
-    ``triphones`` is how many there are. Raises EntcompError if there are none, and if the library
-    is not installed.
+    somebody else's. Means over contexts, then over speakers, then over pairs of phones; None if
+    there is no triple. ``triphones`` is how many there are. Raises EntcompError if there are none,
+    and if the library is not installed.
     """
     if not any(one.end - one.start >= 3 for found in spoken.values() for one in found):
         raise EntcompError(
