@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from entcomp.errors import EntcompError
 from entcomp.files import write_text
@@ -52,6 +53,11 @@ class SkippedUtterances:
             return
         lines = (f"{utt_id} {reason}\n" for utt_id, reason in sorted(self.reasons.items()))
         write_text(path, "".join(lines))
+
+
+def skip_inputs(skip_bad: bool, allow_pipes: bool) -> dict[str, Any]:
+    """Of what is skipped, for a manifest: commands are bad recordings where they are refused."""
+    return {"skip_bad": skip_bad} | ({"allow_pipes": allow_pipes} if skip_bad else {})
 
 
 def describe_utterances(found: Collection[str], one: str, many: str) -> str | None:

@@ -128,8 +128,11 @@ def pack(
     ``tags`` name thresholds in EXP/segments, ``tasks`` models as in ``asr/TAG``, with the files
     that each needs beside `TASK_FILES`; ``card`` is the model card; ``default`` the tag that is
     meant where a user names none. Equal experiments give equal bytes. Raises EntcompError for what
-    is missing, or was made with another codebook or LM.
+    is missing, or was made with another codebook or LM, and for an ``output`` that is something
+    else than a pack.
     """
+    output = output.absolute()
+    _check_output(experiment, output)
     with tempfile.TemporaryDirectory() as folder:
         root = Experiment(Path(folder))
         for source in _sources(experiment, tags, tasks):
@@ -218,6 +221,18 @@ def _check(path: Path, hashes: dict[str, str]) -> None:
         what = "codebook" if key == "codebook_sha256" else "LM"
         where = Path(*path.parts[-3:])
         check_same(expected, stored.get(key), what, where, "rerun the stage that makes it")
+
+
+def _check_output(experiment: Experiment, output: Path) -> None:
+    """A folder is replaced as a whole; so it must be a pack, or nothing yet."""
+    if output.suffix in (".gz", ".tgz", ".zip"):
+        raise EntcompError(f"{output}: packs are folders or .tar files; name it so")
+    if not output.exists() or (output.suffix == ".tar" and output.is_file()):
+        return
+    is_pack = output.suffix != ".tar" and output.is_dir() and (output / MANIFEST).exists()
+    is_empty = output.suffix != ".tar" and output.is_dir() and not any(output.iterdir())
+    if not (is_pack or is_empty) or output.resolve() == experiment.path.resolve():
+        raise EntcompError(f"{output}: something else than a pack is there; name another OUT")
 
 
 def _write(root: Path, output: Path) -> None:

@@ -37,6 +37,17 @@ class Shard:
         """What tells the shard's files apart: ``units.3of8.ark``; empty for the complete set."""
         return "" if self.count == 1 else f".{self.index}of{self.count}"
 
+    def stage(
+        self, folder: Path, inputs: dict[str, Any], archive: str, manifest: str = "stage"
+    ) -> Stage:
+        """The stage of a set, or of this shard of it, that writes ``archive``'s ark and scp.
+
+        Its start withdraws what was joined from shards, too, as one of them is to be another.
+        """
+        scp = f"{archive}{self.suffix}.scp"
+        joined = (f"{manifest}.json", f"{archive}.scp") if self.suffix else ()
+        return Stage(folder, inputs, f"{manifest}{self.suffix}", (scp,), (scp, *joined))
+
     def bounds(self, total: int) -> tuple[int, int]:
         """First and past-the-last position of the shard among ``total`` items."""
         return total * (self.index - 1) // self.count, total * self.index // self.count

@@ -17,26 +17,35 @@ class Stage:
 
     ``stage.json`` is written last. It holds ``inputs`` (hashes and options) and ``outputs``
     (counts and hashes), so that a rerun knows what is complete, and a later stage what it reads.
-    Where several stages or shards share a folder, ``name`` tells their manifests apart.
+    Where several stages or shards share a folder, ``name`` tells their manifests apart. Without
+    any of the ``files`` it is not complete; those that are ``withdrawn`` go when it starts anew, as
+    nothing would tell them from what this run was to make.
     """
 
     folder: Path
     inputs: dict[str, Any]
     name: str = "stage"
+    files: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
 
     @property
     def manifest(self) -> Path:
         return self.folder / f"{self.name}.json"
 
     def is_complete(self) -> bool:
-        """True if the folder was finished from the same inputs."""
+        """True if the folder was finished from the same inputs, and its files are still there."""
         as_stored = json.loads(json.dumps(self.inputs))
-        return self.manifest.exists() and read_json(self.manifest).get("inputs") == as_stored
+        return (
+            self.manifest.exists()
+            and read_json(self.manifest).get("inputs") == as_stored
+            and all((self.folder / name).exists() for name in self.files)
+        )
 
     def start(self) -> None:
         """Make the folder and withdraw an older manifest, whose files are about to be replaced."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.manifest.unlink(missing_ok=True)
+        for name in (self.manifest.name, *self.withdrawn):
+            (self.folder / name).unlink(missing_ok=True)
 
     def finish(self, outputs: dict[str, Any]) -> None:
         """Write the manifest: the folder is complete."""

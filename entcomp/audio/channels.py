@@ -20,11 +20,7 @@ def to_mono(blocks: Iterable[np.ndarray], channel: int | None, name: str) -> Ite
     before = after = 0.0
     for block in blocks:
         channels = block.shape[1]
-        if (channel or 0) >= channels:
-            raise EntcompError(
-                f"{name}: no channel {(channel or 0) + 1}, it has {channels}; "
-                "choose another with --channel"
-            )
+        check_channel(channel, channels, name)
         if channel is not None or channels == 1:
             yield np.ascontiguousarray(block[:, channel or 0])
             continue
@@ -36,4 +32,13 @@ def to_mono(blocks: Iterable[np.ndarray], channel: int | None, name: str) -> Ite
         raise EntcompError(
             f"{name}: silent as a mix: its channels cancel each other; "
             "choose one with --channel left or --channel right"
+        )
+
+
+def check_channel(channel: int | None, channels: int, name: str) -> None:
+    """Raises EntcompError for a channel, from 0, that a recording of ``channels`` has not."""
+    if (channel or 0) >= channels:
+        raise EntcompError(
+            f"{name}: no channel {(channel or 0) + 1}, it has {channels}; "
+            "choose another with --channel"
         )

@@ -11,8 +11,11 @@ from entcomp import __version__
 from entcomp.cli.group import SETTINGS, Commands
 from entcomp.errors import EntcompError, naming_missing_packages
 
-# What a user can fix: space, rights, and a file where a folder is wanted.
-USERS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+# What a user can fix: space, rights, and a file where a folder is wanted, or the other way round.
+USERS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
+)
 
 
 class EntcompCommands(Commands):

@@ -10,6 +10,7 @@ import typer
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli.options import Data, Exp, Format, SkipBad
 from entcomp.formats.layers import Layers
+from entcomp.kaldi.datadir import set_name
 from entcomp.units import exchange
 from entcomp.units.extractor import HUBERT_GRID
 
@@ -51,7 +52,7 @@ def import_units(
     counts = exchange.import_units(
         files, tsv or [], unit_format, data, Experiment(exp), info, skip_bad, chosen
     )
-    name = data.resolve().name
+    name = set_name(data)
     if counts is None:
         print(f"{name}: complete, skipped")
     else:

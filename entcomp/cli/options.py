@@ -64,7 +64,10 @@ Checkpoint = Annotated[
     typer.Option("--checkpoint", metavar="FILE", help="The extractor's weights, on disk."),
 ]
 Device = Annotated[
-    str, typer.Option("--device", metavar="auto|cpu|cuda", help="Where the extractor runs.")
+    str,
+    typer.Option(
+        "--device", metavar="auto|cpu|cuda", help="For extractors of torch; others take the CPU."
+    ),
 ]
 
 PackedModels = Annotated[

@@ -14,6 +14,7 @@ from typing import Any
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
 from entcomp.formats.spoken import Spoken
+from entcomp.kaldi.recordings import wav_entry
 
 NAMES = ("metadata.csv", "metadata.jsonl")
 FILE = "file_name"
@@ -28,7 +29,7 @@ class AudioFolder:
     """Utterances of a folder with metadata.csv or metadata.jsonl; their texts from ``text_column``.
 
     Raises EntcompError, naming file and line, for a folder without or with both, for a row without
-    a file name, and if there is no such column.
+    a file name, or with one that would be a command in wav.scp, and if there is no such column.
     """
 
     def __init__(self, folder: Path, text_column: str | None = None) -> None:
@@ -48,7 +49,7 @@ class AudioFolder:
     def __iter__(self) -> Iterator[tuple[str, Spoken | str]]:
         for where, row in self._rows():
             name = row.get(FILE)
-            if not isinstance(name, str) or not name:
+            if not isinstance(name, str) or not PurePosixPath(name).name:
                 columns = ", ".join(row)
                 raise EntcompError(f"{where}: no {FILE}; the columns are: {columns}")
             if self._given and self._given not in row:
@@ -61,7 +62,7 @@ class AudioFolder:
                 texts["text"] = text
             self._note(row, texts)
             speaker, language = _text(row, SPEAKER_COLUMNS), _text(row, LANGUAGE_COLUMNS)
-            wav = str((self.folder / name).absolute())
+            wav = wav_entry(self.folder / name)
             yield utt_id, Spoken(utt_id, wav, utt_id, None, None, speaker, language, texts)
 
     def _note(self, row: dict[str, Any], texts: dict[str, str]) -> None:

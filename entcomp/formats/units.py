@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -31,6 +32,8 @@ from entcomp.kaldi.table import check_id
 from entcomp.skipped import SkippedUtterances
 
 Vectors = Iterable[tuple[str, np.ndarray]]
+
+NUMBER = re.compile("-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, order=True)
@@ -199,7 +202,7 @@ def _parse(line: str, kind: str, where: str, several: bool) -> tuple[str, list[A
                 values = list(zip(*values, strict=True))
         else:
             key, *words = ["", *line.split()] if kind == "km" else line.split()
-            values = [_numbers(word) if several else int(word) for word in words]
+            values = [_numbers(word) if several else _number(word) for word in words]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
         hint = "" if several else "; for several codebooks pass --layers"
@@ -210,7 +213,14 @@ def _parse(line: str, kind: str, where: str, several: bool) -> tuple[str, list[A
 
 
 def _numbers(word: str) -> tuple[int, ...]:
-    return tuple(int(one) for one in SEPARATOR.split(word))
+    return tuple(_number(one) for one in SEPARATOR.split(word))
+
+
+def _number(word: str) -> int:
+    """Digits alone: Python would take 17_305, of two codebooks, for 17305."""
+    if not NUMBER.fullmatch(word):
+        raise ValueError(f"{word!r:.40} is not a unit")
+    return int(word)
 
 
 def _check_depth(values: list[Any], depth: int, kind: str, where: str) -> None:

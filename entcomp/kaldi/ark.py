@@ -174,7 +174,8 @@ class ArkReader:
             return _decode(stream, int(offset), self._size)
         except ValueError as error:
             raise VectorError(
-                f"{name}: {utt_id}: not a Kaldi vector at byte {offset} ({error}); rerun its stage"
+                f"{find_archive(self.scp, name)}: {utt_id}: not a Kaldi vector at byte {offset} "
+                f"({error}); delete {self.scp} and rerun its stage"
             ) from None
 
     def _open(self, name: str) -> BinaryIO:

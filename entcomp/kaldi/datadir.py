@@ -107,7 +107,7 @@ def find_sets(data: Path, patterns: str | None = None, channel: int | None = Non
     if not data.is_dir():
         raise EntcompError(f"{data}: no such data dir")
     if _is_data_dir(data):
-        found = [DataDir(data.resolve().name, data, channel)]
+        found = [DataDir(set_name(data), data, channel)]
     else:
         folders = (path for path in sorted(data.iterdir()) if _is_data_dir(path))
         found = [DataDir(path.name, path, channel) for path in folders]
@@ -123,6 +123,11 @@ def find_sets(data: Path, patterns: str | None = None, channel: int | None = Non
             raise EntcompError(f"{data}: no set '{pattern}'; available: {there}")
         chosen |= names
     return [one for one in found if one.name in chosen]
+
+
+def set_name(data: Path) -> str:
+    """A data dir's own name, also where it is ``.`` or a link to another folder."""
+    return os.path.basename(os.path.abspath(data))
 
 
 def _is_data_dir(path: Path) -> bool:

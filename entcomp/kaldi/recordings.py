@@ -26,8 +26,9 @@ def wav_entry(path: Path) -> str:
 
     Raises EntcompError for a path that such a line cannot hold, or that would mean a command there.
     """
-    entry = str(path.resolve())
-    if entry != entry.strip() or "\n" in entry or "\r" in entry or entry.endswith("|"):
+    entry = os.path.abspath(path)
+    is_text = entry.encode(errors="surrogateescape").decode(errors="ignore") == entry
+    if not is_text or entry != entry.strip() or set("\n\r") & set(entry) or entry.endswith("|"):
         raise EntcompError(f"{path}: wav.scp cannot hold this name; rename the file")
     return entry
 

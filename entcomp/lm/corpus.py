@@ -65,7 +65,7 @@ def pack_corpus(
         "lm_units": lm_units,
         "skip_bad": skip_bad,
     }
-    stage = Stage(folder, inputs, name)
+    stage = Stage(folder, inputs, name, files=(f"{name}.units", f"{name}.offsets"))
     if not stage.is_complete():
         stage.start()
         stage.finish(_write(sets, lm_units, folder, name, SkippedUtterances(skip_bad)))

@@ -15,7 +15,6 @@ from torch import Tensor
 from entcomp.artifacts.experiment import Direction, Experiment, entropy_name
 from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.shard import Shard
-from entcomp.artifacts.stage import Stage
 from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import ArkWriter
@@ -142,14 +141,15 @@ def score_set(
         "precision": scorer.precision,  # batches and devices change no more than rounding
         "skip_bad": skip_bad,
     }
-    stage = Stage(folder, inputs, f"{entropy_name(direction, 'stage')}{shard.suffix}")
+    archive, manifest = entropy_name(direction), entropy_name(direction, "stage")
+    stage = shard.stage(folder, inputs, archive, manifest)
     if stage.is_complete():
         return None
     stage.start()
     skipped = SkippedUtterances(skip_bad)
     first, last = shard.bounds(units.count())
     predictions = 0
-    with ArkWriter(folder, f"{entropy_name(direction)}{shard.suffix}") as ark:
+    with ArkWriter(folder, f"{archive}{shard.suffix}") as ark:
         found = scorer.score(units.rows(skipped, shard))
         for utt_id, entropy in track(found, f"{set_name}: entropy", last - first):
             ark.write(utt_id, entropy)

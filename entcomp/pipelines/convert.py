@@ -98,7 +98,7 @@ def convert_set(
     inputs = {**converter.facts, "reference_sha256": sha256_file(reference), "stream": stream}
     if data_set.channel is not None:
         inputs["channel"] = data_set.channel
-    stage = Stage(folder, inputs)
+    stage = Stage(folder, inputs, files=("wav.scp",), withdrawn=("wav.scp",))
     if stage.is_complete():
         return "complete, skipped"
     stage.start()

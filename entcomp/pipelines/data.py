@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from entcomp.artifacts.stage import Stage
+from entcomp.audio.channels import check_channel
 from entcomp.audio.decode import audio_info, count_samples
 from entcomp.audio.read import read_utterance
 from entcomp.errors import EntcompError, naming_missing_packages
@@ -25,6 +26,9 @@ from entcomp.skipped import SkippedUtterances
 
 # What `audiofolder` takes for a recording; others are written as FLAC.
 AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aiff")
+
+# Tables that not every data dir has.
+OPTIONAL = ("segments", "utt2lang", "text", "text.*")
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +65,8 @@ def import_data(
     skipped = SkippedUtterances(skip_bad)
     rows = _Names(skipped).safe(found)
     stage.start()
+    for one in (path for name in OPTIONAL for path in data.glob(name)):
+        one.unlink()  # of an earlier import, which had segments, texts or languages
     _write_data_dir(data, rows)
     skipped.write(data / "skipped.txt")
     if found.not_taken:
@@ -178,15 +184,22 @@ def export_data(
     """Write a set as ``kind``, ``lhotse`` or ``audiofolder``; says what.
 
     lhotse's manifests name the recordings; an audiofolder ``<folder>/<set>`` gets copies of them,
-    or FLAC at ``sample_rate`` (Hz) of segments, archives and commands. Raises EntcompError for
-    recordings that are not there, and for lhotse also for archives and commands.
+    or FLAC at ``sample_rate`` (Hz) of segments, single channels, archives and commands. Raises
+    EntcompError for recordings that are not there, for two that would be one file, and for lhotse
+    also for archives and commands.
     """
     if kind == "lhotse":
         return _export_lhotse(data_set, folder)
     tables = _Tables(data_set)
     folder = folder / data_set.name
     rows = []
+    names: dict[str, str] = {}
     for utterance in track(data_set.utterances(), f"{data_set.name}: recordings"):
+        other = names.setdefault(utterance.utt_id.replace("/", "_"), utterance.utt_id)
+        if other != utterance.utt_id:
+            raise EntcompError(
+                f"{data_set.path}: {other} and {utterance.utt_id} would be one file; rename one"
+            )
         name = _copy_recording(utterance, folder, sample_rate, allow_pipes)
         rows.append(tables.spoken(utterance, name))
     return f"{len(rows)} utterances, {write_metadata(folder, rows)}"
@@ -219,7 +232,8 @@ def _copy_recording(one: Utterance, folder: Path, sample_rate: int, allow_pipes:
     """The name of the file in the folder."""
     source = Path(one.wav)
     name = one.utt_id.replace("/", "_")
-    if one.start is None and source.is_file() and source.suffix.lower() in AUDIO:
+    is_whole = one.start is None and one.channel is None
+    if is_whole and source.is_file() and source.suffix.lower() in AUDIO:
         name += source.suffix.lower()
         with atomic_path(folder / name) as temporary:
             shutil.copyfile(source, temporary)
@@ -246,6 +260,9 @@ def _export_lhotse(data_set: DataDir, folder: Path) -> str:
         start = utterance.start or 0.0
         end = recording.duration if utterance.end is None else utterance.end
         channels = recording.channel_ids
+        if utterance.channel is not None:
+            check_channel(utterance.channel, len(channels), utterance.wav)
+            channels = [utterance.channel]
         supervisions.append(
             SupervisionSegment(
                 id=one.utt_id,

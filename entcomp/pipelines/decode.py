@@ -75,7 +75,7 @@ class Decoding:
             "stream_sha256": stream_sha256(self.experiment, data_set.name, stream),
             "reference_sha256": sha256_file(reference) if reference.exists() else None,
         }
-        stage = Stage(folder, inputs)
+        stage = Stage(folder, inputs, files=("text",), withdrawn=("text", "scores.json"))
         if stage.is_complete():
             yield f"{folder}: complete, skipped"
             return

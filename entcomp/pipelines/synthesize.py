@@ -87,6 +87,8 @@ class Speaker:
             | {"reference_sha256": sha256_file(self.voice)}
             | {"units": [one.sha256 for one in sources]}
             | {"deduplicated": self.how.deduplicated, "segmentation": self.how.segmentation},
+            files=("wav.scp",),
+            withdrawn=("wav.scp",),
         )
         if stage.is_complete():
             return f"{folder}: complete, skipped"

@@ -10,7 +10,7 @@ from typing import Any
 from entcomp.artifacts.calibration import Calibration
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.shard import Shard
-from entcomp.artifacts.stage import Stage, read_stage
+from entcomp.artifacts.stage import read_stage
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_of, write_json
 from entcomp.kaldi.ark import ArkWriter
@@ -119,7 +119,7 @@ def segment_set(
     """
     inputs = {"rule": rule.as_json(), "source": source.content_hashes(), "skip_bad": skip_bad}
     inputs |= scopes.inputs if scopes else {}
-    stage = Stage(folder, inputs, name=f"stage{shard.suffix}")
+    stage = shard.stage(folder, inputs, "groups")
     fresh = not stage.is_complete()
     if fresh:
         matched = match_source(source, rule, scopes, shard, skip_bad) if scopes else {}

@@ -78,7 +78,8 @@ class FitResult:
 
 def training_stage(folder: Path, config: TrainingConfig, inputs: dict[str, Any]) -> Stage:
     """The stage of a training, complete once ``fit`` has finished with the same arguments."""
-    return Stage(folder, {**inputs, "training": config.without(MACHINE_KEYS)}, name="training")
+    inputs = {**inputs, "training": config.without(MACHINE_KEYS)}
+    return Stage(folder, inputs, name="training", files=(WEIGHTS,))
 
 
 def fit(

@@ -16,7 +16,7 @@ from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.kaldi.datadir import DataDir, Utterance, audio_bytes
 from entcomp.progress import track
-from entcomp.skipped import SkippedUtterances
+from entcomp.skipped import SkippedUtterances, skip_inputs
 from entcomp.units.codebook import Codebook
 from entcomp.units.extractor import Extractor
 from entcomp.units.features import iter_features
@@ -69,9 +69,9 @@ class Dumper:
             "codebook_sha256": self.info.codebook_sha256,
             "checkpoint_sha256": self.extractor.checkpoint_sha256,
             "recordings_sha256": data_set.audio_sha256(),
-            "skip_bad": self.skip_bad,
+            **skip_inputs(self.skip_bad, self.allow_pipes),
         }
-        return Stage(self.exp.units(data_set.name), inputs, f"stage{shard.suffix}")
+        return shard.stage(self.exp.units(data_set.name), inputs, "units")
 
     def _units(
         self, utterances: Iterator[Utterance], skipped: SkippedUtterances

@@ -16,10 +16,12 @@ from entcomp.files import sha256_files, sha256_of
 from entcomp.formats.layers import Layers
 from entcomp.formats.units import read_units, tsv_ids, write_tsv, write_units
 from entcomp.kaldi.ark import ArkWriter
-from entcomp.kaldi.datadir import MARKERS, DataDir
-from entcomp.kaldi.table import write_table
+from entcomp.kaldi.datadir import MARKERS, DataDir, set_name
+from entcomp.kaldi.table import read_table, write_table
 from entcomp.progress import track
 from entcomp.skipped import SkippedUtterances
+
+LONGEST = 10.0  # seconds that a unit may last
 
 
 def imported_info(
@@ -40,6 +42,8 @@ def imported_info(
         ("--frame-shift", frame_shift),
         ("--receptive-offset", receptive_offset),
     ):
+        if not 0 <= seconds < LONGEST:
+            raise EntcompError(f"{option} {seconds:g}: expected 0 to {LONGEST:g} seconds")
         samples.append(round(seconds * sample_rate))
         if abs(samples[-1] - seconds * sample_rate) > 1e-6 * sample_rate:
             raise EntcompError(
@@ -73,21 +77,23 @@ def import_units(
     speaker), where it is not there. Raises EntcompError for what `read_units` does, and if EXP has
     units of another kind.
     """
-    folder = experiment.units(data.resolve().name)
+    folder = experiment.units(set_name(data))
     inputs = {
         "codebook_sha256": info.codebook_sha256,
         "num_clusters": info.num_clusters,
         "source_sha256": _source_sha256([*files, *tsvs]),
         "skip_bad": skip_bad,
     }
-    stage = Stage(folder, inputs)
     _check_info(experiment, info)
     is_set = any((data / marker).exists() for marker in MARKERS)
+    ids = _km_ids(files, tsvs, data) if kind == "km" else None
+    if ids is not None:
+        inputs["ids_sha256"] = sha256_of(list(ids.values()))
+    stage = Stage(folder, inputs, files=("units.scp",), withdrawn=("units.scp",))
     if not is_set and data.exists() and any(data.iterdir()):
         raise EntcompError(f"{data}: not a data dir; name one, or one that is to be made")
     if stage.is_complete():
         return None
-    ids = _km_ids(files, tsvs, data) if kind == "km" else None
     stage.start()
     skipped = SkippedUtterances(skip_bad)
     utt_ids = []
@@ -96,7 +102,7 @@ def import_units(
         for utt_id, units in track(found, f"{folder.name}: units"):
             ark.write(utt_id, units)
             utt_ids.append(utt_id)
-    if not is_set:
+    if not is_set or _is_by_import(data):
         write_table(data / "utt2spk", ((utt_id, utt_id) for utt_id in utt_ids))
     if not experiment.units_json.exists():
         info.write(experiment.units_json)
@@ -104,6 +110,13 @@ def import_units(
     counts = ark.summary | {"skipped": len(skipped)}
     stage.finish(counts)
     return counts
+
+
+def _is_by_import(data: Path) -> bool:
+    """Nothing but ``utt2spk`` of an earlier import is there, which may know fewer utterances."""
+    if [one for one in MARKERS if (data / one).exists()] != ["utt2spk"]:
+        return False
+    return all(utt_id == speaker for utt_id, speaker in read_table(data / "utt2spk").items())
 
 
 def export_units(data_set: DataDir, experiment: Experiment, kind: str, folder: Path) -> Path:
@@ -142,7 +155,7 @@ def _km_ids(files: Sequence[Path], tsvs: Sequence[Path], data: Path) -> dict[Pat
         raise EntcompError(f"{len(files)} .km files and {len(tsvs)} --tsv; give one for each")
     utterances = None
     if (data / "wav.scp").exists():
-        utterances = list(DataDir(data.resolve().name, data).utterances())
+        utterances = list(DataDir(set_name(data), data).utterances())
     return dict(zip(files, tsv_ids(tsvs, utterances), strict=True))
 
 

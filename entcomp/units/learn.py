@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Experiment, UnitsInfo
+from entcomp.artifacts.experiment import IMPORTED, Experiment, UnitsInfo
 from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
 from entcomp.formats.kmeans import read_centroids
 from entcomp.kaldi.datadir import DataDir, audio_bytes
 from entcomp.progress import track
-from entcomp.skipped import SkippedUtterances
+from entcomp.skipped import SkippedUtterances, skip_inputs
 from entcomp.units.codebook import Codebook, learn_codebook
 from entcomp.units.extractor import Extractor
 from entcomp.units.features import iter_features
@@ -45,8 +45,13 @@ def learn_kmeans(
 
     Raises EntcompError for a bad utterance (unless they are skipped) or too few frames.
     """
-    stage = Stage(exp.codebook.parent, _inputs(sets, extractor, learning))
-    if stage.is_complete():
+    if learning.max_frames < learning.num_clusters:
+        raise EntcompError(
+            f"--max-frames {learning.max_frames}: fewer than --num-clusters "
+            f"{learning.num_clusters}; take more"
+        )
+    stage = _stage(exp, _inputs(sets, extractor, learning, allow_pipes))
+    if _is_complete(stage, exp):
         return None
     stage.start()
     skipped = SkippedUtterances(learning.skip_bad)
@@ -79,8 +84,8 @@ def import_kmeans(path: Path, exp: Experiment, extractor: Extractor) -> dict[str
     """
     centroids = read_centroids(path)
     inputs = {"source_sha256": sha256_file(path), **_extractor_inputs(extractor)}
-    stage = Stage(exp.codebook.parent, inputs)
-    if stage.is_complete():
+    stage = _stage(exp, inputs)
+    if _is_complete(stage, exp):
         return None
     if centroids.shape[1] != extractor.dim:
         raise EntcompError(
@@ -94,12 +99,42 @@ def import_kmeans(path: Path, exp: Experiment, extractor: Extractor) -> dict[str
     return outputs
 
 
-def _inputs(sets: list[DataDir], extractor: Extractor, learning: KmeansOptions) -> dict[str, Any]:
+def _stage(exp: Experiment, inputs: dict[str, Any]) -> Stage:
+    """Raises EntcompError where the experiment has units that were imported."""
+    info = _described(exp)
+    if info is not None and info.extractor == IMPORTED:
+        raise EntcompError(
+            f"{exp.units_json}: the units of this experiment were imported; use another EXP"
+        )
+    return Stage(exp.codebook.parent, inputs, files=(exp.codebook.name, exp.units_json.name))
+
+
+def _is_complete(stage: Stage, exp: Experiment) -> bool:
+    """Also true to its bytes: a codebook is small, and all units depend on it."""
+    info = _described(exp)
+    if info is None or not stage.is_complete():
+        return False
+    return info.codebook_sha256 == sha256_file(exp.codebook)
+
+
+def _described(exp: Experiment) -> UnitsInfo | None:
+    """What units.json says; None where there is none, or a damaged one, to be written anew."""
+    try:
+        return exp.units_info()
+    except EntcompError:
+        return None
+
+
+def _inputs(
+    sets: list[DataDir], extractor: Extractor, learning: KmeansOptions, allow_pipes: bool
+) -> dict[str, Any]:
     recordings = {
         data_set.name: [data_set.audio_sha256(), audio_bytes(data_set.utterances())]
         for data_set in sets
     }
-    return {**asdict(learning), **_extractor_inputs(extractor), "recordings": recordings}
+    skipping = skip_inputs(learning.skip_bad, allow_pipes)
+    known = asdict(learning) | _extractor_inputs(extractor) | skipping
+    return {**known, "recordings": recordings}
 
 
 def _extractor_inputs(extractor: Extractor) -> dict[str, Any]:

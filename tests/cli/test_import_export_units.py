@@ -296,3 +296,36 @@ def test_layers_that_are_none(tmp_path: Path, labels: Path, layers: str) -> None
     call = ["import-units", "--format", "text", *OPTIONS, f"--layers={layers}"]
     code, _, err = run(*call, labels, tmp_path / "set", tmp_path / "exp")
     assert code == 1 and "expected numbers from 0 on, as in 0 or 0,1" in err
+
+
+def test_tokens_of_two_codebooks_were_one_number(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("u1 17_305 4_2\n")
+    call = ["import-units", "--format", "text", "--num-clusters", 102400, "--frame-shift", 0.01]
+    code, _, err = run(*call, tmp_path / "labels.txt", tmp_path / "d", tmp_path / "exp")
+    assert code == 1 and "for several codebooks pass --layers" in err
+
+
+def test_a_second_import_has_its_speakers(tmp_path: Path, labels: Path) -> None:
+    data, exp = tmp_path / "data/train", tmp_path / "exp"
+    call = ["import-units", "--format", "text", *OPTIONS, labels, data, exp]
+    assert run(*call)[0] == 0
+    labels.write_text(LABELS + "utt3 7\n")
+    assert run(*call)[0] == 0
+    assert (data / "utt2spk").read_text() == "utt1 utt1\nutt2 utt2\nutt3 utt3\n"
+    (data / "utt2spk").write_text("utt1 anna\nutt2 ben\n")
+    labels.write_text(LABELS)
+    assert run(*call)[0] == 0
+    assert (data / "utt2spk").read_text() == "utt1 anna\nutt2 ben\n"  # a user's own
+
+
+@pytest.mark.parametrize("shift", ["nan", "inf", "-3", "0"])
+def test_times_that_are_none(tmp_path: Path, labels: Path, shift: str) -> None:
+    call = ["import-units", "--format", "text", "--num-clusters", 100, f"--frame-shift={shift}"]
+    code, _, err = run(*call, labels, tmp_path / "data", tmp_path / "exp")
+    assert code == 1 and err.startswith(f"entcomp: error: --frame-shift {float(shift):g}: ")
+
+
+def test_a_folder_for_a_file(tmp_path: Path) -> None:
+    call = ["import-units", "--format", "text", *OPTIONS]
+    code, _, err = run(*call, tmp_path, tmp_path / "data", tmp_path / "exp")
+    assert code == 1 and "Traceback" not in err and "Is a directory" in err

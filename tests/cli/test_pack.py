@@ -321,3 +321,30 @@ def test_a_learnt_predictor_travels_with_its_threshold(
     assert before[0] == after[0] == 0 and before[1] == after[1] != ""
     with tarfile.open(out) as archive:
         assert not [name for name in archive.getnames() if name.startswith("asr/")]
+
+
+@pytest.mark.parametrize("name", ["precious", "exp", "file", "model.tar.gz"])
+def test_a_folder_of_something_else_was_replaced(
+    experiment: Experiment, tmp_path: Path, name: str
+) -> None:
+    output = tmp_path / name
+    if name == "precious":
+        output.mkdir()
+        (output / "thesis.tex").touch()
+    elif name == "file":
+        output.touch()
+    before = sorted(tmp_path.rglob("*"))
+    code, _, err = run("pack", experiment.path, output)
+    assert code == 1
+    expected = "packs are folders or .tar files" if name.endswith("gz") else "something else than"
+    assert expected in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_pack_is_replaced(experiment: Experiment, tmp_path: Path) -> None:
+    (tmp_path / "pack").mkdir()
+    for _ in range(2):
+        assert run("pack", experiment.path, tmp_path / "pack")[0] == 0
+    (tmp_path / "pack/units/kmeans.npz").unlink()
+    assert run("pack", experiment.path, tmp_path / "pack")[0] == 0
+    assert (tmp_path / "pack/units/kmeans.npz").exists()

@@ -258,3 +258,54 @@ def test_commands_are_no_recordings_of_lhotse(tmp_path: Path) -> None:
     code, _, err = run("export-data", tmp_path / "set", tmp_path / "out", "--format", "lhotse")
     assert code == 1 and "use --format audiofolder" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_tables_of_an_earlier_import_stayed(
+    prompts: DataDir, meeting: DataDir, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    for data_set in (meeting, prompts):
+        run("export-data", data_set.path, tmp_path / "out", "--format", "lhotse")
+    manifests = {
+        name: [
+            tmp_path / "out" / f"{name}_{kind}.jsonl.gz" for kind in ("recordings", "supervisions")
+        ]
+        for name in ("meeting", "prompts")
+    }
+    assert run("import-data", "--format", "lhotse", *manifests["meeting"], data)[0] == 0
+    assert run("import-data", "--format", "lhotse", manifests["prompts"][0], data)[0] == 0
+    names = {path.name for path in data.iterdir()}
+    assert names == {"wav.scp", "utt2spk", "spk2utt", "stage.json"}
+
+
+def test_a_channel_was_not_exported(tmp_path: Path) -> None:
+    folder = tmp_path / "stereo"
+    folder.mkdir()
+    left, right = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 16000))
+    soundfile.write(tmp_path / "a.wav", np.stack([left, right], axis=1), 16000)
+    write_table(folder / "wav.scp", [("a", str(tmp_path / "a.wav"))])
+    export = ("export-data", "--channel", "right", folder, tmp_path / "out", "--format")
+    assert run(*export, "audiofolder")[0] == 0
+    samples, _ = soundfile.read(tmp_path / "out/stereo/a.flac")
+    np.testing.assert_allclose(samples, right, atol=1e-4)
+    assert run(*export, "lhotse")[0] == 0
+    found = SupervisionSet.from_file(tmp_path / "out/stereo_supervisions.jsonl.gz")
+    assert [one.channel for one in found] == [1]
+    third = [*export[:2], "3", *export[3:], "lhotse"]
+    assert "no channel 3, it has 2" in run(*third)[2]
+
+
+def test_one_recording_overwrote_another(prompts: DataDir, tmp_path: Path) -> None:
+    wav = next(iter(read_table(prompts.path / "wav.scp").values()))
+    write_table(prompts.path / "wav.scp", [("a/b", wav), ("a_b", wav)])
+    _, _, err = run("export-data", prompts.path, tmp_path / "out", "--format", "audiofolder")
+    assert "a/b and a_b would be one file; rename one" in err
+
+
+@pytest.mark.parametrize("name", ["touch x; cat a.wav |", "."])
+def test_a_name_became_a_command(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/metadata.csv").write_text(f"file_name,text\n{name},hi\n")
+    _, _, err = run("import-data", "--format", "audiofolder", tmp_path / "folder", tmp_path / "d")
+    assert "Traceback" not in err
+    assert "wav.scp cannot hold this name" in err or "no file_name" in err

@@ -352,3 +352,56 @@ def test_real_speech(cli, prompt_data, tmp_path, moonshine_encoder):
     assert 10 < runs / frames * exp.units_info().frame_rate < 30
     counts = np.bincount(np.concatenate(list(units.values())), minlength=100)
     assert np.count_nonzero(counts) > 90
+
+
+def test_units_of_another_codebook_were_read_after_a_run_that_failed(cli, data, exp, tmp_path):
+    """They lay there without a manifest, as another toolkit's do, whose codebook nobody knows."""
+    cli("dump-units", "--sets", "train", data, exp)
+    learn = ("learn-kmeans", "--extractor", "mfcc", "--num-clusters", 20, "--seed", 5)
+    cli(*learn, "--sets", "train", data, exp)
+    (data / "train/wav.scp").write_text("utt9 missing.wav\n")
+    assert "no such file" in cli("dump-units", "--sets", "train", data, exp).message
+    assert "train: not complete" in cli("info", exp).out
+    export = cli("export-units", "--format", "text", "--sets", "train", data, exp, tmp_path)
+    assert "units.scp: no such file; run dump-units" in export.message
+
+
+def test_a_shard_that_ran_again_left_the_joined_set_of_before(cli, data, exp):
+    for shard in ("1/2", "2/2"):
+        cli("dump-units", "--sets", "train", "--shard", shard, data, exp)
+    merge = ("merge-shards", "units", "--shards", 2, "--sets", "train", data, exp)
+    assert cli(*merge).code == 0
+    write_scp(data / "train", {f"utt{number}": "utt0.wav" for number in range(6)})
+    assert cli("dump-units", "--sets", "train", "--shard", "1/2", data, exp).code == 0
+    assert not {"stage.json", "units.scp"} & set(contents(exp / "units/train"))
+    assert "inputs or options differ" in cli(*merge).message
+    assert cli("dump-units", "--sets", "train", "--shard", "2/2", data, exp).code == 0
+    assert cli(*merge).code == 0
+    assert len({tuple(units) for units in units_of(exp).values()}) == 1
+
+
+def test_what_was_deleted_was_complete(cli, data, exp):
+    """The remedy of a damaged archive is to delete it and run its stage again."""
+    cli("dump-units", "--sets", "train", data, exp)
+    folder = exp / "units/train"
+    before = contents(folder)
+    (folder / "units.ark").write_bytes(before["units.ark"][:-5])
+    message = cli("export-units", "--format", "text", "--sets", "train", data, exp, data).message
+    assert message.startswith(f"{folder}/units.ark: utt5: not a Kaldi vector")
+    assert f"delete {folder}/units.scp and rerun its stage" in message
+    (folder / "units.scp").unlink()
+    assert "6 utterances" in cli("dump-units", "--sets", "train", data, exp).out
+    assert contents(folder) == before
+
+
+def test_commands_that_are_allowed_later(cli, data, exp):
+    (data / "dev/wav.scp").write_text(f"a cat {data}/dev/a.wav |\nb {data}/dev/b.wav\n")
+    dump = ("dump-units", "--sets", "dev", "--skip-bad", data, exp)
+    assert "1 utterances skipped" in cli(*dump).out
+    assert "dev: 2 utterances" in cli(*dump, "--allow-pipes").out
+
+
+def test_a_link_to_a_set_has_its_own_name(cli, data, exp):
+    (data / "current").symlink_to("train")
+    cli("dump-units", data / "current", exp)
+    assert len(units_of(exp, "current")) == 6

@@ -134,3 +134,30 @@ def test_a_published_codebook_of_another_extractor(cli, data, tmp_path):
     message = cli(*MFCC, "--from", tmp_path / "km7.bin", data, tmp_path / "exp").message
     assert "centroids of 768 dimensions, but mfcc has features of 39" in message
     assert not (tmp_path / "exp/units/kmeans.npz").exists()
+
+
+@pytest.mark.parametrize("name", ["kmeans.npz", "units.json"])
+@pytest.mark.parametrize("damage", ["gone", "empty"])
+def test_a_codebook_that_is_gone_or_damaged_was_complete(cli, data, tmp_path, name, damage):
+    path = tmp_path / "exp/units" / name
+    cli(*MFCC, data, tmp_path / "exp")
+    before = path.read_bytes()
+    path.unlink()
+    if damage == "empty":
+        path.touch()
+    assert "clusters used" in cli(*MFCC, data, tmp_path / "exp").out
+    assert path.read_bytes() == before
+
+
+def test_units_that_were_imported_became_those_of_a_codebook(cli, data, tmp_path):
+    labels, exp = tmp_path / "labels.txt", tmp_path / "exp"
+    labels.write_text("a 1 2\n")
+    options = ("--format", "text", "--num-clusters", 100, "--frame-shift", 0.02)
+    cli("import-units", *options, labels, tmp_path / "imported", exp)
+    message = cli(*MFCC, data, exp).message
+    assert message.endswith("units of this experiment were imported; use another EXP")
+
+
+def test_fewer_frames_than_clusters_are_said_before_any_is_extracted(cli, data, tmp_path):
+    message = cli(*MFCC, "--max-frames", 10, data, tmp_path / "exp").message
+    assert message == "--max-frames 10: fewer than --num-clusters 20; take more"

@@ -20,7 +20,7 @@ from entcomp.formats.textgrid import write_textgrid
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import iter_table, join
 from entcomp.progress import track
-from entcomp.skipped import SkippedUtterances
+from entcomp.skipped import SkippedUtterances, skip_inputs
 
 Align = Callable[[Sequence[Transcript]], Outcomes]
 
@@ -47,7 +47,7 @@ def align_set(
         "aligner": aligner,
         "audio_sha256": data_set.audio_sha256(),
         "text_sha256": sha256_file(text) if text.exists() else None,
-        "skip_bad": skip_bad,
+        **skip_inputs(skip_bad, allow_pipes),
     }
     if nlsyms is not None:
         inputs["nlsyms"] = nlsyms

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.stage import Stage
+from entcomp.artifacts.shard import Shard
 from entcomp.audio.read import read_utterance
 from entcomp.errors import EntcompError
 from entcomp.files import locked
@@ -57,7 +57,7 @@ def write_embeddings(data_set: DataDir, folder: Path, allow_pipes: bool = False)
     Utterances with too little speech are left out; other faults of the audio are errors.
     """
     inputs = {"model": SpeakerEncoder.name, "recordings_sha256": data_set.audio_sha256()}
-    stage = Stage(folder, inputs)
+    stage = Shard().stage(folder, inputs, "speaker")
     with locked(folder):  # trainings of several streams may all come to need the same voices
         if stage.is_complete():
             return None
