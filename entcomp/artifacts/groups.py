@@ -37,7 +37,7 @@ class Groups:
 
     @classmethod
     def open(cls, experiment: Experiment, set_name: str, segmentation: str) -> Groups:
-        """Raises EntcompError where there are no groups, or groups of another codebook."""
+        """Raises EntcompError where there are no groups, or those of another codebook or rule."""
         units = Units.find(experiment, set_name)
         if segmentation in PLAIN_STREAMS:
             return cls(segmentation, units or Units.open(experiment, set_name), None)
@@ -46,6 +46,11 @@ class Groups:
         if units is None and not archive.scp.exists():
             Units.open(experiment, set_name)  # names the first of the stages to run
         archive.check_exists(f"run segment on {set_name} first")
+        info = experiment.find_segmentation(segmentation)
+        if info and "rule" in archive.inputs and not info.made(archive.inputs):
+            raise EntcompError(
+                f"{archive.scp}: made by another rule than {info.path} has; run segment on all sets"
+            )
         return cls(segmentation, units, archive)
 
     @classmethod
@@ -126,6 +131,17 @@ def groups_fault(lengths: np.ndarray, num_units: int | None) -> str | None:
 def plain_groups(units: np.ndarray, stream: str) -> np.ndarray:
     """Group lengths of ``raw`` (ones) or ``dedup`` (runs of equal units), int32 (groups,)."""
     return np.ones_like(units) if stream == "raw" else run_lengths(units)
+
+
+def check_tag(tag: str, own: str | None = None) -> None:
+    """Raises EntcompError for what names no folder, or groups that need no segmentation.
+
+    ``own`` is the tag that the groups have by themselves, as ``dedup`` for runs of equal units.
+    """
+    if tag in PLAIN_STREAMS and tag != own:
+        raise EntcompError(f"--tag {tag}: means groups that need no segmentation; name another")
+    if not tag or tag in (".", "..") or "/" in tag:
+        raise EntcompError(f"--tag {tag}: no name of a folder in EXP/segments; name another")
 
 
 def check_segmentation(experiment: Experiment, tag: str) -> None:

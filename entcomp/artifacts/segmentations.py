@@ -51,6 +51,10 @@ class SegmentationInfo:
         """A threshold of the rule, as in ``theta_g``; None where it has no such one."""
         return self.rule.get(name)
 
+    def made(self, inputs: dict[str, Any]) -> bool:
+        """Were a set's groups, whose manifest has these inputs, made by this rule?"""
+        return inputs.get("rule") == self.rule
+
     def check_codebook(self, codebook_sha256: str) -> None:
         """Raises EntcompError for groups of another codebook's units."""
         remedy = f"{REMEDY}, or use another EXP"

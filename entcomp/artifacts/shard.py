@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,11 +42,14 @@ class Shard:
     ) -> Stage:
         """The stage of a set, or of this shard of it, that writes ``archive``'s ark and scp.
 
-        Its start withdraws what was joined from shards, too, as one of them is to be another.
+        The start of a shard withdraws the set, too, if that was of other inputs or of other shards.
         """
         scp = f"{archive}{self.suffix}.scp"
-        joined = (f"{manifest}.json", f"{archive}.scp") if self.suffix else ()
-        return Stage(folder, inputs, f"{manifest}{self.suffix}", (scp,), (scp, *joined))
+        stage = Stage(folder, inputs, f"{manifest}{self.suffix}", (scp,), (scp,))
+        whole = Stage(folder, inputs, manifest, (f"{archive}.scp",))
+        if not self.suffix or (whole.is_complete() and not stage.manifest.exists()):
+            return stage
+        return replace(stage, withdrawn=(scp, whole.manifest.name, *whole.files))
 
     def bounds(self, total: int) -> tuple[int, int]:
         """First and past-the-last position of the shard among ``total`` items."""

@@ -13,9 +13,9 @@ from entcomp.cli.references import AlignmentsDir, MaxDifference, SegmentationTag
 from entcomp.kaldi.datadir import find_sets
 from entcomp.pipelines.score_boundaries import BoundaryScoring
 
-Tolerance = Annotated[float, typer.Option(min=0, metavar="SECONDS")]
+Tolerance = Annotated[float, typer.Option(min=0, max=10, metavar="SECONDS")]
 Resolution = Annotated[
-    float, typer.Option(min=0, metavar="SECONDS", help="Of the references; 0 if exact.")
+    float, typer.Option(min=0, max=10, metavar="SECONDS", help="Of the references; 0 if exact.")
 ]
 Lenient = Annotated[
     bool, typer.Option("--lenient", help="Many-to-one matching instead of one-to-one.")
@@ -28,7 +28,9 @@ Speaker = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="Of a conversation.", show_default="all of them"),
 ]
-Output = Annotated[Path | None, typer.Option(metavar="DIR", show_default="EXP/align_eval")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="DIR", show_default="EXP/align_eval")
+]
 
 
 def align_eval(

@@ -54,7 +54,7 @@ Channel = Annotated[
 ShardOption = Annotated[
     str, typer.Option("--shard", metavar="I/N", help="Only part I of N of each set.")
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of all random choices.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random choices.")]
 NumJobs = Annotated[
     int,
     typer.Option("--nj", min=1, show_default="all cores", help="Utterances processed in parallel."),

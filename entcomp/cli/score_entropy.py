@@ -22,7 +22,10 @@ def score_entropy(
     ] = "forward",
     calibration_sets: Annotated[
         str | None,
-        typer.Option(metavar="NAMES", help="By default train*, or all sets where there is none."),
+        typer.Option(
+            metavar="NAMES",
+            help="By default those of before, else train*, or all sets where there is none.",
+        ),
     ] = None,
     batch_tokens: Annotated[
         int | None,
@@ -42,5 +45,5 @@ def score_entropy(
     for line in entropies.score_sets(experiment, chosen, scorer, part, skip_bad):
         print(line, flush=True)
     if part.count == 1:
-        done = entropies.calibrate_on(experiment, data, calibration_sets, chosen, scorer.lm)
+        done = entropies.calibrate_on(experiment, data, calibration_sets, scorer.lm)
         print(done)

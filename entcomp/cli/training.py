@@ -52,7 +52,7 @@ class Training:
         int | None,
         typer.Option(help="Steps to train; a larger number continues a finished training."),
     ] = None
-    seed: Annotated[int | None, typer.Option(help="Seed of weights and batches.")] = None
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of weights and batches.")] = None
     devices: Annotated[
         int | None, typer.Option(min=1, help="GPUs, or CPU processes, on each node.")
     ] = None

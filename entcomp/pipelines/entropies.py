@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from entcomp.artifacts.calibration import Calibration
 from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.shard import Shard
@@ -36,20 +37,26 @@ def score_sets(
         yield f"{name}{shard.suffix}: {_describe(counts, took)}"
 
 
-def calibrate_on(
-    experiment: Experiment, data: Path, patterns: str | None, scored: Sequence[str], lm: LMInfo
-) -> str:
-    """Calibrate on the named sets, else on train*, else on all that were ``scored``; says so.
+def calibrate_on(experiment: Experiment, data: Path, patterns: str | None, lm: LMInfo) -> str:
+    """Calibrate on the named sets; says so.
 
-    Without names, it waits until all of train* are scored.
+    Without names, on those that this LM was calibrated on before, else on train*, else on all; it
+    waits until they are scored, so that thresholds do not depend on what was scored last.
     """
+    path = experiment.calibration(lm.direction)
     names = [one.name for one in find_sets(data, patterns)]
     if patterns is None:
-        names = [name for name in names if name.startswith("train")] or list(scored)
+        known = Calibration.find(experiment, lm.direction)
+        if known is not None and known.lm_sha256 == lm.lm_sha256:
+            names = known.sets
+        else:
+            names = [name for name in names if name.startswith("train")] or names
         missing = [name for name in names if not is_scored(experiment, name, lm)]
         if missing:
-            return f"calibration: put off until {', '.join(missing)} are scored as well"
-    path = experiment.calibration(lm.direction)
+            return (
+                f"calibration: put off until {', '.join(missing)} are scored as well; or name "
+                "others by --calibration-sets"
+            )
     written = calibrate(experiment, names, lm)
     return f"{path}: {'on ' + ', '.join(names) if written else 'complete, skipped'}"
 

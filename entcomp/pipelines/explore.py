@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from entcomp.report.explorer.data import Initial, ShownUtterance, known_tiers
 from entcomp.report.explorer.write import write_explorer
 from entcomp.segmentation import DEFAULT_CRITERION
 
+log = logging.getLogger(__name__)
+
 
 def explore_files(
     tokenizer: Tokenizer,
@@ -30,7 +33,8 @@ def explore_files(
 ) -> list[ShownUtterance]:
     """Write the page of ``files``, each from ``start`` to ``end`` (seconds); what it shows.
 
-    It opens with the groups that `Tokenizer` makes where nothing is asked for.
+    It opens with the groups that `Tokenizer` makes where nothing is asked for; what the page cannot
+    do of them is said.
 
     ``channel`` counts from 0; None is the mean of all.
 
@@ -54,6 +58,12 @@ def explore_files(
             advance(1)
     tag = default_segmentation(tokenizer.experiment)
     initial = Initial.of(tokenizer.experiment, tag) if tag else Initial(DEFAULT_CRITERION)
+    if tag and {"boundary", "match_rate"} & tokenizer.experiment.segmentation(tag).rule.keys():
+        log.warning(
+            "%s: the page matches no rates and starts groups where a unit fires, unlike %s",
+            output,
+            tag,
+        )
     write_explorer(output, tokenizer.experiment, utterances, initial)
     return utterances
 

@@ -12,6 +12,7 @@ from entcomp.kaldi.datadir import DataDir
 from entcomp.segmentation.criteria import find_criterion
 from entcomp.segmentation.matching import merge_thresholds
 from entcomp.segmentation.source import Source
+from entcomp.segmentation.stage import write_rates
 
 
 def merge_set(
@@ -41,6 +42,7 @@ def merge_set(
         shard.merge_listing(folder, "remarks", shards)
         if experiment.segmentation(tag).rule.get("match_rate"):
             merge_thresholds(folder, shards)
+        write_rates(experiment.segments(tag))
     return f"{name}: {outputs['utterances']} utterances of {shards} shards merged"
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.groups import Groups, check_segmentation
+from entcomp.artifacts.groups import Groups
+from entcomp.artifacts.streams import check_stream
 from entcomp.artifacts.ticks import to_ticks
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
@@ -111,7 +112,7 @@ def _check_tags(experiment: Experiment, wanted: str) -> list[str]:
     tags = [tag.strip() for tag in wanted.split(",")]
     tags = experiment.segmentations() if wanted == "all" else tags
     for tag in tags:
-        check_segmentation(experiment, tag)
+        check_stream(experiment, tag)
     return tags
 
 

@@ -112,6 +112,11 @@ class Grouper:
         tag = default_segmentation(self.experiment)
         return self.rule() if tag is None else self.stored_rule(tag)
 
+    def default_request(self) -> Request | None:
+        """What the groups of `default_rule` were asked for; None where nobody chose any."""
+        tag = default_segmentation(self.experiment)
+        return None if tag is None else Request.of(self.experiment.segmentation(tag))
+
     def resolve(self, request: Request) -> Rule:
         """The rule that a request means, such as ``Request("fixed", window=4)``; found once.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from entcomp.artifacts.segmentations import SegmentationInfo
 from entcomp.errors import EntcompError
 from entcomp.segmentation import BOUNDARIES, DEFAULT_CRITERION, MATCHES
 from entcomp.segmentation.criteria import criterion_names, find_criterion, implied_criterion
@@ -14,6 +15,8 @@ from entcomp.segmentation.criterion import Criterion, EntropyCriterion, Threshol
 from entcomp.segmentation.theta import UNITS
 
 STRENGTHS = ("theta_g", "theta_r", "target_rate", "window")  # in the order of tags
+# Of a rule, what was asked for and not found.
+KEPT = ("peaks", "seed", "min_length", "max_length", "boundary", "match_rate")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,19 @@ class Request:
             request = replace(request, target_rate=default_rate)
         request.check()
         return request
+
+    @classmethod
+    def of(cls, info: SegmentationInfo) -> Request:
+        """What a segmentation was asked for, to be found anew, on other recordings.
+
+        Their speakers are not known: a rate that was matched by speaker is so by utterance.
+        """
+        kept = {name: info.rule[name] for name in KEPT if info.rule.get(name) is not None}
+        if kept.get("match_rate") == "speaker":
+            kept["match_rate"] = "utterance"
+        own = find_criterion(info.criterion).options
+        options = {k: str(v) for k, v in info.rule.get("options", {}).items() if k in own}
+        return cls(info.criterion, **info.given, **kept, options=options)
 
     @property
     def kind(self) -> Criterion:

@@ -9,10 +9,12 @@ from typing import Any
 
 from entcomp.artifacts.calibration import Calibration
 from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.groups import check_tag
+from entcomp.artifacts.segmentations import SegmentationInfo
 from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.stage import read_stage
 from entcomp.errors import EntcompError
-from entcomp.files import sha256_of, write_json
+from entcomp.files import read_json, write_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.progress import track
 from entcomp.segmentation.calibration import resolve, wanted_rate
@@ -75,6 +77,7 @@ def segment_sets(
     what `resolve` and `Source` do.
     """
     tag = tag or request.tag
+    check_tag(tag, request.tag)
     frame_shift = _frame_shift(experiment, frame_shift)
     if sources is None:
         sources = {name: request.kind.source(request, experiment, name) for name in set_names}
@@ -91,7 +94,7 @@ def segment_sets(
     for name, source in sources.items():
         folder, scopes = experiment.segments(tag) / name, None
         if rule.match_rate:
-            scopes = Scopes(rule, name, data[name] / "utt2spk" if data else None, frame_shift)
+            scopes = Scopes(rule, name, _utt2spk(data, name), frame_shift)
         counts = segment_set(source, folder, rule, shard, skip_bad, scopes)
         if shard.index == 1:
             _write_threshold(experiment.segments(tag), rule, facts | hashes)
@@ -185,23 +188,31 @@ def _checked_hashes(experiment: Experiment, sources: list[Source]) -> dict[str, 
     return hashes
 
 
+def _utt2spk(data: Mapping[str, Path] | None, name: str) -> Path | None:
+    path = data[name] / "utt2spk" if data else None
+    return path if path and path.exists() else None
+
+
 def _describe_rule(rule: Rule) -> str:
     return ", ".join([rule.criterion, *rule.kind.describe(rule)])
 
 
 def _write_threshold(folder: Path, rule: Rule, facts: dict[str, Any]) -> None:
-    shift = facts["frame_shift"]
-    sets = _complete_sets(folder, rule)
-    rates = {name: groups / (units * shift) for name, groups, units in sets if units}
-    write_json(folder / "threshold.json", rule.as_json() | facts | {"rates": rates})
+    write_json(folder / "threshold.json", rule.as_json() | facts)
+    write_rates(folder)
 
 
-def _complete_sets(folder: Path, rule: Rule) -> Iterator[tuple[str, int, int]]:
-    """Name, groups and units of every set that was segmented by this rule, now or earlier."""
+def write_rates(folder: Path) -> None:
+    """Note in ``threshold.json`` the rates of all sets that were segmented by its rule."""
+    path = folder / "threshold.json"
+    info = SegmentationInfo.read(path)
+    rates = {}
     for manifest in sorted(folder.glob("*/stage.json")):
         stage = read_stage(manifest.parent)
-        if sha256_of(stage["inputs"].get("rule")) == sha256_of(rule.as_json()):
-            yield manifest.parent.name, stage["outputs"]["groups"], stage["outputs"]["frames"]
+        outputs = stage["outputs"]
+        if info.made(stage["inputs"]) and info.frame_shift and outputs["frames"]:
+            rates[manifest.parent.name] = outputs["groups"] / (outputs["frames"] * info.frame_shift)
+    write_json(path, read_json(path) | {"rates": rates})
 
 
 def _tracked(source: Source, skipped: SkippedUtterances, shard: Shard) -> Iterator[Row]:

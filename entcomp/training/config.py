@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from annotated_types import Gt, Len
+from annotated_types import Ge, Gt, Len
 
 from entcomp.config import Config
 
@@ -21,7 +21,7 @@ class TrainingConfig(Config):
     ``compile`` takes effect on a GPU only, ``bfloat16`` also on a CPU that has instructions for it.
     """
 
-    seed: int = 0
+    seed: Annotated[int, Ge(0)] = 0
     max_steps: Annotated[int, Gt(0)] = 10_000
     learning_rate: Annotated[float, Gt(0)] = 3e-4
     weight_decay: float = 0.01  # of matrices; gains and biases have none

@@ -208,6 +208,29 @@ def test_calibration_waits_for_the_training_sets(copy: tuple[Path, Experiment]) 
     assert read_json(experiment.calibration())["sets"] == ["dev"]
 
 
+def test_scoring_one_more_set_moved_the_calibration(copy: tuple[Path, Experiment]) -> None:
+    data, experiment = copy
+    named = ("score-entropy", "--sets", "dev", "--calibration-sets", "dev", data, experiment.path)
+    assert "calibration.json: on dev" in run(*named)
+    chosen = experiment.calibration().read_bytes()
+    for sets in ("test", "train_*", "dev"):
+        output = run("score-entropy", "--sets", sets, data, experiment.path)
+        assert "calibration.json: complete, skipped" in output
+    assert experiment.calibration().read_bytes() == chosen
+
+
+def test_without_training_sets_all_are_calibrated_on(
+    copy: tuple[Path, Experiment], tmp_path: Path
+) -> None:
+    data, experiment = copy
+    data = shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("train_*"))
+    shutil.rmtree(experiment.path / "entropy")
+    output = run("score-entropy", "--sets", "dev", data, experiment.path)
+    assert "put off until test are scored as well; or name others by" in output
+    output = run("score-entropy", "--sets", "test", data, experiment.path)
+    assert "calibration.json: on dev, test" in output
+
+
 def test_bad_units_are_named_or_left_out(copy: tuple[Path, Experiment]) -> None:
     data, experiment = copy
     with ArkWriter(experiment.units("test"), "units") as ark:

@@ -100,6 +100,9 @@ def test_a_pack_has_its_own_default(experiment: Experiment, wav: Path, tmp_path:
     for pack in (first, second):
         assert run("tokenize", wav, "--model", pack)[:2] == expected[:2] != else_15[:2]
         assert run("tokenize", wav, "--model", pack, "--target-rate", "15")[:2] == else_15[:2]
+    last = run("tokenize", wav, "--model", first, "--boundary", "last")
+    asked = ("--criterion", "bidirectional", "--peaks", "--target-rate", 6, "--boundary", "last")
+    assert last[:2] == run("tokenize", wav, "--model", first, *asked)[:2] != expected[:2]
     assert f"`{tag}`" in (first / "README.md").read_text()
     groups = Tokenizer.from_pretrained(first).encode(read_wav(wav, RATE), RATE).groups
     assert groups.tolist() == json.loads(expected[1])["groups"]

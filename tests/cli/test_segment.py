@@ -322,3 +322,51 @@ def test_only_dedup_has_a_bit_rate(fake: Fake) -> None:
     rate = threshold(fake, "dedup")["rates"]["dev"]
     assert f"{rate * np.log2(500):.0f} bit/s" in out
     assert "bit/s" not in run("segment", "--target-rate", "15", *fake.arguments)[1]
+
+
+def test_a_tag_of_two_rules_was_read_as_one(fake: Fake) -> None:
+    asked = ("segment", "--tag", "mine", "--sets")
+    assert run(*asked, "dev,test", "--target-rate", 15, *fake.arguments)[0] == 0
+    assert run(*asked, "dev", "--target-rate", 7, *fake.arguments)[0] == 0
+    read = ("evaluate-units", "--segmentation", "mine", "--sets")
+    assert run(*read, "dev", *fake.arguments)[0] == 0
+    code, _, err = run(*read, "test", *fake.arguments)
+    assert code == 1 and "made by another rule than" in err and "run segment on all sets" in err
+    assert run(*asked, "test", "--target-rate", 7, *fake.arguments)[0] == 0
+    assert run(*read, "dev,test", *fake.arguments)[0] == 0
+
+
+@pytest.mark.parametrize("tag", ["raw", "dedup", "a/b", "../x", "..", "."])
+def test_tags_that_name_nothing_or_something_else(fake: Fake, tag: str) -> None:
+    before = tree(fake.experiment.path)
+    code, _, err = run("segment", "--target-rate", 10, "--tag", tag, *fake.arguments)
+    assert code == 1 and err.startswith(f"entcomp: error: --tag {tag}: ")
+    assert tree(fake.experiment.path) == before
+
+
+def test_runs_of_equal_units_keep_their_name(fake: Fake) -> None:
+    assert run("segment", "--criterion", "dedup", *fake.arguments)[0] == 0
+    assert run("segment", "--criterion", "dedup", "--tag", "dedup", *fake.arguments)[0] == 0
+
+
+def test_joined_shards_had_no_rates(fake: Fake) -> None:
+    asked = ("segment", "--target-rate", 10, "--tag")
+    assert run(*asked, "whole", *fake.arguments)[0] == 0
+    for shard in ("1/2", "2/2"):
+        assert run(*asked, "parts", "--shard", shard, *fake.arguments)[0] == 0
+    merge = ("merge-shards", "groups", "--tag", "parts", "--shards", 2, *fake.arguments)
+    assert run(*merge)[0] == 0
+    assert threshold(fake, "parts") == threshold(fake, "whole")
+
+
+def test_a_shard_of_a_complete_set_leaves_it(fake: Fake) -> None:
+    asked = ("segment", "--target-rate", 10, "--tag", "mine", *fake.arguments)
+    assert run(*asked)[0] == 0
+    assert run(*asked, "--shard", "1/2")[0] == 0
+    assert run(*asked)[1].count("complete, skipped") == 2
+
+
+@pytest.mark.parametrize("command", ["segment --criterion random --target-rate 9", "align-eval"])
+def test_a_negative_seed_was_a_traceback(fake: Fake, command: str) -> None:
+    code, _, err = run(*command.split(), "--seed", "-1", *fake.arguments)
+    assert code != 0 and "Traceback" not in err and "--seed" in err

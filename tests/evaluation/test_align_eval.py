@@ -437,3 +437,11 @@ def test_a_flipped_bit_in_groups_asked_for_43_gigabytes(fake: Fake) -> None:
         code, _, err = run("align-eval", *fake.arguments)
         assert code == 1 and err.count("entcomp: error: ") == 1, err
         assert "groups" in err.splitlines()[-1] and "Traceback" not in err, err
+
+
+def test_runs_of_equal_units_can_be_named(fake: Fake, tmp_path: Path) -> None:
+    """They were refused by a message that offered them."""
+    for name in ("dedup", "raw"):
+        asked = ("align-eval", "--segmentation", name, "-o", tmp_path, *fake.arguments)
+        assert run(*asked)[0] == 0
+        assert (tmp_path / name / "test.json").exists()

@@ -277,6 +277,17 @@ def test_what_fails_now_leaves_no_older_grid(tmp_path: Path, fake_mfa: Path) -> 
     assert [one.name for one in folder.glob("*.TextGrid")] == ["a2.TextGrid"]
 
 
+def test_older_grids_stood_beside_those_of_a_run_that_failed(
+    tmp_path: Path, fake_mfa: Path
+) -> None:
+    data = make_data(tmp_path, {"a1": "hello", "b1": "bye"})
+    options = ["--nj", 2, "--mfa-dictionary", "my_dict", data, tmp_path / "exp"]
+    assert run("align", *options)[0] == 0
+    (data / "test" / "text").write_text("a1 hello\nb1 fail\n")
+    assert run("align", *options)[0] == 1
+    assert not list((tmp_path / "exp" / "align" / "test").glob("*.TextGrid"))
+
+
 def test_mfa_fails(tmp_path: Path, fake_mfa: Path) -> None:
     data = make_data(tmp_path, {"a1": "fail"})
     options = ["--nj", 2, "--mfa-dictionary", "my_dict", data, tmp_path / "exp"]

@@ -55,6 +55,9 @@ def align_set(
     if stage.is_complete():
         return None
     stage.start()
+    total = sum(1 for _ in data_set.ids())
+    for utt_id in shard.take(data_set.ids(), total):  # those of other texts or another aligner
+        (folder / f"{utt_id}.TextGrid").unlink(missing_ok=True)
     unaligned = SkippedUtterances(skip_bad)
     transcripts = list(_transcripts(data_set, shard, unaligned, allow_pipes, nlsyms or ()))
     aligned = 0
@@ -62,7 +65,6 @@ def align_set(
         path = folder / f"{utt_id}.TextGrid"
         if isinstance(outcome, Unaligned):
             unaligned.reasons[utt_id] = outcome.reason
-            path.unlink(missing_ok=True)
         else:
             write_textgrid(path, outcome)
             aligned += 1

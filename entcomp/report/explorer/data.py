@@ -139,7 +139,11 @@ def _utterance(one: ShownUtterance) -> dict[str, Any]:
         "audio": inline(flac(one.waveform, one.sample_rate), "audio/flac"),
         "spectrogram": inline(_picture(one.waveform, one.sample_rate), "image/png"),
         "tiers": {
-            name: [[each.start, each.end, each.label] for each in spans if each.start < duration]
+            name: [
+                [max(0.0, each.start), min(each.end, duration), each.label]
+                for each in spans
+                if each.start < duration
+            ]
             for name, spans in one.tiers.items()
         },
         "boundaries": {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from entcomp.artifacts.alignments import MAX_DIFFERENCE
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.groups import PLAIN_STREAMS
+from entcomp.artifacts.groups import check_tag
 from entcomp.artifacts.intervals import IntervalFiles
 from entcomp.errors import EntcompError
 from entcomp.formats.textgrid import TierChoice, parse_silences
@@ -60,8 +60,7 @@ def import_segmentation(
     aligners. Writes EXP/segments/TAG as segment does. Raises EntcompError for files that cannot be
     read, that have nothing of a set, or, unless ``skip_bad``, that lack an utterance or do not fit.
     """
-    if tag in PLAIN_STREAMS:
-        raise EntcompError(f"--tag {tag}: means groups that need no segmentation; name another")
+    check_tag(tag)
     files = IntervalFiles(paths, tier, TierChoice(silences=parse_silences(silences)))
     sources = {
         name: IntervalSource.open(experiment, name, files, gaps, max_difference, REMEDY)
