@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from entcomp.errors import EntcompError
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+_HELD: set[tuple[int, int, Path]] = set()  # folders that are locked, by process and thread
 
 
 @contextmanager
@@ -51,9 +53,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def locked(folder: Path) -> Iterator[None]:
     """Keep others that ask for the same folder waiting until the block ends; they say so.
 
-    Some clusters' file systems have no locks: there it is said, and nobody waits.
+    Who holds it may ask again. Some clusters' file systems have no locks: there it is said, and
+    nobody waits.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    holder = os.getpid(), threading.get_ident(), folder.resolve()
+    if holder in _HELD:
+        yield
+        return
     with open(folder / ".lock", "w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,7 +71,11 @@ def locked(folder: Path) -> Iterator[None]:
             if error.errno not in NO_LOCKS:
                 raise
             print(f"{folder}: no locks on this file system; start one process", file=sys.stderr)
-        yield
+        _HELD.add(holder)
+        try:
+            yield
+        finally:
+            _HELD.discard(holder)
 
 
 def sha256_file(path: Path) -> str:

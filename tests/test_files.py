@@ -69,6 +69,13 @@ def test_who_comes_second_waits(tmp_path):
     assert seen == ["first", "second"]
 
 
+def test_who_holds_a_folder_may_ask_again(tmp_path):
+    with locked(tmp_path), locked(tmp_path / ".." / tmp_path.name):
+        pass
+    with locked(tmp_path):
+        pass
+
+
 def test_a_file_system_without_locks(tmp_path, monkeypatch, capsys):
     def none(*_):
         raise OSError(errno.ENOSYS, "Function not implemented")

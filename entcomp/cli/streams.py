@@ -55,8 +55,9 @@ class TextStream:
         ),
     ] = None
     criterion: Annotated[
-        str, typer.Option(help="The criterion of --random-rates; see segment.")
-    ] = DEFAULT_CRITERION
+        str | None,
+        typer.Option(help=f"Of --random-rates, by default {DEFAULT_CRITERION}; see segment."),
+    ] = None
     peaks: Annotated[
         bool,
         typer.Option(

@@ -15,7 +15,8 @@ from entcomp.evaluation.text.metrics import METRICS
 from entcomp.evaluation.text.scores import describe_scores, score_texts
 from entcomp.files import sha256_file, write_json
 from entcomp.kaldi.datadir import DataDir
-from entcomp.kaldi.table import iter_table, write_table
+from entcomp.kaldi.table import read_table, write_table
+from entcomp.skipped import describe_utterances
 from entcomp.tasks import task_of
 from entcomp.tasks.text.config import DecodingConfig
 from entcomp.tasks.text.search import TextSearch
@@ -50,7 +51,12 @@ class Decoding:
         if metric is None:
             raise EntcompError(f"{model}: writes no text; decode reads models of asr and st")
         trained = TrainedTextModel.open(experiment, model)
-        changed = {name: value for name, value in search.items() if value is not None}
+        if search.get("ctc_weight") and not trained.config.ctc_weight:
+            raise EntcompError(f"--ctc-weight: {model} was trained without CTC; leave it out")
+        known = vars(trained.config.decoding)
+        changed = {
+            name: value for name, value in search.items() if value not in (None, known[name])
+        }
         config = trained.config.decoding.model_copy(update=changed)
         suffix = "".join(f"_{name}{value:g}" for name, value in changed.items())
         segmentation = segmentation or trained.info.segments
@@ -111,8 +117,12 @@ class Decoding:
         """Write scores.json, and what the metric's own tools read; nothing without a reference."""
         if not reference.exists():
             return
-        rows = iter_table(reference, empty_values=True)
-        references = {utt_id: text for utt_id, text in rows if utt_id in hypotheses}
+        table = read_table(reference, empty_values=True)
+        references = {utt_id: text for utt_id, text in table.items() if utt_id in hypotheses}
+        for one, other, lacks in ((table, hypotheses, "units"), (hypotheses, table, "a reference")):
+            lacking = [utt_id for utt_id in one if utt_id not in other]
+            if line := describe_utterances(lacking, f"without {lacks}", f"without {lacks}"):
+                yield f"{folder.name}: not scored: {line}"
         if not references:
             return
         options = self._text_options(reference)

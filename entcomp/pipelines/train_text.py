@@ -51,7 +51,7 @@ class TextTraining:
     segmentation: str | None = None
     random_rates: str | None = None
     learn_boundaries: float | None = None
-    criterion: str = DEFAULT_CRITERION
+    criterion: str | None = None  # None is `DEFAULT_CRITERION`
     peaks: bool = False
     config: Path | None = None
     changes: dict[str, Any] = field(default_factory=dict)
@@ -66,8 +66,9 @@ class TextTraining:
                 "give either --segmentation raw|dedup|TAG or --random-rates LOW-HIGH "
                 "or --learn-boundaries HZ"
             )
-        if self.peaks and self.random_rates is None:
-            raise EntcompError("--peaks goes with --random-rates; leave it out")
+        if self.random_rates is None and (self.peaks or self.criterion is not None):
+            option = "--peaks" if self.peaks else "--criterion"
+            raise EntcompError(f"{option} goes with --random-rates; leave it out")
 
     @property
     def stream(self) -> str:
@@ -78,7 +79,8 @@ class TextTraining:
         if self.learn_boundaries is not None:
             return f"learnt{self.learn_boundaries:g}"
         peaks = "_peaks" if self.peaks else ""
-        return self.segmentation or f"{self.criterion}{peaks}{self.random_rates}"
+        criterion = self.criterion or DEFAULT_CRITERION
+        return self.segmentation or f"{criterion}{peaks}{self.random_rates}"
 
     @property
     def name(self) -> str:
@@ -126,7 +128,8 @@ def train_text(
     folder = experiment.task(options.task, options.name)
     source: StreamSource
     if options.random_rates:
-        rules = rate_rules(experiment, options.criterion, options.random_rates, options.peaks)
+        criterion = options.criterion or DEFAULT_CRITERION
+        rules = rate_rules(experiment, criterion, options.random_rates, options.peaks)
         source, draw = RandomStreams(experiment, rules[0], skipped), partial(draw_groups, rules)
     else:
         source, draw = SegmentedStreams(experiment, options.segmentation or "raw"), None

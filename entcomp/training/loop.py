@@ -112,6 +112,11 @@ def fit(
         if not complete:
             run = {**inputs, **config.without(FREE_KEYS)}
             checkpoints = Checkpoints(folder / "checkpoints", config, run)
+            if checkpoints.step > config.max_steps:
+                raise EntcompError(
+                    f"{folder}: trained for {checkpoints.step} steps already; give --max-steps "
+                    f"{checkpoints.step} or more, or another --tag"
+                )
             stage.start()
             with _exit_on_sigterm(), naming_lost_ranks():
                 _train(model, train, dev, checkpoints)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from entcomp.errors import EntcompError
-from entcomp.files import naming_file
+from entcomp.files import locked, naming_file
 from entcomp.kaldi.ark import ArkReader, find_archive
 from entcomp.kaldi.table import iter_table
 from entcomp.training.ranks import first_rank_first, is_first_rank
@@ -107,21 +107,22 @@ def stored_datasets(
     """Rows of the sets of a model in ``folder``, as `UtteranceDataset` while the block runs.
 
     Rows hold what JSON does, and `ArchiveOffset` for vectors. The first rank takes them, over what
-    a killed run may have left; the others wait for it. The files are removed when the block ends,
-    in an error too.
+    a killed run may have left, and keeps other trainings from the folder; the others wait for it.
+    The files are removed when the block ends, in an error too.
     """
     paths = folder / ".train.jsonl", folder / ".dev.jsonl"
-    try:
-        with first_rank_first():
+    with locked(folder) if is_first_rank() else nullcontext():
+        try:
+            with first_rank_first():
+                if is_first_rank():
+                    for path, rows in zip(paths, (train, dev), strict=True):
+                        _write(path, rows)
+                both = UtteranceDataset(paths[0], make), UtteranceDataset(paths[1], make)
+            yield both
+        finally:
             if is_first_rank():
-                for path, rows in zip(paths, (train, dev), strict=True):
-                    _write(path, rows)
-            both = UtteranceDataset(paths[0], make), UtteranceDataset(paths[1], make)
-        yield both
-    finally:
-        if is_first_rank():
-            for path in paths:
-                path.unlink(missing_ok=True)
+                for path in paths:
+                    path.unlink(missing_ok=True)
 
 
 def _write(path: Path, rows: Iterable[Sequence[Any]]) -> None:

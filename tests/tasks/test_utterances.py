@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,7 @@ def test_an_archive_beside_its_scp_goes_first(tmp_path: Path, items: list[Item])
 
 
 def test_the_files_go_when_the_block_ends(tmp_path: Path, items: list[Item]) -> None:
-    there = {path.name for path in tmp_path.iterdir()}
+    there = {path.name for path in tmp_path.iterdir()} | {".lock"}
     (tmp_path / ".train.jsonl").write_text("what a killed run left" * 1000)
     with stored_datasets(tmp_path, rows(tmp_path, items), [], make=item):
         assert len(list(tmp_path.iterdir())) == len(there) + 2
@@ -139,6 +140,27 @@ def test_the_files_go_when_the_block_ends(tmp_path: Path, items: list[Item]) -> 
     with pytest.raises(ZeroDivisionError), stored_datasets(tmp_path, [], broken, make=item):
         raise AssertionError("not reached")
     assert {path.name for path in tmp_path.iterdir()} == there
+
+
+def test_a_second_training_of_a_model_took_the_files_of_the_first(
+    tmp_path: Path, items: list[Item]
+) -> None:
+    begun = threading.Event()
+
+    def second() -> None:
+        begun.set()
+        with stored_datasets(tmp_path, [["other"]], [["other"]], make=item):
+            pass
+
+    thread = threading.Thread(target=second)
+    with stored_datasets(tmp_path, rows(tmp_path, items), [], make=item) as (train, _):
+        thread.start()
+        assert begun.wait(10)
+        thread.join(0.2)
+        assert thread.is_alive()
+        assert all(same(one, other) for one, other in zip(train, items, strict=True))
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")

@@ -89,6 +89,36 @@ def test_what_is_whole_is_not_repeated(toy: TextExperiment) -> None:
     assert "skipped" not in run(*decode)
 
 
+def test_what_was_not_scored_is_said(toy: TextExperiment) -> None:
+    """Utterances without units, which an earlier stage left out, left the scores in silence."""
+    train(toy, "--segmentation", "raw")
+    text = toy.data / "test" / "text"
+    first = next(iter(toy.texts))
+    text.write_text(text.read_text().replace(f"{first} ", f"new-{first} "))
+    output = run("decode", *toy.arguments, "--model", "asr/raw")
+    assert f"not scored: 1 utterance without units: new-{first}" in output
+    assert f"not scored: 1 utterance without a reference: {first}" in output
+    assert "decode_test: WER" in output
+
+
+def test_fewer_steps_than_were_trained_renamed_a_model(toy: TextExperiment) -> None:
+    train(toy, "--segmentation", "raw")
+    config = (toy.experiment.task("asr", "raw") / "config.yaml").read_text()
+    with pytest.raises(EntcompError, match="trained for 4 steps already; give --max-steps 4 or"):
+        train(toy, "--segmentation", "raw", "--max-steps", 2)
+    assert (toy.experiment.task("asr", "raw") / "config.yaml").read_text() == config
+
+
+def test_options_of_a_search_that_change_nothing(toy: TextExperiment) -> None:
+    train(toy, "--segmentation", "raw", ctc_weight=0.0)
+    decode = ("decode", *toy.arguments, "--model", "asr/raw")
+    beam = yaml.safe_load((toy.experiment.task("asr", "raw") / "config.yaml").read_text())
+    run(*decode)
+    assert "complete, skipped" in run(*decode, "--beam", beam["decoding"]["beam"])
+    with pytest.raises(EntcompError, match="asr/raw was trained without CTC; leave it out"):
+        run(*decode, "--ctc-weight", 0.3)
+
+
 def test_interrupted_training_ends_in_the_same_weights(tmp_path: Path) -> None:
     one, other = (toy_experiment(tmp_path / name) for name in ("one", "other"))
     for toy, steps in ((one, (4,)), (other, (2, 4))):
@@ -194,6 +224,7 @@ def fails(message: str, *arguments: object) -> None:
         ([], "give either --segmentation raw.dedup.TAG or --random-rates"),
         (["--segmentation", "raw", "--random-rates", "7-24"], "give either --segmentation"),
         (["--segmentation", "raw", "--peaks"], "--peaks goes with --random-rates"),
+        (["--segmentation", "raw", "--criterion", "peak"], "--criterion goes with --random-rates"),
         (["--random-rates", "7-9", "--peaks"], "--peaks goes with --criterion"),
         (["--random-rates", "24"], "--random-rates 24: expected LOW-HIGH in Hz"),
         (["--random-rates", "24-7"], "--random-rates 24-7: expected LOW-HIGH in Hz"),
