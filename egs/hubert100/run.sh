@@ -28,14 +28,15 @@
 #   --match-rate set|speaker|utterance   meet rates there, and not on dev only; tags then end so, as in
 #                               rate12_peak_matchset
 #   --learnt "HZ ..."           rates at which stage 5 trains a recogniser that learns its groups, for the
-#                               criterion learnt
+#                               criterion learnt; '' for none
 #   --abx                       stage 6 scores their ABX, too: a minute a stream
 #   --streams "NAME ..."        of ASR: raw, dedup, or tags of stage 5; NAME/max, /average, /attention
 #                               for another pooling than CALE; results compare them with the first
 #   --studied "NAME ..."        streams of ASR of which models with every pooling and with no encoder are
 #                               trained, too; of none where --streams is given without it
 #   --lj-streams "NAME ..."     of ASR that learns from LJSpeech alone, where phones are known: models
-#                               lj_NAME, and oracle_phones, oracle_words as streams; '' for none
+#                               lj_NAME, and oracle_phones, oracle_words as streams; '' for none, as
+#                               where --streams is given without it
 #   --st-streams "NAME ..."     likewise, of ST
 #   --st-init TASK              asr: each translator goes on from the recogniser of its stream, encoder and
 #                               seed, which stage 7 trains; '' for none
@@ -61,7 +62,7 @@ num_clusters=100
 rates="15 12 10 7"
 lm_config=$here/conf/lm/hubert100.yaml
 match_rate=
-learnt=12
+learnt=default
 abx=false
 streams=
 studied=default
@@ -95,11 +96,12 @@ done
 windows="2 3 4 5"
 watched=test_lj
 peaks=rate12_bidirectional_peaks$matched
-if [[ $studied == default ]]; then
-  studied=
-  if [[ -z $streams ]]; then studied="fixed4 rate12_bpe_runs$matched $peaks"; fi
-fi
-if [[ -z $streams ]]; then
+if [[ $learnt == default ]]; then learnt=12; fi
+if [[ -n $streams ]]; then # whoever asks for them need not have the rates of the others
+  studied=${studied#default} lj_streams=${lj_streams#default}
+else
+  if [[ $studied == default ]]; then studied="fixed4 rate12_bpe_runs$matched $peaks"; fi
+  if [[ $lj_streams == default ]]; then lj_streams="fixed4 $peaks oracle_phones"; fi
   streams="raw dedup fixed2 fixed3 fixed4 fixed5 uniform15 uniform12 uniform10 uniform7"
   for rate in $learnt; do streams+=" rate${rate}_learnt$matched"; done
   for tag in rate15_global rate12_{bpe_runs,global,combined,peak,bidirectional,bidirectional_peaks} \
@@ -107,7 +109,6 @@ if [[ -z $streams ]]; then
     streams+=" $tag$matched"
   done
 fi
-if [[ $lj_streams == default ]]; then lj_streams="fixed4 $peaks oracle_phones"; fi
 st_streams=${st_streams:-raw dedup fixed4 uniform12 rate12_global$matched $peaks}
 # Seconds: from one unit to the next, and where entcomp has HuBERT's frame 0 begin.
 unit_times=(--frame-shift 0.02 --receptive-offset 0.009)

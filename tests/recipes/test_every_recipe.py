@@ -1,15 +1,17 @@
-"""Every egs/*/run.sh: dry, it goes through the stages that its help lists."""
+"""Every egs/*/run.sh: dry, it goes through its help's stages, and takes all documented options."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 from waiting import LOST
 
-RECIPES = sorted((Path(__file__).resolve().parents[2] / "egs").glob("*/run.sh"))
+REPOSITORY = Path(__file__).resolve().parents[2]
+RECIPES = sorted((REPOSITORY / "egs").glob("*/run.sh"))
 CORPORA = {
     "MLS": "/mls",
     "LIBRISPEECH": "/ls",
@@ -23,6 +25,34 @@ def run(recipe: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [recipe, *words], env=os.environ | CORPORA, capture_output=True, text=True, timeout=LOST
     )
+
+
+def documented_commands() -> list[str]:
+    """Each call of a recipe in README.md, in egs and on the shipped model's card, as it stands."""
+    tracked = ["git", "ls-files", "README.md", "egs/*.md", "entcomp/pretrained/*.md"]
+    listed = subprocess.check_output(tracked, cwd=REPOSITORY, text=True)
+    found = []
+    for name in listed.splitlines():
+        text = re.sub(r"\\\n\s*", "", (REPOSITORY / name).read_text())
+        found += re.findall(r"(?:[A-Z_]+=\S+ )?egs/\w+/run\.sh[^\n`#]*", text)
+    return sorted({command.strip() for command in found})
+
+
+@pytest.mark.parametrize("command", documented_commands())
+def test_a_documented_command_was_refused(command: str, tmp_path: Path) -> None:
+    """Its options have to parse, and what it calls DIR or EXP may be any folder."""
+    command = re.sub(r"\bDIR\b", str(tmp_path), command)
+    places = f"--dry-run --data {tmp_path}/data --exp {tmp_path}/exp"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {places}"],
+        cwd=REPOSITORY,
+        env=os.environ | CORPORA,
+        capture_output=True,
+        text=True,
+        timeout=LOST,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "stage " in done.stdout
 
 
 def test_there_are_recipes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -216,7 +217,7 @@ def test_every_stream_encoder_and_seed_has_a_model() -> None:
     tags = [f"{kind}{one}_seed{seed}" for kind in ("", "none_") for seed in (0, 1)
             for one in ("raw", "fixed3_max")]  # fmt: skip
     assert [tag for tag in tags if f"train-asr --tag {tag} " in dry] == tags
-    assert dry.count("train-asr") == len(tags) + 2 * 3 and dry.count("train-st") == 2 * 2 * 2
+    assert dry.count("train-asr") == len(tags) and dry.count("train-st") == 2 * 2 * 2
     translator = "--tag ca_none_dedup_seed1 --segmentation dedup --seed 1"
     assert f"{translator} --init asr/none_dedup_seed1 --sets train " in dry
     assert dry.count("--init") == dry.count("train-st")
@@ -231,7 +232,7 @@ def test_every_stream_encoder_and_seed_has_a_model() -> None:
 
 def test_poolings_and_no_encoder_of_what_is_studied() -> None:
     """Also where other options name the same models, which are trained once."""
-    options = ("--streams", "raw fixed3 fixed3/max", "--lj-streams", "", "--seeds", 0)
+    options = ("--streams", "raw fixed3 fixed3/max", "--seeds", 0)
     words = ("--dry-run", "--stage", 7, "--stop-stage", 7, *options, "--studied", "fixed3 fixed5")
     for encoders in ("default", "default none"):
         lines = run(*words, "--encoders", encoders).stdout.splitlines()
@@ -274,6 +275,26 @@ def test_phones_are_known_of_ljspeech_alone() -> None:
         assert "--sets train_lj --dev-sets dev_lj" in line and "--sets test_lj" in line
     none = run(*words, "--lj-streams", "").stdout
     assert "--criterion oracle" not in none and "--tag lj_" not in none
+
+
+def test_streams_of_ljspeech_came_unasked_beside_others() -> None:
+    """At a rate that need not be there."""
+    words = ("--dry-run", "--stage", 7, "--stop-stage", 7, "--seeds", 0)
+    asked = run(*words, "--streams", "fixed5 rate10_global").stdout
+    assert asked.count("train-asr") == 2 and "rate12" not in asked
+    by_default = run(*words).stdout
+    assert "--tag lj_rate12_bidirectional_peaks_seed0 " in by_default
+
+
+def test_several_rates_or_none_are_learnt() -> None:
+    """Options said that they wanted one whole number."""
+    words = ("--dry-run", "--stage", 5, "--stop-stage", 7, "--source", "x", "--seeds", 0)
+    for options, rates in (((), ["12"]), (("--learnt", "12.5 7"), ["12.5", "7"]),
+                           (("--learnt", ""), [])):  # fmt: skip
+        done = run(*words, *options)
+        assert done.returncode == 0, done.stderr
+        assert re.findall(r"--learn-boundaries (\S+)", done.stdout) == rates
+        assert re.findall(r"--tag rate(\S+)_learnt_seed0 ", done.stdout) == rates
 
 
 def test_abx_only_where_it_is_asked_for() -> None:
