@@ -21,7 +21,7 @@
 #   6  segment         by every criterion, and the baselines
 #   7  align-eval      boundaries against the prompts' alignments by MFA; of native speakers that no
 #                      model heard, against pocketsphinx's of what Moonshine hears
-#   8  pack            the model that comes with entcomp        entcomp/pretrained/moonshine-l3-kK
+#   8  pack            the model, for tokenize                 EXP/pack/moonshine-l3-kK
 #   9  ASR             a recogniser for each stream and seed, decoded on unseen speakers and prompts
 #  10  results         error rates of all streams and seeds, with intervals, on standard output
 #  11  VC              a voice converter for each stream and seed; unseen adults in each other's voices
@@ -30,7 +30,8 @@
 # Options (--nj here: models at a time):
 #   --corpus DIR, --prompts DIR, --native DIR, --more DIR  see above
 #   --whiten W, --max-frames N  of the codebook; see entcomp learn-kmeans
-#   --pretrained DIR            where stage 8 puts the model
+#   --pretrained DIR            where stage 8 puts the model, instead of EXP/pack: with entcomp/pretrained it
+#                               replaces the one that comes with entcomp
 #   --streams "NAME ..."        raw, dedup, or tags of stage 6
 #   --seeds "N ..."
 #   --asr-config FILE, --asr-steps N
@@ -55,7 +56,7 @@ prompts=$here/../asterisk/data
 rates="24 15 10 7"
 whiten=0.0
 max_frames=128000
-pretrained=$here/../../entcomp/pretrained
+pretrained=
 lm_config=$here/conf/lm/pretrained.yaml
 streams="raw dedup fixed2 fixed4 uniform15 rate15_global rate15_bidirectional rate7_global"
 seeds="0 1 2"
@@ -71,6 +72,7 @@ names_or_paths=vocoder
 # shellcheck source=utils/recipe.sh
 . "$here/utils/recipe.sh"
 [[ -n $corpus || $stage -gt 1 ]] || option_error "--corpus is needed for stage 1"
+pretrained=${pretrained:-$exp/pack}
 
 titles=("" "data dirs" learn-kmeans dump-units train-lm score-entropy segment align-eval pack ASR results
   VC "VC results")

@@ -109,6 +109,22 @@ def test_dry_run_prints_every_stage(corpus: Path) -> None:
     assert done.stdout.count("--init vc/rate24_global_seed2 ") == 4
 
 
+def test_stage_8_packed_over_the_model_that_comes_with_entcomp(
+    tmp_path: Path, repository: Path
+) -> None:
+    def target(*words: str | Path) -> str:
+        command = [RECIPE / "run.sh", "--dry-run", "--stage=8", "--stop-stage=8", "--exp", tmp_path]
+        done = subprocess.run(
+            [*command, *words], cwd=repository, capture_output=True, text=True, check=True
+        )
+        (line,) = [line for line in done.stdout.splitlines() if "entcomp pack" in line]
+        return line.split()[-1]
+
+    assert target() == f"{tmp_path}/pack/moonshine-l3-k500"
+    shipped = f"{repository}/entcomp/pretrained/moonshine-l3-k500"
+    assert target("--pretrained", "entcomp/pretrained") == shipped
+
+
 def test_a_table_without_results_names_the_stage(tmp_path: Path) -> None:
     write_table(tmp_path / "text", [])
     command = [sys.executable, RECIPE / "local/conversion_table.py", tmp_path.parent, tmp_path]
