@@ -65,6 +65,9 @@ names_or_paths=vocoder
 # shellcheck source=utils/recipe.sh
 . "$here/utils/recipe.sh"
 
+twice=$(for one in $voices; do basename "$one"; done | sort | uniq -d | paste -sd ,)
+[[ -z $twice ]] || option_error "--voices: several folders are called $twice; name them apart"
+
 titles=("set-up and download" "data dirs" learn-kmeans dump-units train-lm score-entropy segment
   "align and align-eval" report ASR ST latency results VC "VC scores")
 downloads=downloads

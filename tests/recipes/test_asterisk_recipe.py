@@ -87,6 +87,15 @@ def test_more_voices_are_for_vc_alone(tmp_path: Path) -> None:
     assert len(with_voices) == 6 and all("entcomp train-vc" in line for line in with_voices)
 
 
+def test_of_voices_of_one_name_the_last_were_kept(tmp_path: Path) -> None:
+    """Their set in DATA is called after their folder."""
+    folders = "A/train B/train/ C/dev"
+    done = run("--dry-run", "--stage=1", "--data", tmp_path, "--voices", folders)
+    assert done.returncode == 1
+    assert "--voices: several folders are called train; name them apart" in done.stderr
+    assert "stage 1" not in done.stdout
+
+
 def test_full_trains_on_every_segmentation_there_is(tmp_path: Path) -> None:
     for tag in ("dedup", "uniform15"):
         (tmp_path / "segments" / tag).mkdir(parents=True)
