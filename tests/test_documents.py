@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from command_line import run
 
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]*)\)")
 CITED = re.compile(r"[\w./-]*README(?:\.md)?")
@@ -63,3 +64,19 @@ def test_a_readme_that_is_cited_was_not_there(files: list[Path], repository: Pat
             headings = anchors(repository / "README.md")
             assert section.lower().replace(" ", "-") in headings, f"{path}: {section}"
     assert len(checked) >= 3
+
+
+def test_the_first_example_showed_another_recording(
+    repository: Path, moonshine_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """README.md printed what one prompt gives, under the name of another."""
+    text = (repository / "README.md").read_text()
+    example = re.search(r"^    entcomp (tokenize .*)\n\n((?:    .*\n)+?)    \.\.\.\n", text, re.M)
+    assert example is not None
+    monkeypatch.chdir(repository)
+    code, out, err = run(*example[1].split())
+    assert code == 0, err
+    printed = [line.strip() for line in example[2].splitlines()]
+    assert out.splitlines()[: len(printed)] == printed
+    recording = Path(example[1].split()[1]).stem
+    assert f"`{recording.partition('_')[2]}`" in text  # the credit
