@@ -20,7 +20,7 @@ class VocabularyConfig(Config):
     kind: Literal["unigram", "bpe", "char"] = "unigram"
     size: Count = 500  # at most: a small text has fewer
     character_coverage: Fraction = 1.0
-    max_texts: Annotated[int, Gt(100)] = 500_000  # that SentencePiece draws, 4.7 KB of memory each
+    max_texts: Annotated[int, Gt(100)] = 500_000  # drawn for SentencePiece, 4.7 KB of memory each
     normalizer: Literal["none", "basic"] = "basic"  # of the text, in training and in scoring
     lang: str | None = None  # code of the text's language: decides on the i of Turkish
     nlsyms: list[str] | None = None  # no words; null: basic knows them by brackets

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import sentencepiece
 
 from entcomp.errors import EntcompError
@@ -54,21 +55,21 @@ class Vocabulary:
 
     @classmethod
     def train(cls, texts: Iterable[str], config: VocabularyConfig) -> Vocabulary:
-        """Learn pieces; the same texts give the same bytes.
+        """Learn pieces; the same texts give the same bytes, in every process.
 
         Raises EntcompError if the texts need more pieces than ``config.size``.
         """
         model = io.BytesIO()
         try:
             sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(texts),
+                sentence_iterator=iter(draw_texts(texts, config.max_texts)),
                 model_writer=model,
                 model_type=config.kind,
                 vocab_size=config.size,
                 hard_vocab_limit=False,
                 character_coverage=config.character_coverage,
                 input_sentence_size=config.max_texts,
-                shuffle_input_sentence=True,
+                shuffle_input_sentence=True,  # of none: there are no more; its bytes have this
                 normalization_rule_name="identity",
                 pad_id=cls.blank,
                 unk_id=cls.unknown,
@@ -84,3 +85,18 @@ class Vocabulary:
                 f"set another vocabulary.size in the config"
             ) from None
         return cls(model.getvalue())
+
+
+def draw_texts(texts: Iterable[str], count: int) -> list[str]:
+    """``count`` of the texts, or all where there are no more; each is as likely.
+
+    SentencePiece draws others in every process: no two ranks would have the same pieces.
+    """
+    rng = np.random.default_rng(0)
+    drawn: list[str] = []
+    for number, text in enumerate(texts):
+        if number < count:
+            drawn.append(text)
+        elif (place := int(rng.integers(number + 1))) < count:
+            drawn[place] = text
+    return drawn

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import string
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from entcomp.tasks.text.decoder_steps import DecoderSteps
 from entcomp.tasks.text.espnet_parts import RelPositionMultiHeadedAttention, end_detect
 from entcomp.tasks.text.model import IGNORED, TextBatch, TextModel, build_model, match_parameters
 from entcomp.tasks.text.search import TextSearch
-from entcomp.tasks.text.vocabulary import Vocabulary
+from entcomp.tasks.text.vocabulary import Vocabulary, draw_texts
 
 TINY = TextTaskConfig(
     dim=32, parameters=None, local=LocalEncoderConfig(layers=1, token_mixer="self", mixer_heads=2)
@@ -201,6 +203,28 @@ def test_a_large_text_is_learnt_from_a_sample() -> None:
     assert scores(once) != scores(everything)
     sample_is_all = Vocabulary.train(texts, VocabularyConfig(kind="char", max_texts=len(texts)))
     assert scores(sample_is_all) == scores(everything)
+
+
+def test_every_process_drew_other_texts_for_its_pieces() -> None:
+    """So ranks had other pieces."""
+    code = """
+import itertools, string, sys
+from entcomp.tasks.text.config import VocabularyConfig
+from entcomp.tasks.text.vocabulary import Vocabulary
+texts = map("".join, itertools.product(string.ascii_lowercase, repeat=2))
+vocabulary = Vocabulary.train(texts, VocabularyConfig(kind="char", max_texts=200))
+sys.stdout.buffer.write(vocabulary.model)
+"""
+    command = [sys.executable, "-c", code]
+    one, other = (subprocess.run(command, capture_output=True, check=True) for _ in range(2))
+    assert one.stdout == other.stdout
+
+
+def test_texts_are_drawn_alike_from_everywhere() -> None:
+    drawn = draw_texts((str(number) for number in range(10_000)), 2_000)
+    assert len(set(drawn)) == 2_000
+    assert np.mean([int(one) for one in drawn]) == pytest.approx(5_000, abs=300)
+    assert draw_texts(iter("abc"), 3) == ["a", "b", "c"]
 
 
 def scores(vocabulary: Vocabulary) -> list[tuple[str, float]]:
