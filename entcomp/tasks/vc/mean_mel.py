@@ -18,7 +18,10 @@ KERNEL = 5  # patches or frames
 
 
 class MeanMelConfig(Config):
-    """Size of `MeanMel`, and the part of the steps that learn it alone; they are quick."""
+    """Size of `MeanMel`, and the part of the steps that learn it alone; they are quick.
+
+    The part is of the ``max_steps`` that a training begins with.
+    """
 
     patch_layers: Annotated[int, Gt(0)] = 5
     frame_layers: Annotated[int, Ge(0)] = 2

@@ -97,10 +97,13 @@ class VelocityField:
 class VoiceConverter(nn.Module):
     """A network, its running average (EMA), and the level and scale of log mels.
 
-    Training works on the network, all else on the average.
+    Training works on the network, all else on the average. ``updates`` counts the batches of a
+    training; its first ``mean_steps`` steps learn the mean mel alone, as many as were decided when
+    it began: one that goes on for longer does not come back to them.
     """
 
     updates: Tensor
+    mean_steps: Tensor
     mel_mean: Tensor
     mel_std: Tensor
 
@@ -110,6 +113,9 @@ class VoiceConverter(nn.Module):
         self.network = Network(config, num_clusters)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
+        first = config.mean_mel.first if config.mean_mel else 0.0
+        self.register_buffer("mean_steps", torch.tensor(int(first * config.training.max_steps)))
+        self.register_load_state_dict_pre_hook(_complete)
         self.register_buffer("mel_mean", torch.zeros(()))
         self.register_buffer("mel_std", torch.ones(()))
 
@@ -148,9 +154,12 @@ class VoiceConverter(nn.Module):
         In eval mode noise and times are the same at each call, so that values can be compared.
         """
         if self.training:
-            self._update_average()
-            first = self.config.mean_mel.first if self.config.mean_mel else 0.0
-            if self.updates <= first * self.config.training.max_steps:
+            accumulate = self.config.training.accumulate
+            step = self.updates // accumulate
+            if self.updates % accumulate == 0:
+                self._update_average(step + 1)
+            self.updates += 1
+            if step < self.mean_steps:
                 return self._mean_loss(batch)
         point, kept_2B = self._draw(batch)
         velocity, mean = self(point.x_t, point.t, kept_2B, batch)
@@ -229,12 +238,19 @@ class VoiceConverter(nn.Module):
         return self.network if self.training else self.average
 
     @torch.no_grad()
-    def _update_average(self) -> None:
+    def _update_average(self, step: Tensor) -> None:
         """Take in what the last step made of the network; early on the average is a short one."""
-        self.updates += 1
-        decay = torch.clamp((1 + self.updates) / (10 + self.updates), max=self.config.ema_decay)
+        decay = torch.clamp((1 + step) / (10 + step), max=self.config.ema_decay)
         for mean, current in zip(self.average.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(current, 1 - decay)
+
+
+def _complete(model: VoiceConverter, weights: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Those of older versions do not say when the flow began; its last layer began as zeros."""
+    if f"{prefix}mean_steps" not in weights and f"{prefix}updates" in weights:
+        begun = weights[f"{prefix}network.transformer.mel_out.weight"].any()
+        known = torch.zeros_like(model.mean_steps) if begun else model.mean_steps
+        weights[f"{prefix}mean_steps"] = known
 
 
 def places(rows_BM: Tensor) -> tuple[Tensor, Tensor]:

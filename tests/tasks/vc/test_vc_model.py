@@ -138,6 +138,57 @@ def test_the_mean_mel_comes_first(batch: VcBatch) -> None:
     assert parts == [whole - {"flow"}, whole - {"flow"}, whole]
 
 
+def phases(model: VoiceConverter, batch: VcBatch, batches: int) -> list[str]:
+    return ["flow" if "flow" in model.train().loss(batch) else "mean" for _ in range(batches)]
+
+
+def test_batches_were_counted_where_steps_were_meant(batch: VcBatch) -> None:
+    """In the phase of the mean mel, and in the average."""
+
+    def model(accumulate: int) -> VoiceConverter:
+        torch.manual_seed(0)
+        training = toy_config().training.model_copy(update={"accumulate": accumulate})
+        return VoiceConverter(
+            toy_config(mean_mel=MeanMelConfig(first=0.5), training=training), CLUSTERS
+        )
+
+    one, three = model(1), model(3)
+    assert phases(three, batch, 9) == ["mean"] * 6 + ["flow"] * 3
+    assert phases(one, batch, 3) == ["mean", "mean", "flow"]
+    for made in (one, three):
+        made.average.transformer.mel_out.bias.zero_()
+        made.network.transformer.mel_out.bias.data.fill_(1.0)
+    phases(one, batch, 1), phases(three, batch, 3)
+    bias = one.average.transformer.mel_out.bias
+    torch.testing.assert_close(three.average.transformer.mel_out.bias, bias)
+
+
+def test_a_training_that_went_on_learnt_the_mean_mel_alone_again(batch: VcBatch) -> None:
+    """More max_steps made its first part of them longer; also in models of before."""
+
+    def model(max_steps: int) -> VoiceConverter:
+        training = toy_config().training.model_copy(update={"max_steps": max_steps})
+        return VoiceConverter(
+            toy_config(mean_mel=MeanMelConfig(first=0.5), training=training), CLUSTERS
+        )
+
+    begun = model(4)
+    assert phases(begun, batch, 2) == ["mean", "mean"]
+    early = begun.state_dict() | {}
+    assert phases(begun, batch, 1) == ["flow"]
+    begun.network.transformer.mel_out.weight.data.fill_(0.1)  # as that step has it
+    later = begun.state_dict() | {}
+    older = {name: one for name, one in later.items() if name != "mean_steps"}
+    for weights in (early, later, older):
+        longer = model(40)
+        longer.load_state_dict(weights)
+        assert phases(longer, batch, 1) == ["flow"]
+    killed = {name: one for name, one in model(4).state_dict().items() if name != "mean_steps"}
+    resumed = model(4)
+    resumed.load_state_dict(killed)
+    assert phases(resumed, batch, 3) == ["mean", "mean", "flow"]
+
+
 def test_without_mean_mel_there_is_the_flow_alone(tmp_path: Path) -> None:
     config = toy_config(mean_mel=None)
     model, one = random_model(config), batches(tmp_path, config).batch(0)
