@@ -113,7 +113,8 @@ def make_config(cls: type[ConfigT], values: dict[str, Any], source: str) -> Conf
         if first["type"] == "extra_forbidden":
             known = ", ".join(sorted(_section(cls, first["loc"][:-1]).model_fields))
             raise EntcompError(f"{source}: unknown key '{key}'; known keys: {known}") from None
-        raise EntcompError(f"{source}: key '{key}': {first['msg']}") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise EntcompError(f"{source}: key '{key}': {reason}") from None
 
 
 def _section(cls: type[BaseModel], path: Sequence[int | str]) -> type[BaseModel]:

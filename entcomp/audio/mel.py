@@ -8,7 +8,10 @@ Slaney's area-normalised filters and a natural logarithm.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from annotated_types import Ge, Gt
+from pydantic import model_validator
 
 from entcomp.config import Config
 from entcomp.errors import EntcompError
@@ -16,18 +19,28 @@ from entcomp.errors import EntcompError
 if TYPE_CHECKING:
     from torch import Tensor
 
+Count = Annotated[int, Gt(0)]
+
 
 class MelConfig(Config):
     """Settings of a mel spectrogram; a vocoder must have been trained on the same ones."""
 
-    sample_rate: int = 22050
-    n_fft: int = 1024
-    win_length: int = 1024
-    hop_length: int = 256
-    n_mels: int = 80
-    f_min: float = 0.0
+    sample_rate: Count = 22050
+    n_fft: Count = 1024
+    win_length: Count = 1024
+    hop_length: Count = 256
+    n_mels: Count = 80
+    f_min: Annotated[float, Ge(0)] = 0.0
     f_max: float = 8000.0
-    floor: float = 1e-5  # smallest magnitude before the logarithm
+    floor: Annotated[float, Gt(0)] = 1e-5  # smallest magnitude before the logarithm
+
+    @model_validator(mode="after")
+    def _fits(self) -> MelConfig:
+        if max(self.win_length, self.hop_length) > self.n_fft:
+            raise ValueError(f"win_length and hop_length must be n_fft ({self.n_fft}) at most")
+        if not self.f_min < self.f_max <= self.sample_rate / 2:
+            raise ValueError("f_max must be above f_min, and half of sample_rate at most")
+        return self
 
     def num_frames(self, num_samples: int) -> int:
         """Frames of a waveform, the last of which may be partly silence that was added."""

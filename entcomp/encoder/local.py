@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from entcomp.config import Config
@@ -42,7 +42,7 @@ class LocalEncoderConfig(Config):
     feed_forward: Annotated[int, Gt(0)] | None = None  # channels, after each cross-attention
     position: Literal["none", "intra"] = "none"
     duration_embedding: bool = False
-    dropout: Annotated[float, Ge(0)] = 0.0  # of embeddings and in the mixer
+    dropout: Annotated[float, Ge(0), Le(1)] = 0.0  # of embeddings and in the mixer
 
 
 def embeddings_inputs(config: LocalEncoderConfig, vectors_KF: np.ndarray | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ from entcomp.kaldi.datadir import DataDir
 from entcomp.pipelines.streams import model_name
 from entcomp.tasks.vc.vocoder_training import VocoderTrainingConfig, train_hifigan
 from entcomp.training.loop import FitResult
-from entcomp.training.ranks import join_ranks
+from entcomp.training.ranks import check_share, join_ranks
 
 
 def train_vocoder(
@@ -29,6 +29,7 @@ def train_vocoder(
     """
     changes = changes or {}
     resolved = resolve_config(VocoderTrainingConfig(), config, changes)
+    check_share(resolved.batch_size, resolved.training)
     join_ranks(resolved.training)
     folder = experiment.task("vocoder", model_name(tag, changes, "hifigan"))
     return folder, train_hifigan(folder, resolved, *sets, allow_pipes=allow_pipes)

@@ -19,7 +19,7 @@ from entcomp.tasks.vc.corpus import RowDecoder, read_rows
 from entcomp.tasks.vc.info import VcInfo
 from entcomp.tasks.vc.train import train_voice_converter
 from entcomp.training.loop import FitResult
-from entcomp.training.ranks import join_ranks
+from entcomp.training.ranks import check_share, join_ranks
 from entcomp.training.utterances import stored_datasets
 
 
@@ -61,6 +61,7 @@ def train_voices(
     units = experiment.units_info()
     check_stream(experiment, options.segmentation)
     config = options.model_config()
+    check_share(config.batch.size, config.training)
     join_ranks(config.training)
     info = VcInfo(
         segments=options.segmentation,

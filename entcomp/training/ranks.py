@@ -62,6 +62,16 @@ def tasks_of_srun(config: TrainingConfig) -> int:
     return tasks
 
 
+def check_share(examples: int, config: TrainingConfig) -> None:
+    """Raises EntcompError where batches of so many examples leave nothing to some rank."""
+    ranks = config.devices * config.num_nodes
+    if examples < ranks:
+        raise EntcompError(
+            f"config: {examples} examples a batch for {ranks} devices; take larger batches, or "
+            "fewer devices"
+        )
+
+
 def join_ranks(config: TrainingConfig) -> None:
     """Wait until all ranks are there; they are started if need be. Alone, nothing happens.
 

@@ -23,6 +23,16 @@ MISFITS = (
 )
 
 
+@contextmanager
+def naming_sizes(remedy: str) -> Iterator[None]:
+    """Raises EntcompError, with the remedy, for sizes that a module refuses as it is built."""
+    try:
+        yield
+    except (AssertionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split()) or "sizes that do not go together"
+        raise EntcompError(f"config: {reason}; {remedy}") from None
+
+
 def write_weights(
     path: Path, weights: dict[str, Tensor], metadata: dict[str, str] | None = None
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from entcomp.audio.mel import MelConfig, check_same_mel, log_mel, mel_filters
+from entcomp.config import make_config
 from entcomp.errors import EntcompError
 
 CONFIG = MelConfig()
@@ -32,6 +33,14 @@ def test_log_mel_is_librosas_of_the_mirrored_waveform() -> None:
     filters = librosa.filters.mel(sr=22050, n_fft=1024, n_mels=80, fmin=0, fmax=8000)
     expected = np.log(np.maximum(filters @ np.abs(spectrum), 1e-5)).T
     np.testing.assert_allclose(log_mel(torch.from_numpy(given), CONFIG), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "sizes", [{"n_fft": 512}, {"hop_length": 2048}, {"f_max": 16000.0}, {"f_min": 8000.0}]
+)
+def test_sizes_that_do_not_fit_were_tracebacks(sizes: dict[str, float]) -> None:
+    with pytest.raises(EntcompError, match=r"^options: key '': (win_length|f_max) .* at most"):
+        make_config(MelConfig, sizes, "options")
 
 
 @pytest.mark.parametrize("samples", [1000, 256 * 10, 256 * 10 + 1, 22050])

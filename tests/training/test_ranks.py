@@ -14,7 +14,7 @@ from waiting import LOST
 from entcomp.config import make_config
 from entcomp.errors import EntcompError
 from entcomp.training.config import TrainingConfig
-from entcomp.training.ranks import first_node, tasks_of_srun
+from entcomp.training.ranks import check_share, first_node, tasks_of_srun
 
 # What srun tells a task; SLURM_JOB_ID makes the port.
 TASK = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_STEP_NUM_TASKS": "2"}
@@ -181,3 +181,9 @@ run_toy(Path({str(tmp_path)!r}), devices=2)
     )
     assert result.returncode == 1
     assert "another rank of this training ended before it began" in result.stderr
+
+
+def test_a_rank_without_examples_was_a_traceback() -> None:
+    check_share(4, TrainingConfig(devices=2, num_nodes=2))
+    with pytest.raises(EntcompError, match="3 examples a batch for 4 devices"):
+        check_share(3, TrainingConfig(devices=2, num_nodes=2))

@@ -38,15 +38,27 @@ class SamplerConfig(Config):
 
 
 class VcConfig(Config):
-    """Compressed units and a reference to mel, by flow matching."""
+    """Units and a reference to mel, by flow matching; the defaults are ``conf/vc/small.yaml``."""
 
     mel: MelConfig = MelConfig()
-    local: LocalEncoderConfig = LocalEncoderConfig()
-    merge_runs: bool = False  # equal units within a group are one token
-    layout: Layout = "zero_insert"
-    dit: DitConfig = DitConfig()
-    mean_mel: MeanMelConfig | None = MeanMelConfig()
-    ema_decay: Probability = 0.999
-    batch: BatchConfig = BatchConfig()
-    sampler: SamplerConfig = SamplerConfig()
-    training: TrainingConfig = TrainingConfig()
+    local: LocalEncoderConfig = LocalEncoderConfig(
+        embedding="codebook", layers=1, heads=2, position="intra", duration_embedding=True
+    )
+    merge_runs: bool = True  # equal units within a group are one token
+    layout: Layout = "repeat"
+    dit: DitConfig = DitConfig(patch=2)
+    mean_mel: MeanMelConfig | None = MeanMelConfig(first=0.6)
+    ema_decay: Probability = 0.99
+    batch: BatchConfig = BatchConfig(size=12, max_target=2.0, max_prompt=1.0)
+    sampler: SamplerConfig = SamplerConfig(
+        steps=5, guidance=2.0, voice_guidance=0.5, temperature=0.3
+    )
+    training: TrainingConfig = TrainingConfig(
+        max_steps=4_000,
+        learning_rate=3e-3,
+        precision="bfloat16",
+        warmup_steps=20,
+        final_lr_ratio=0.02,
+        val_interval=250,
+        log_interval=20,
+    )

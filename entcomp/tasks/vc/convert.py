@@ -193,6 +193,8 @@ def pieces(frames: int, longest: int, overlap: int) -> tuple[list[int], int]:
     """First frames of equally long pieces that overlap and cover ``frames``, and their length."""
     if frames <= longest:
         return [0], frames
+    if overlap >= longest:  # of a model that was trained on very short targets
+        overlap = longest // 2
     count = -(-(frames - overlap) // (longest - overlap))
     length = -(-(frames + (count - 1) * overlap) // count)
     return [round(i * (frames - length) / (count - 1)) for i in range(count)], length

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from annotated_types import Gt
+from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from entcomp.config import Config
@@ -30,7 +30,7 @@ class DitConfig(Config):
     depth: Annotated[int, Gt(0)] = 4
     heads: Annotated[int, Gt(0)] = 2
     ff_ratio: Annotated[int, Gt(0)] = 4
-    dropout: float = 0.0
+    dropout: Annotated[float, Ge(0), Le(1)] = 0.0
     patch: Annotated[int, Gt(0)] = 1  # mel frames that are one position of the transformer
 
 

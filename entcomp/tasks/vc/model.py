@@ -19,7 +19,7 @@ from entcomp.tasks.vc.config import SamplerConfig, VcConfig
 from entcomp.tasks.vc.dit import Condition, DiffusionTransformer
 from entcomp.tasks.vc.flow import PathPoint, draw_point, euler, guided, matching_loss
 from entcomp.tasks.vc.mean_mel import MeanMel
-from entcomp.training.weights import take_over
+from entcomp.training.weights import naming_sizes, take_over
 
 DEV_SEED = 0
 LAST_PLACE = 15  # frames; those further from an end of their group share an embedding
@@ -243,6 +243,16 @@ class VoiceConverter(nn.Module):
         decay = torch.clamp((1 + step) / (10 + step), max=self.config.ema_decay)
         for mean, current in zip(self.average.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(current, 1 - decay)
+
+
+def build_converter(config: VcConfig, num_clusters: int) -> VoiceConverter:
+    """The model that ``config`` describes, seeded by ``config.training.seed``.
+
+    Raises EntcompError for sizes that cannot be.
+    """
+    torch.manual_seed(config.training.seed)
+    with naming_sizes("fix dit.dim, or the heads of dit or local"):
+        return VoiceConverter(config, num_clusters)
 
 
 def _complete(model: VoiceConverter, weights: dict[str, Tensor], prefix: str, *_: Any) -> None:

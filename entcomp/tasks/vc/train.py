@@ -20,7 +20,7 @@ from entcomp.tasks.vc.corpus import VcUtterance
 from entcomp.tasks.vc.dataset import VcBatches, mel_statistics
 from entcomp.tasks.vc.durations import Durations
 from entcomp.tasks.vc.info import VcInfo
-from entcomp.tasks.vc.model import VoiceConverter
+from entcomp.tasks.vc.model import VoiceConverter, build_converter
 from entcomp.training.description import write_description
 from entcomp.training.evaluation import training_device
 from entcomp.training.loop import FitResult, fit
@@ -47,13 +47,12 @@ def train_voice_converter(
     ``data_sha256`` names all that the utterances were read from; ``start`` is the folder of a
     converter to begin with; ``vectors_KF`` (K, features) are what the embeddings are to begin from,
     if not at random. Raises EntcompError if no speaker has two utterances, if ``start`` is of
-    another codebook or another size, and for what `fit` does.
+    another codebook or another size, for sizes that cannot be, and for what `fit` does.
     """
     frame_map = FrameMap.between(units, config.mel)
     batches, dev_batches = (VcBatches(one, frame_map, config, allow_pipes) for one in (train, dev))
     count = min(MAX_DEV_BATCHES, -(-len(dev_batches.targets) // config.batch.size))
-    torch.manual_seed(config.training.seed)
-    model = VoiceConverter(config, info.num_clusters)
+    model = build_converter(config, info.num_clusters)
     init: dict[str, str] = {}
     if start is None:
         model.set_mel_statistics(*mel_statistics(train, config, allow_pipes))

@@ -25,11 +25,12 @@ from entcomp.audio.read import check_pipe, read_utterance
 from entcomp.config import Config
 from entcomp.errors import EntcompError
 from entcomp.kaldi.datadir import DataDir, Utterance
-from entcomp.tasks.vc.vocoders.hifigan import VocoderConfig, build_generator
+from entcomp.tasks.vc.vocoders.hifigan import GeneratorConfig, VocoderConfig, build_generator
 from entcomp.training.config import TrainingConfig
 from entcomp.training.description import write_description
 from entcomp.training.loop import FitResult, fit
 from entcomp.training.utterances import stored_datasets
+from entcomp.training.weights import naming_sizes
 
 DEV_BATCHES = 8
 MEL_WEIGHT = 45.0
@@ -48,12 +49,23 @@ class DiscriminatorConfig(Config):
 
 
 class VocoderTrainingConfig(VocoderConfig):
-    """``conf/vc/hifigan_*.yaml``."""
+    """``conf/vc/hifigan_*.yaml``; the defaults are those of ``hifigan_small.yaml``."""
 
-    discriminator: DiscriminatorConfig = DiscriminatorConfig()
-    batch_size: Annotated[int, Gt(0)] = 16
+    generator: GeneratorConfig = GeneratorConfig(channels=128)
+    discriminator: DiscriminatorConfig = DiscriminatorConfig(channels=16, max_channels=512)
+    batch_size: Annotated[int, Gt(0)] = 32
     segment: Annotated[int, Gt(0)] = 32  # mel frames of an example
-    training: TrainingConfig = TrainingConfig()
+    training: TrainingConfig = TrainingConfig(
+        max_steps=20_000,
+        learning_rate=4e-4,
+        betas=[0.8, 0.99],
+        warmup_steps=0,
+        final_lr_ratio=0.1,
+        clip_norm=None,
+        val_interval=1_000,
+        monitor="mel",
+        num_workers=8,
+    )
 
 
 class HifiGanTraining(nn.Module):
@@ -121,10 +133,12 @@ def train_hifigan(
 ) -> FitResult:
     """Train in ``folder``, or go on there; `load_hifigan` reads what is left in it.
 
-    Raises EntcompError for a pipe in wav.scp without ``allow_pipes``, and for what `fit` does.
+    Raises EntcompError for sizes that cannot be, for a pipe in wav.scp without ``allow_pipes``, and
+    for what `fit` does.
     """
     torch.manual_seed(config.training.seed)
-    model = HifiGanTraining(config)
+    with naming_sizes("fix those of generator or discriminator"):
+        model = HifiGanTraining(config)
     inputs = {
         "model": config.model_dump(mode="json", exclude={"training"}),
         "data": {one.name: one.audio_sha256() for one in (*train, *dev)},

@@ -93,6 +93,15 @@ def test_pieces_cover_all_frames_and_fade_into_what_they_agree_on(
     torch.testing.assert_close(cross_fade(cut, firsts), whole, rtol=1e-4, atol=1e-2)
 
 
+@pytest.mark.parametrize("longest", [1, 2, 25, 34])
+def test_very_short_targets_left_no_room_for_the_overlap(longest: int) -> None:
+    """A model of batch.max_target=0.3 was trained, and then could convert nothing longer."""
+    firsts, length = pieces(100, longest, 34)
+    assert firsts[-1] + length == 100 and length <= longest
+    whole = cross_fade(torch.ones(len(firsts), length, 2), firsts)
+    torch.testing.assert_close(whole, torch.ones(100, 2))
+
+
 def test_cross_fade_moves_gradually() -> None:
     joined = cross_fade(torch.stack([torch.zeros(10, 1), torch.ones(10, 1)]), [0, 6])[:, 0]
     assert (joined[:6] == 0).all() and (joined[10:] == 1).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,12 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vc_toys import CLUSTERS, UNITS, toy_config, write_toy_corpus
 
+from entcomp.config import load_config, resolve_config
+from entcomp.encoder.local import LocalEncoderConfig
+from entcomp.errors import EntcompError
 from entcomp.tasks.vc.config import SamplerConfig, VcConfig
 from entcomp.tasks.vc.content import FrameMap
 from entcomp.tasks.vc.dataset import VcBatches, mel_statistics
 from entcomp.tasks.vc.dit import DitConfig
 from entcomp.tasks.vc.mean_mel import MeanMelConfig
-from entcomp.tasks.vc.model import LAST_PLACE, VcBatch, VoiceConverter, places
+from entcomp.tasks.vc.model import LAST_PLACE, VcBatch, VoiceConverter, build_converter, places
 
 
 @pytest.fixture
@@ -259,3 +263,26 @@ def test_one_utterance_is_learnt_by_heart(tmp_path: Path, layout: str, patch: in
     drawn = model.eval().sample(one, SamplerConfig(steps=10, guidance=0.0), seed=0)
     distance = (drawn - one.mel_BMN).abs()[one.target_BM].mean() / model.mel_std
     assert distance.item() < 0.25
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dit": DitConfig(dim=32, heads=3)},
+        {"local": LocalEncoderConfig(heads=3)},
+        {"local": LocalEncoderConfig(token_mixer="self", mixer_heads=3)},
+    ],
+)
+def test_sizes_that_cannot_be_were_tracebacks(changes: dict[str, Any]) -> None:
+    with pytest.raises(EntcompError, match=r"^config: dim 32 .*; fix dit\.dim, or the heads"):
+        build_converter(toy_config(**changes), CLUSTERS)
+
+
+@pytest.mark.parametrize("key", ["dit.dropout", "local.dropout"])
+def test_a_dropout_above_one_was_a_traceback(key: str) -> None:
+    with pytest.raises(EntcompError, match=f"key '{key}'"):
+        resolve_config(VcConfig(), None, {key: 1.5})
+
+
+def test_small_is_the_default(repository: Path) -> None:
+    assert load_config(VcConfig, repository / "conf" / "vc" / "small.yaml") == VcConfig()

@@ -21,6 +21,7 @@ from vc_toys import tone, write_toy_corpus
 
 from entcomp.audio.mel import MelConfig, log_mel
 from entcomp.audio.read import resample
+from entcomp.config import load_config
 from entcomp.errors import EntcompError
 from entcomp.files import sha256_file
 from entcomp.kaldi.datadir import DataDir
@@ -317,5 +318,29 @@ def test_a_trained_vocoder_is_found_by_its_folder(tmp_path: Path) -> None:
     vocoder = load_vocoder(folder, MEL)
     assert vocoder.name == "HiFi-GAN vocoder/toy" and len(vocoder(a_mel())) == 12 * 256
     assert vocoder.sha256 == result.sha256
+    of_its_weights = load_vocoder(folder / "model.safetensors", MEL)  # model.safetensors/model...
+    assert (of_its_weights.name, of_its_weights.sha256) == (vocoder.name, vocoder.sha256)
     with pytest.raises(EntcompError, match="hop_length 256"):
         load_vocoder(folder, MelConfig(hop_length=200))
+
+
+@pytest.mark.parametrize(
+    ("generator", "reason"),
+    [
+        ({"upsample_scales": [8, 8, 4]}, "twice the upsample_scales"),
+        ({"kernel_size": 8}, "odd"),
+        ({"resblock_kernel_sizes": [3, 7]}, "sizes that do not go together"),
+        ({"channels": 0}, "config: "),
+    ],
+)
+def test_sizes_of_a_vocoder_that_cannot_be_were_tracebacks(
+    tmp_path: Path, generator: dict[str, Any], reason: str
+) -> None:
+    config = toy_training(generator=GeneratorConfig(**generator))
+    with pytest.raises(EntcompError, match=reason):
+        train_hifigan(tmp_path, config, [], [])
+
+
+def test_small_is_the_default_of_vocoders(repository: Path) -> None:
+    path = repository / "conf" / "vc" / "hifigan_small.yaml"
+    assert load_config(VocoderTrainingConfig, path) == VocoderTrainingConfig()

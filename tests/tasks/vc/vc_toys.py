@@ -13,6 +13,7 @@ from entcomp.kaldi.datadir import Utterance
 from entcomp.tasks.vc.config import BatchConfig, VcConfig
 from entcomp.tasks.vc.corpus import VcUtterance
 from entcomp.tasks.vc.dit import DitConfig
+from entcomp.tasks.vc.mean_mel import MeanMelConfig
 from entcomp.training.config import TrainingConfig
 
 CLUSTERS = 12
@@ -22,7 +23,10 @@ UNITS = UnitsInfo("imported", 0, CLUSTERS, 16000, 320, 0, "c0de")
 def toy_config(**changes: object) -> VcConfig:
     values = {
         "local": LocalEncoderConfig(layers=1),
+        "merge_runs": False,
+        "layout": "zero_insert",
         "dit": DitConfig(dim=32, depth=2, heads=2, dropout=0.0),
+        "mean_mel": MeanMelConfig(),
         "batch": BatchConfig(size=4, max_target=1.5, max_prompt=0.5),
         "training": TrainingConfig(max_steps=4, val_interval=2, log_interval=1, warmup_steps=1),
         "ema_decay": 0.9,

@@ -84,7 +84,10 @@ class VocoderConfig(Config):
 
 
 def build_generator(config: GeneratorConfig, mel: MelConfig, weight_norm: bool) -> HiFiGANGenerator:
-    """ESPnet's generator. Raises EntcompError if its upsampling is not the mel's hop."""
+    """ESPnet's generator.
+
+    Raises EntcompError for an upsampling that is not the mel's hop, or that its kernels do not fit.
+    """
     from espnet2.gan_tts.hifigan.hifigan import HiFiGANGenerator
 
     if math.prod(config.upsample_scales) != mel.hop_length:
@@ -92,6 +95,8 @@ def build_generator(config: GeneratorConfig, mel: MelConfig, weight_norm: bool) 
             f"a generator that makes {math.prod(config.upsample_scales)} samples of a mel frame of "
             f"{mel.hop_length}; the product of upsample_scales must be hop_length"
         )
+    if config.upsample_kernel_sizes != [2 * one for one in config.upsample_scales]:
+        raise EntcompError("upsample_kernel_sizes must be twice the upsample_scales, one by one")
     return HiFiGANGenerator(
         in_channels=mel.n_mels, use_weight_norm=weight_norm, **config.model_dump()
     )
@@ -120,13 +125,14 @@ def _load_own(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
     known = {name: values[name] for name in VocoderConfig.model_fields if name in values}
     config = make_config(VocoderConfig, known, str(config_path))
     check_same_mel(mel, config.mel, str(path))
-    prefix, weights_path = "generator.", path / WEIGHTS
+    folder = config_path.parent  # its weights may be what was named
+    prefix, weights_path = "generator.", folder / WEIGHTS
     weights = {
         name.removeprefix(prefix): value
         for name, value in read_weights(weights_path).items()
         if name.startswith(prefix)
     }
-    name, sha256 = f"HiFi-GAN {path.parent.name}/{path.name}", sha256_file(weights_path)
+    name, sha256 = f"HiFi-GAN {folder.parent.name}/{folder.name}", sha256_file(weights_path)
     return HifiGan(name, sha256, _filled(config.generator, mel, weights, path))
 
 
