@@ -15,7 +15,7 @@ from entcomp.artifacts.streams import Stream, group_rate, read_streams, stream_s
 from entcomp.audio.decode import audio_info
 from entcomp.audio.read import read_utterance
 from entcomp.errors import EntcompError
-from entcomp.files import atomic_path, sha256_file
+from entcomp.files import atomic_path, sha256_file, sha256_of
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import iter_table, read_table, write_table
 from entcomp.pipelines.recordings import Recordings, check_output
@@ -95,7 +95,7 @@ def convert_set(
     ``utt2ref`` names each one's reference, and ``text`` is the source's.
     """
     stream = stream_sha256(converter.experiment, data_set.name, converter.facts["segments"])
-    inputs = {**converter.facts, "reference_sha256": sha256_file(reference), "stream": stream}
+    inputs = {**converter.facts, **reference_inputs(reference), "stream": stream}
     if data_set.channel is not None:
         inputs["channel"] = data_set.channel
     stage = Stage(folder, inputs, files=("wav.scp",), withdrawn=("wav.scp",))
@@ -152,7 +152,7 @@ def references(path: Path) -> Callable[[str], Path]:
     """One recording for all, or a table of ``utt_id wav``: the reference of an utterance."""
     if not path.is_file():
         raise EntcompError(f"reference {path}: no such file")
-    if path.suffix.lower() not in ("", ".scp", ".txt"):
+    if not _is_table(path):
         return lambda utt_id: path
     table = read_table(path)
 
@@ -162,6 +162,24 @@ def references(path: Path) -> Callable[[str], Path]:
         return Path(table[utt_id])
 
     return find
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in ("", ".scp", ".txt")
+
+
+def reference_inputs(path: Path) -> dict[str, Any]:
+    """What speech depends on of its references, for a manifest: of a table, its recordings too."""
+    inputs = {"reference_sha256": sha256_file(path)}
+    if _is_table(path):
+        inputs["references_sha256"] = recordings_sha256(read_table(path).values())
+    return inputs
+
+
+def recordings_sha256(paths: Iterable[str]) -> str:
+    """Of the content of recordings, some of which may not be there."""
+    there = (Path(path) for path in sorted(set(paths)))
+    return sha256_of([sha256_file(path) if path.is_file() else None for path in there])
 
 
 def _write_tables(folder: Path, data_set: DataDir, used: dict[str, Path]) -> None:

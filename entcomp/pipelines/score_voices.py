@@ -24,7 +24,7 @@ from entcomp.evaluation.voices.pocketsphinx_asr import PocketsphinxAsr
 from entcomp.files import sha256_of, write_json, write_text
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import read_table, write_table
-from entcomp.pipelines.convert import wav_path, write_wav
+from entcomp.pipelines.convert import recordings_sha256, wav_path, write_wav
 from entcomp.pipelines.recognizer import Recognizer
 from entcomp.progress import track
 from entcomp.report.conversion import ConversionScores
@@ -186,7 +186,7 @@ class Comparison:
         inputs = {
             "models": self.evaluator.names(),
             "audio": self.data_set.audio_sha256(),
-            "references": sha256_of(self._references),
+            "references": self._references_sha256,
         }
         if name == "resynthesis":
             inputs["vocoder"] = [self.vocoder.name, self.vocoder.sha256]
@@ -246,6 +246,11 @@ class Comparison:
             paths = ", ".join(str(path) for path in tables)
             raise EntcompError(f"{paths}: other references; score them apart by --converted")
         return first
+
+    @cached_property
+    def _references_sha256(self) -> str:
+        """Of which they are, and of what they hold."""
+        return sha256_of([self._references, recordings_sha256(self._references.values())])
 
     @cached_property
     def _voices(self) -> dict[str, tuple[Profile, Profile]]:

@@ -12,9 +12,8 @@ import numpy as np
 from entcomp.artifacts.runs import run_mask
 from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
-from entcomp.files import sha256_file
 from entcomp.kaldi.table import write_table
-from entcomp.pipelines.convert import Voices, wav_path, write_wav
+from entcomp.pipelines.convert import Voices, reference_inputs, wav_path, write_wav
 from entcomp.pipelines.recordings import check_output
 from entcomp.pipelines.unit_sources import UnitSource, open_sources
 from entcomp.pipelines.voice_converter import VoiceConverter
@@ -84,7 +83,7 @@ class Speaker:
         stage = Stage(
             folder,
             self.converter.facts
-            | {"reference_sha256": sha256_file(self.voice)}
+            | reference_inputs(self.voice)
             | {"units": [one.sha256 for one in sources]}
             | {"deduplicated": self.how.deduplicated, "segmentation": self.how.segmentation},
             files=("wav.scp",),

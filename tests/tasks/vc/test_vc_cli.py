@@ -34,6 +34,8 @@ MEL = {"hop_length": 128}
 CONFIG = {
     "mel": MEL,
     "local": {"layers": 1},
+    "merge_runs": False,
+    "layout": "zero_insert",
     "dit": {"dim": 16, "depth": 1, "heads": 2},
     "batch": {"size": 2, "max_target": 0.8, "max_prompt": 0.5},
     "sampler": {"steps": 2},
@@ -395,6 +397,28 @@ def test_a_table_gives_each_utterance_its_reference(world: Path, tmp_path: Path)
     assert "3 utterances to" in run(*command, "--skip-bad")
     used = read_table(tmp_path / "out/test/utt2ref")
     assert used == {utt_id: str(wav[name]) for utt_id, name in rows.items()}
+
+
+def test_a_changed_recording_of_a_table_was_not_heard_again(world: Path, tmp_path: Path) -> None:
+    """Its conversions were complete, and so were their scores."""
+    table, voice, out = tmp_path / "references", tmp_path / "voice.wav", tmp_path / "out"
+    utt_ids = [f"{name}_{number}" for name in PITCHES for number in range(2)]
+    table.write_text("".join(f"{utt_id} {voice}\n" for utt_id in utt_ids))
+    convert = [
+        "convert", world / "data", world / "exp", "--model", "vc/fixed4", "--sets", "test",
+        "--reference", table, "--output", out,
+    ]  # fmt: skip
+    score = ["score-vc", world / "data", world / "exp", "--sets", "test", "--asr", "none"]
+    score += ["--converted", out]
+    similarities = []
+    for name in PITCHES:
+        shutil.copy(world / "data/train" / f"{name}_2.wav", voice)
+        assert "4 utterances to" in run(*convert)
+        assert "complete, skipped" in run(*convert)
+        run(*score)
+        scores = read_json(world / "exp/vc/scores/test/source.json")["outputs"]
+        similarities.append(scores["ann_0"]["similarity_reference"])
+    assert similarities[0] > similarities[1]
 
 
 def test_bad_references(world: Path, tmp_path: Path) -> None:
