@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import AllowPipes, Channel, Data, Exp
+from entcomp.cli.options import AllowPipes, Channel, Data, Exp, SkipBad
 from entcomp.cli.spread import spread
 from entcomp.cli.streams import Compression
 from entcomp.cli.training import Init, Tag, Training, describe
@@ -30,6 +30,7 @@ def train_vc(
     init: Init = None,
     training: Training,
     tag: Tag = None,
+    skip_bad: SkipBad = False,
     allow_pipes: AllowPipes = False,
     channel: Channel = None,
 ) -> None:
@@ -40,6 +41,7 @@ def train_vc(
         changes=training.changed(**compression.changed, layout=layout),
         init=init,
         tag=tag,
+        skip_bad=skip_bad,
         allow_pipes=allow_pipes,
     )
     result = train_voices.train_voices(Experiment(exp), training.find_sets(data, channel), options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.cli.options import AllowPipes, Channel, Data, Exp
+from entcomp.cli.options import AllowPipes, Channel, Data, Exp, SkipBad
 from entcomp.cli.spread import spread
 from entcomp.cli.training import Tag, Training
 from entcomp.pipelines import train_vocoder as pipeline
@@ -16,6 +16,7 @@ def train_vocoder(
     *,
     training: Training,
     tag: Tag = None,
+    skip_bad: SkipBad = False,
     allow_pipes: AllowPipes = False,
     channel: Channel = None,
 ) -> None:
@@ -26,6 +27,7 @@ def train_vocoder(
         training.config,
         training.changed(),
         tag,
+        skip_bad,
         allow_pipes,
     )
     print(f"{folder}: step {result.step}, dev log mel distance {result.metrics['mel']:.4f}")

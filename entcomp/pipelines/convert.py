@@ -23,6 +23,7 @@ from entcomp.pipelines.voice_converter import VoiceConverter
 from entcomp.progress import track
 from entcomp.skipped import SkippedUtterances
 from entcomp.tasks.vc.convert import Recording, Reference
+from entcomp.tasks.vc.corpus import REMEDY
 
 
 def convert_files(
@@ -144,7 +145,9 @@ def _sources(
     audio = {one.utt_id: one for one in data_set.utterances()}
     for utt_id, units, groups in streams:
         if utt_id not in audio:
-            raise EntcompError(f"{data_set.path / 'wav.scp'}: {utt_id} has units, but is not here")
+            raise EntcompError(
+                f"{data_set.path / 'wav.scp'}: {utt_id} has units, but is not here; {REMEDY}"
+            )
         yield utt_id, partial(read, audio[utt_id], units, groups)
 
 

@@ -14,12 +14,13 @@ from entcomp.config import resolve_config
 from entcomp.evaluation.voices.speaker import write_embeddings
 from entcomp.kaldi.datadir import DataDir
 from entcomp.pipelines.streams import first_embeddings, implied_by, model_name
+from entcomp.skipped import SkippedUtterances
 from entcomp.tasks.vc.config import VcConfig
 from entcomp.tasks.vc.corpus import RowDecoder, read_rows
 from entcomp.tasks.vc.info import VcInfo
 from entcomp.tasks.vc.train import train_voice_converter
 from entcomp.training.loop import FitResult
-from entcomp.training.ranks import check_share, join_ranks
+from entcomp.training.ranks import check_share, first_rank_first, is_first_rank, join_ranks
 from entcomp.training.utterances import stored_datasets
 
 
@@ -36,6 +37,7 @@ class VoiceTraining:
     changes: dict[str, Any] = field(default_factory=dict)
     init: str | None = None
     tag: str | None = None
+    skip_bad: bool = False
     allow_pipes: bool = False
 
     @property
@@ -56,7 +58,9 @@ def train_voices(
 ) -> tuple[Path, FitResult]:
     """Train on the first ``sets``, evaluated on the others; returns the model's folder too.
 
-    Prints what is read, and writes EXP/vc/NAME. Raises EntcompError for what is missing.
+    Prints what is read, and writes EXP/vc/NAME. Voices are embedded where they are not yet, which
+    reads all recordings. Raises EntcompError for what is missing, and for bad audio unless that is
+    skipped.
     """
     units = experiment.units_info()
     check_stream(experiment, options.segmentation)
@@ -72,11 +76,17 @@ def train_voices(
     )
     folder = experiment.task("vc", options.name)
     start = experiment.task("vc", options.init.removeprefix("vc/")) if options.init else None
-    rows = (_rows(experiment, one, options) for one in sets)
+    skipped = SkippedUtterances(options.skip_bad)
+    with first_rank_first():
+        for one in (*sets[0], *sets[1]):
+            made = write_embeddings(one, experiment.voices(one.name), skipped, options.allow_pipes)
+            print(f"{one.name}: {made or 'voices complete, skipped'}")
+    rows = (_rows(experiment, one, options, skipped) for one in sets)
     embeddings = first_embeddings(experiment, config.local)
     with stored_datasets(folder, *rows, make=RowDecoder(options.segmentation)) as (train, dev):
-        # Of voices too, which are there by now.
         hashes = _hashes(experiment, sets, options.segmentation)
+        if skipped:
+            hashes["--skip-bad"] = sorted(skipped.reasons)
         result = train_voice_converter(
             folder,
             info,
@@ -89,19 +99,22 @@ def train_voices(
             embeddings,
             options.allow_pipes,
         )
+    if is_first_rank():
+        skipped.write(folder / "skipped.txt")
     return folder, result
 
 
 def _rows(
-    experiment: Experiment, sets: Sequence[DataDir], options: VoiceTraining
+    experiment: Experiment,
+    sets: Sequence[DataDir],
+    options: VoiceTraining,
+    skipped: SkippedUtterances,
 ) -> Iterator[list[Any]]:
-    """The utterances of sets; the voices' embeddings are made where they are not yet."""
+    """The utterances of sets, less those that are skipped."""
     for one in sets:
-        folder = experiment.voices(one.name)
-        made = write_embeddings(one, folder, options.allow_pipes)
-        print(f"{one.name}: {made or 'voices complete, skipped'}")
-        scp = folder / "speaker.scp"
-        yield from read_rows(experiment, one, options.segmentation, scp, options.allow_pipes)
+        scp = experiment.voices(one.name) / "speaker.scp"
+        rows = read_rows(experiment, one, options.segmentation, scp, options.allow_pipes)
+        yield from (row for row in rows if row[0] not in skipped.reasons)
 
 
 def _hashes(

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.shard import Shard
-from entcomp.audio.read import read_utterance
+from entcomp.artifacts.stage import read_stage
+from entcomp.audio.read import check_pipe, read_utterance
 from entcomp.errors import EntcompError
 from entcomp.files import locked
 from entcomp.kaldi.ark import ArkWriter
-from entcomp.kaldi.datadir import DataDir
+from entcomp.kaldi.datadir import DataDir, audio_bytes
 from entcomp.progress import track
+from entcomp.skipped import SkippedUtterances
 
 SAMPLE_RATE = 16000
 EMBEDDING_SIZE = 256
@@ -51,34 +53,45 @@ class SpeakerEncoder:
         return self._encoder.embed_utterance(voiced).astype(np.float32)
 
 
-def write_embeddings(data_set: DataDir, folder: Path, allow_pipes: bool = False) -> str | None:
+def write_embeddings(
+    data_set: DataDir, folder: Path, skipped: SkippedUtterances, allow_pipes: bool = False
+) -> str | None:
     """Write ``speaker.{ark,scp}`` of a set; returns what to tell the user, None if it was complete.
 
-    Utterances with too little speech are left out; other faults of the audio are errors.
+    Utterances with too little speech are left out. Those of bad audio go to ``skipped``, also where
+    an earlier call found them. Raises EntcompError for commands without ``allow_pipes``.
     """
     inputs = {"model": SpeakerEncoder.name, "recordings_sha256": data_set.audio_sha256()}
     stage = Shard().stage(folder, inputs, "speaker")
+    size, made = audio_bytes(data_set.utterances()), None
     with locked(folder):  # trainings of several streams may all come to need the same voices
-        if stage.is_complete():
-            return None
-        stage.start()
-        summary, silent = _write_voices(data_set, folder, allow_pipes)
-        stage.finish(summary)
-    return f"{summary['utterances']} voices, {silent} utterances with too little speech"
+        if not stage.is_complete() or read_stage(folder)["outputs"].get("bytes", size) != size:
+            stage.start()
+            bad = SkippedUtterances(skipped.skip_bad)
+            summary, silent = _write_voices(data_set, folder, bad, allow_pipes)
+            stage.finish(summary | {"bytes": size, "bad": bad.reasons})
+            made = f"{summary['utterances']} voices, {silent} utterances with too little speech"
+    for utt_id, reason in read_stage(folder)["outputs"].get("bad", {}).items():
+        skipped.add(utt_id, reason)
+    return made
 
 
-def _write_voices(data_set: DataDir, folder: Path, allow_pipes: bool) -> tuple[dict[str, Any], int]:
-    """What the archive holds, and the number of utterances that are not in it."""
+def _write_voices(
+    data_set: DataDir, folder: Path, bad: SkippedUtterances, allow_pipes: bool
+) -> tuple[dict[str, Any], int]:
+    """What the archive holds, and the number of utterances with too little speech."""
     encoder = SpeakerEncoder()
     silent = 0
     total = sum(1 for _ in data_set.ids())
     with ArkWriter(folder, "speaker") as ark:
         for one in track(data_set.utterances(), f"{data_set.name}: voices", total):
-            waveform = read_utterance(one, SAMPLE_RATE, allow_pipes)
-            try:
-                ark.write(one.utt_id, encoder.embed(waveform))
-            except TooLittleSpeechError:
-                silent += 1
+            check_pipe(one.wav, allow_pipes)
+            with bad.guard(one.utt_id):
+                waveform = read_utterance(one, SAMPLE_RATE, allow_pipes)
+                try:
+                    ark.write(one.utt_id, encoder.embed(waveform))
+                except TooLittleSpeechError:
+                    silent += 1
     return ark.summary, silent
 
 

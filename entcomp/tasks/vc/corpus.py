@@ -18,6 +18,9 @@ from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import iter_table, join
 from entcomp.training.utterances import iter_offsets
 
+# For an utterance that has units, and stands in no table of the data dir.
+REMEDY = "add it, or give the data dir that dump-units read"
+
 
 @dataclass(frozen=True)
 class VcUtterance:
@@ -59,7 +62,9 @@ def read_corpus(
     for (utt_id, units, groups), audio, speaker, voice in rows:
         for found, name in ((audio, "wav.scp"), (speaker, "utt2spk")):
             if found is None:
-                raise EntcompError(f"{data_set.path / name}: {utt_id} has units, but is not here")
+                raise EntcompError(
+                    f"{data_set.path / name}: {utt_id} has units, but is not here; {REMEDY}"
+                )
         check_pipe(audio[1].wav, allow_pipes)
         embedding = np.zeros(0, np.float32) if voice is None else voice[1]
         yield VcUtterance(audio[1], speaker[1], units, groups, embedding)

@@ -7,7 +7,7 @@ step moves both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
 from functools import lru_cache
@@ -129,21 +129,25 @@ def train_hifigan(
     config: VocoderTrainingConfig,
     train: Sequence[DataDir],
     dev: Sequence[DataDir],
+    skipped: Collection[str] = (),
     allow_pipes: bool = False,
 ) -> FitResult:
     """Train in ``folder``, or go on there; `load_hifigan` reads what is left in it.
 
+    ``skipped`` are ids of utterances that are left out.
     Raises EntcompError for sizes that cannot be, for a pipe in wav.scp without ``allow_pipes``, and
     for what `fit` does.
     """
     torch.manual_seed(config.training.seed)
     with naming_sizes("fix those of generator or discriminator"):
         model = HifiGanTraining(config)
-    inputs = {
+    inputs: dict[str, Any] = {
         "model": config.model_dump(mode="json", exclude={"training"}),
         "data": {one.name: one.audio_sha256() for one in (*train, *dev)},
     }
-    rows = (_rows(sets, allow_pipes) for sets in (train, dev))
+    if skipped:
+        inputs["skipped"] = sorted(skipped)
+    rows = (_rows(sets, skipped, allow_pipes) for sets in (train, dev))
     with stored_datasets(folder, *rows, make=Utterance) as audio:
         batches, dev_batches = (WaveformBatches(one, config, allow_pipes) for one in audio)
         fixed = [dev_batches.batch(step) for step in range(DEV_BATCHES)]
@@ -152,11 +156,14 @@ def train_hifigan(
     return result
 
 
-def _rows(sets: Sequence[DataDir], allow_pipes: bool) -> Iterator[tuple[Any, ...]]:
+def _rows(
+    sets: Sequence[DataDir], skipped: Collection[str], allow_pipes: bool
+) -> Iterator[tuple[Any, ...]]:
     for data_set in sets:
         for one in data_set.utterances():
             check_pipe(one.wav, allow_pipes)
-            yield astuple(one)
+            if one.utt_id not in skipped:
+                yield astuple(one)
 
 
 class WaveformBatches:

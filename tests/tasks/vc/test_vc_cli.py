@@ -27,6 +27,7 @@ from entcomp.evaluation.voices import mos, speaker
 from entcomp.files import read_json
 from entcomp.kaldi.datadir import find_sets
 from entcomp.kaldi.table import read_table
+from entcomp.skipped import SkippedUtterances
 from entcomp.training.weights import read_weights
 
 # Units of MFCCs come every 10 ms, faster than mel frames of the default hop.
@@ -193,7 +194,7 @@ def test_voices_are_written_once_by_trainings_side_by_side(
 
     def write(_: int) -> str | None:
         both_asked.wait()
-        return speaker.write_embeddings(data_set, tmp_path)
+        return speaker.write_embeddings(data_set, tmp_path, SkippedUtterances(False))
 
     monkeypatch.setattr(speaker, "SpeakerEncoder", Listening)
     (data_set,) = find_sets(world / "data", "test")
@@ -224,7 +225,8 @@ def test_train_vc_ran_shell_commands_without_allow_pipes_once_there_were_voices(
     train += ["--max-steps", 1]
     assert "pass --allow-pipes if you trust it" in fails(*train)
     for one in find_sets(data, "train,dev"):
-        speaker.write_embeddings(one, exp / "speaker" / one.name, allow_pipes=True)
+        folder = exp / "speaker" / one.name
+        speaker.write_embeddings(one, folder, SkippedUtterances(False), allow_pipes=True)
     ran.unlink()
     assert "pass --allow-pipes if you trust it" in fails(*train)
     assert not ran.exists() and not list(exp.rglob("model.safetensors"))
@@ -239,6 +241,50 @@ def test_train_vocoder_runs_shell_commands_with_allow_pipes_only(
     assert "pass --allow-pipes if you trust it" in fails(*train)
     assert not ran.exists()
     assert "step 1" in run(*train, "--allow-pipes") and ran.exists()
+
+
+@pytest.mark.parametrize(
+    ("train", "config"),
+    [(["train-vc", "--segmentation", "raw"], "vc.yaml"), (["train-vocoder"], "vocoder.yaml")],
+)
+def test_trainings_of_voices_died_of_a_bad_recording_they_did_not_name(
+    world: Path, tmp_path: Path, train: list[str], config: str
+) -> None:
+    """In the middle, where it was first drawn; and they knew no --skip-bad."""
+    data, exp = tmp_path / "data", tmp_path / "exp"
+    shutil.copytree(world / "data", data)
+    shutil.copytree(world / "exp" / "units", exp / "units")
+    for table in data.glob("*/wav.scp"):
+        table.write_text(table.read_text().replace(str(world), str(tmp_path)))
+    bad = data / "train" / "ann_1.wav"
+    good = bad.read_bytes()
+    bad.write_text("no audio")
+    command = [*train, "--config", world / config, "--max-steps", 1, "--tag", "t", data, exp]
+    reason = "ann_1.wav: unreadable audio"
+    for _ in range(2):
+        said = fails(*command)
+        assert reason in said and "(utterance ann_1); fix it or pass --skip-bad" in said
+        assert not list(exp.glob("*/t/checkpoints"))
+    assert "step 1" in run(*command, "--skip-bad")
+    (listed,) = exp.glob("*/t/skipped.txt")
+    assert listed.read_text().startswith("ann_1 ") and reason in listed.read_text()
+    weights = listed.with_name("model.safetensors").stat().st_mtime_ns
+    assert "step 1" in run(*command, "--skip-bad")  # complete
+    assert listed.with_name("model.safetensors").stat().st_mtime_ns == weights
+    assert reason in fails(*command)
+    bad.write_bytes(good)
+    shutil.rmtree(listed.parent)
+    assert "step 1" in run(*command) and not listed.exists()
+
+
+def test_units_of_an_unknown_utterance_had_no_remedy(world: Path, tmp_path: Path) -> None:
+    shutil.copytree(world / "data", tmp_path / "data")
+    table = tmp_path / "data" / "train" / "wav.scp"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[1:]))
+    shutil.copytree(world / "exp" / "units", tmp_path / "exp" / "units")
+    train = ["train-vc", tmp_path / "data", tmp_path / "exp", "--segmentation", "raw"]
+    said = fails(*train, "--config", world / "vc.yaml")
+    assert "ann_0 has units, but is not here; add it, or give the data dir" in said
 
 
 def test_training_goes_on_from_another_stream(world: Path) -> None:
