@@ -42,6 +42,7 @@ def log_to_stderr(level: int) -> None:
     """Show the log of ``entcomp`` from ``level`` on, in lines as ``entcomp: warning: ...``."""
     log = logging.getLogger("entcomp")
     log.handlers = [_Stderr()]
+    log.propagate = False  # libraries of speech put a handler of their own at the root
     log.setLevel(max(logging.DEBUG, level))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
 import signal
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for marker, remedy in missing().items():
         terminalreporter.write_line(f"tests marked {marker} were left out: {remedy}")
+
+
+@pytest.fixture(autouse=True)
+def _log_as_in_the_library() -> Iterator[None]:
+    """What the command line has set of the log, no later test sees; `caplog` wants it passed on."""
+    yield
+    log = logging.getLogger("entcomp")
+    log.handlers, log.propagate = [], True
+    log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,9 @@ def check_task(experiment: Experiment, task: str) -> str:
     """Raises EntcompError unless ``task`` was trained in the experiment."""
     there = trained_tasks(experiment)
     if task not in there:
-        known = ", ".join(there) or "none; train one first, as by train-asr"
+        kind = task.partition("/")[0]
+        command = f"train-{kind}" if kind in ("asr", "st", "vc") else "train-asr"
+        known = ", ".join(there) or f"none; train one first, as by {command}"
         raise EntcompError(f"{experiment.path / task}: no such model; available: {known}")
     return task
 

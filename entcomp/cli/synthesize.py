@@ -31,6 +31,8 @@ def synthesize(
     voice: Annotated[
         Path,
         typer.Option(
+            "--voice",
+            "--reference",
             metavar="WAV|TABLE",
             help="Who speaks; or a file of lines 'utterance wav', one for each.",
         ),

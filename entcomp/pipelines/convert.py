@@ -50,7 +50,7 @@ def convert_files(
                 known = len(voices.heard)
                 voice = voices.of(utt_id)
                 yield from (_describe(one, converter) for one in list(voices.heard)[known:])
-                yield _describe(path, converter)
+                yield _describe(path, converter, channel)
                 source = converter.record(path, channel)
                 seconds = len(source.waveform) / converter.mel_rate
                 waveform = converter.speak(source, voice, utt_id, _scaled(advance, seconds))
@@ -212,10 +212,11 @@ def write_wav(path: Path, waveform: np.ndarray, sample_rate: int) -> None:
         soundfile.write(temporary, waveform, sample_rate, format="WAV", subtype="PCM_16")
 
 
-def _describe(path: Path, converter: VoiceConverter) -> str:
+def _describe(path: Path, converter: VoiceConverter, channel: int | None = None) -> str:
     """What is done to a recording before it is used."""
     found, sample_rate = audio_info(path), converter.mel_rate
-    steps = ["mixed down to mono"] if found.channels > 1 else []
+    taken = "mixed down to mono" if channel is None else f"channel {channel + 1} taken"
+    steps = [taken] if found.channels > 1 else []
     if found.sample_rate != sample_rate:
         lost = f" (it has nothing above {found.sample_rate // 2} Hz)"
         lost = lost if found.sample_rate < 16000 else ""

@@ -36,6 +36,8 @@ def open_model(source: str | Path | None = None, local_files_only: bool = False)
     wanted = SOURCE.fullmatch(str(source)) if source is not None else None
     if wanted is None or Path(str(source)).exists() or str(source).endswith(".tar"):
         return packing.open_model(source)
+    if wanted["name"].startswith(("asr/", "st/", "vc/")):  # no user's, but a model's in some EXP
+        raise EntcompError(f"{source}: no such folder; name its experiment, too: EXP/{source}")
     folder = _fetch(wanted["name"], wanted["revision"], local_files_only)
     return packing.open_model(f"{folder}{wanted['task'] or ''}")
 

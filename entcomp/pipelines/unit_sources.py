@@ -166,7 +166,7 @@ def open_sources(
     Raises EntcompError for a path that is not there.
     """
     with tempfile.TemporaryDirectory() as folder:
-        stdin = Path(folder) / "stdin"
+        stdin = Path(folder) / "standard input"
         if Path("-") in paths:
             with open(stdin, "wb") as stream:
                 shutil.copyfileobj(sys.stdin.buffer, stream)
@@ -174,4 +174,7 @@ def open_sources(
         for path in found:
             if not path.exists():
                 raise EntcompError(f"{path}: no such file")
-        yield [UnitSource(path, info, deduplicated) for path in found]
+        try:
+            yield [UnitSource(path, info, deduplicated) for path in found]
+        except EntcompError as error:
+            raise EntcompError(str(error).replace(str(stdin), stdin.name)) from None

@@ -148,7 +148,7 @@ class VoiceConverter:
         """A mono waveform, (samples,), in another voice: float32 at `sample_rate`, as long (to a
         sample) and as loud. Raises EntcompError for a waveform shorter than a frame.
         """
-        at = partial(_resampled, as_float32(waveform, "waveform"), sample_rate)
+        at = partial(resample, as_float32(waveform, "waveform"), sample_rate)
         return self.speak(self._record(at, "waveform"), voice, "waveform")
 
     def speak(
@@ -198,7 +198,7 @@ class VoiceConverter:
 
         Raises EntcompError for a short or silent one.
         """
-        at = partial(_resampled, as_float32(waveform, "reference"), sample_rate)
+        at = partial(resample, as_float32(waveform, "reference"), sample_rate)
         return self._listen(at, "reference")
 
     def record(self, path: Path, channel: int | None = None) -> Recording:
@@ -253,7 +253,3 @@ def find_model(exp: Path | None, model: str | None) -> Model:
     if model is None:
         raise EntcompError("give EXP, or --model with an experiment, a pack or USER/NAME")
     return open_model(model)
-
-
-def _resampled(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
-    return resample(waveform, rate, sample_rate)

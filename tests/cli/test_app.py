@@ -187,6 +187,15 @@ def test_quiet_shows_no_bar(capfd):
         assert ("counting" in capfd.readouterr().err) is is_shown
 
 
+def test_lines_of_the_log_came_twice(capfd, monkeypatch):
+    """Once from a handler at the root, as a library's logging.info() makes one."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logging.basicConfig()
+    log_to_stderr(logging.INFO)
+    logging.getLogger("entcomp.cli").info("once")
+    assert capfd.readouterr().err == "entcomp: info: once\n"
+
+
 def run(monkeypatch: pytest.MonkeyPatch, error: Exception, *arguments: str) -> object:
     """The exit code of the command line when a command raises ``error``."""
 

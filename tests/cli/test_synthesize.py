@@ -287,6 +287,16 @@ def test_mistakes_in_the_call(experiment: Experiment, tmp_path: Path) -> None:
     assert "rate99/threshold.json: no such segmentation; available: raw, dedup" in unknown
 
 
+def test_units_of_the_standard_input_were_named_by_a_temporary_file(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those that tokenize makes with another codebook than the converter's."""
+    line = b'{"utt_id": "a", "units": [1, 2], "codebook_sha256": "c0de"}'
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(line)))
+    said = fails(experiment, Path("-"), tmp_path / "out")
+    assert said.startswith("entcomp: error: standard input:1: made with another codebook; give")
+
+
 def test_imported_units_are_spoken_with_the_voice_alone(
     experiment: Experiment, tmp_path: Path
 ) -> None:
@@ -299,7 +309,7 @@ def test_imported_units_are_spoken_with_the_voice_alone(
     (tmp_path / "units.txt").write_text(f"a {' '.join(str(one % K) for one in range(60))}\n")
     voice = folder_of(experiment) / "voice.wav"
     code, _, err = run(
-        *("synthesize", tmp_path / "units.txt", "--model", imported.path, "--voice", voice),
+        *("synthesize", tmp_path / "units.txt", "--model", imported.path, "--reference", voice),
         *("-o", tmp_path / "a.wav"),
     )
     assert code == 0, err

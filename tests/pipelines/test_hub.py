@@ -186,6 +186,9 @@ def test_a_data_dir_is_converted_in_its_experiment(machine: Machine, made: Exper
     wav.insert(2, "--reference")
     assert "give EXP, or --model with an experiment, a pack or USER/NAME" in run(*wav)[2]
     assert "vc/none: no such model; available: " in run(*wav, made.path, "--model", "none")[2]
+    shutil.copytree(made.path / "units", machine.folder / "untrained" / "units")
+    said = run(*wav, machine.folder / "untrained", "--model", "vc/none")[2]
+    assert "available: none; train one first, as by train-vc" in said  # train-asr
 
 
 def test_what_was_fetched_stays_in_the_cache(machine: Machine) -> None:
@@ -264,6 +267,17 @@ def test_a_folder_of_that_name_comes_first(machine: Machine, made: Experiment) -
 )
 def test_models_that_are_none(machine: Machine, name: str, message: str) -> None:
     assert message in machine.refused(name)
+
+
+@pytest.mark.parametrize("name", ["asr/tiny", "st/tiny", "vc/tiny"])
+def test_a_model_without_its_experiment_was_looked_for_on_the_hub(
+    machine: Machine, name: str
+) -> None:
+    """For half a minute, where there was no network, of which the message then spoke."""
+    machine.hub.asked.clear()
+    said = machine.refused(name)
+    assert f"{name}: no such folder; name its experiment, too: EXP/{name}" in said
+    assert machine.hub.asked == []
 
 
 def test_without_the_library(machine: Machine) -> None:

@@ -378,8 +378,9 @@ def test_one_channel_of_a_call_is_converted(world: Path, tmp_path: Path) -> None
     call = ["convert", tmp_path / "in.wav", world / "exp", "--model", "vc/fixed4"]
     call += ["--reference", world / "data/train/bob_2.wav", "-o", tmp_path / "out.wav"]
     levels = []
-    for side in ("left", "right"):
-        run(*call, "--channel", side)
+    for number, side in enumerate(("left", "right"), 1):
+        output = run(*call, "--channel", side)
+        assert f"2 channels at 16000 Hz: channel {number} taken, resampled" in output  # mixed down
         levels.append(loudness(samples(tmp_path / "out.wav")))
     assert levels == pytest.approx([loudness(loud), loudness(quiet)], rel=0.03)
 
