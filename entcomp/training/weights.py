@@ -29,7 +29,7 @@ def naming_sizes(remedy: str) -> Iterator[None]:
     try:
         yield
     except (AssertionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split()) or "sizes that do not go together"
+        reason = " ".join(str(error).split()).rstrip(".") or "sizes that do not go together"
         raise EntcompError(f"config: {reason}; {remedy}") from None
 
 
