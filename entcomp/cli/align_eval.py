@@ -54,7 +54,7 @@ def align_eval(
     """Score the boundaries of groups against TextGrids, beside chance at the same rate.
 
     Once as papers do, and once with references as intervals as wide as their resolution. Writes
-    OUTPUT/TAG/SET.json and, of all tags, OUTPUT/SET.md.
+    OUTPUT/TAG/SET.json and, of all tags that have one, OUTPUT/SET.md.
     """
     names = tuple(name.strip() for name in tiers.split(","))
     scoring = BoundaryScoring(

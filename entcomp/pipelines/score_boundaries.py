@@ -19,7 +19,7 @@ from entcomp.files import write_json, write_text
 from entcomp.formats.textgrid import TierChoice, parse_silences
 from entcomp.kaldi.datadir import DataDir
 from entcomp.progress import track
-from entcomp.report.boundary_scores import by_rate, markdown_page
+from entcomp.report.boundary_scores import markdown_page, read_scores
 from entcomp.segmentation.chance import chance_groups
 
 # The options that stand beside the scores.
@@ -58,8 +58,9 @@ class BoundaryScoring:
     def score_sets(self, data_sets: Sequence[DataDir], segmentations: str) -> Iterator[str]:
         """Score the named segmentations (by commas, or ``all``) of each set; yields what it did.
 
-        Writes OUTPUT/TAG/SET.json and, of all tags, OUTPUT/SET.md. Raises EntcompError for a
-        segmentation that is not there or of another codebook, and if no set has what it takes.
+        Writes OUTPUT/TAG/SET.json and, of all tags that have one, OUTPUT/SET.md. Raises
+        EntcompError for a segmentation that is not there or of another codebook, and if no set has
+        what it takes.
         """
         tags = _check_tags(self.experiment, segmentations)
         scored = False
@@ -82,15 +83,16 @@ class BoundaryScoring:
     def _score_set(
         self, groups: dict[str, Groups], references: References, set_name: str
     ) -> Iterator[str]:
-        """Score all segmentations of a set; write, and yield, what came out."""
+        """Score these segmentations of a set; yields the page of all that were ever scored."""
         results = []
         for tag, one in track(groups.items(), f"align-eval {set_name}", total=len(groups)):
             result = self._score(one, references)
-            result |= {"tag": tag, "set": set_name, "alignments": str(references.folder)}
+            alignments = str(references.folder.absolute())
+            result |= {"tag": tag, "set": set_name, "alignments": alignments}
             result |= {"criterion": self.experiment.criterion(tag)}
             write_json(self.output / tag / f"{set_name}.json", result)
             results.append(result)
-        page = markdown_page(set_name, by_rate(results))
+        page = markdown_page(set_name, read_scores(self.output.glob(f"*/{set_name}.json")))
         path = self.output / f"{set_name}.md"
         write_text(path, page)
         yield page

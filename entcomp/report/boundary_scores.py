@@ -21,7 +21,9 @@ def read_scores(paths: Iterable[Path]) -> list[dict[str, Any]]:
     for path in paths:
         results.append(read_json(path))
         if "resolution" not in results[-1]:
-            raise EntcompError(f"{path}: written by an older version; run align-eval again")
+            raise EntcompError(
+                f"{path}: written by an older version; run align-eval again, or delete it"
+            )
     return by_rate(results)
 
 
@@ -30,14 +32,23 @@ def by_rate(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(results, key=lambda result: (-result["rate"], result["tag"]))
 
 
+def by_settings(results: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Those that one table can hold: what `describe_matching` says is true of all of them."""
+    found: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for one in results:
+        found.setdefault((describe_matching(one), one["resolution"]), []).append(one)
+    return list(found.values())
+
+
 def markdown_page(set_name: str, results: list[dict[str, Any]]) -> str:
-    """Tables of all tiers, with what they count."""
-    tables = [
-        f"### {title}\n\n{table.markdown()}"
-        for tier in tiers(results)
-        for title, table in score_tables(results, tier).items()
-    ]
-    return "\n".join([f"## {set_name}\n\n{describe_matching(results[0])}\n", *tables])
+    """Tables of all tiers, with what they count; those that were scored otherwise apart."""
+    parts = [f"## {set_name}\n"]
+    for alike in by_settings(results):
+        parts.append(f"{describe_matching(alike[0])}\n")
+        for tier in tiers(alike):
+            tables = score_tables(alike, tier)
+            parts += [f"### {title}\n\n{table.markdown()}" for title, table in tables.items()]
+    return "\n".join(parts)
 
 
 def tiers(results: list[dict[str, Any]]) -> list[str]:
@@ -58,17 +69,29 @@ def score_tables(results: list[dict[str, Any]], tier: str) -> dict[str, Table]:
 
 def describe_matching(result: dict[str, Any]) -> str:
     """In words, what the numbers of a result count."""
-    how = "many-to-one (lenient)" if result["lenient"] else "one-to-one"
-    shift = f", boundaries shifted by {1000 * result['shift']:g} ms" if result["shift"] else ""
+    grids = "/".join(Path(result["alignments"]).parts[-2:])
     return (
-        f"{result['utterances']} utterances; boundaries agree within "
-        f"{1000 * result['tolerance']:g} ms, {how}{shift}. P, R: precision and recall. Beside F1 "
-        "and R-value: the bootstrap interval, and equal and random groups, as many in each "
-        "utterance. In 50 ms: share of boundaries that have a reference one so near. Off, shift: "
-        "mean absolute and signed distance to the nearest one. Shares are in percent. Plain scores "
-        "are for comparison with papers: they jump where units share the references' grid. Compare "
-        "other frame shifts and offsets where references are as wide as their resolution."
+        f"{result['utterances']} utterances, TextGrids of {grids}; {describe_settings(result)}. "
+        "P, R: precision and recall. Beside F1 and R-value: the bootstrap interval, and equal and "
+        "random groups, as many in each utterance. In 50 ms: share of boundaries that have a "
+        "reference one so near. Off, shift: mean absolute and signed distance to the nearest one. "
+        "Shares are in percent. Plain scores are for comparison with papers: they jump where "
+        "units share the references' grid. Compare other frame shifts and offsets where "
+        "references are as wide as their resolution."
     )
+
+
+def describe_settings(result: dict[str, Any]) -> str:
+    """In words, by which options of align-eval a result was made."""
+    said = [f"boundaries agree within {1000 * result['tolerance']:g} ms"]
+    said.append("many-to-one (lenient)" if result["lenient"] else "one-to-one")
+    if result["shift"]:
+        said.append(f"boundaries shifted by {1000 * result['shift']:g} ms")
+    if result.get("speaker") is not None:
+        said.append(f"speaker {result['speaker']} alone")
+    if result.get("silences") is not None:
+        said.append(f"silences: {result['silences'] or 'none'}")
+    return ", ".join(said)
 
 
 def _dithered(methods: dict[str, Any]) -> dict[str, Any]:

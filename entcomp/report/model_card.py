@@ -11,7 +11,13 @@ from entcomp.artifacts.experiment import DIRECTIONS, Experiment
 from entcomp.artifacts.models import LMInfo
 from entcomp.evaluation.text.metric import score_value
 from entcomp.files import read_json
-from entcomp.report.boundary_scores import describe_matching, read_scores, score_tables, tiers
+from entcomp.report.boundary_scores import (
+    by_settings,
+    describe_matching,
+    read_scores,
+    score_tables,
+    tiers,
+)
 from entcomp.report.tables import Table
 from entcomp.tasks import read_task_info, task_of
 
@@ -94,10 +100,12 @@ def _boundaries(experiment: Experiment, tags: Sequence[str]) -> Iterator[str]:
     paths = sorted(path for tag in tags for path in experiment.alignment_scores(tag).glob("*.json"))
     for set_name in sorted({path.stem for path in paths}):
         results = read_scores(path for path in paths if path.stem == set_name)
-        yield f"## Boundaries: {set_name}\n\n{describe_matching(results[0])}"
-        for tier in tiers(results):
-            for title, table in score_tables(results, tier).items():
-                yield f"### {title}\n\n{table.markdown()}"
+        yield f"## Boundaries: {set_name}"
+        for alike in by_settings(results):
+            yield describe_matching(alike[0])
+            for tier in tiers(alike):
+                for title, table in score_tables(alike, tier).items():
+                    yield f"### {title}\n\n{table.markdown()}"
 
 
 def _task(experiment: Experiment, task: str) -> Iterator[str]:

@@ -16,9 +16,16 @@ from entcomp.artifacts.experiment import DIRECTIONS, Experiment
 from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.segmentations import SegmentationInfo
 from entcomp.artifacts.units import Units
+from entcomp.errors import EntcompError
 from entcomp.files import atomic_path, read_json, write_text
-from entcomp.report import figures, page, result_figures, text_scores, unit_scores
-from entcomp.report.boundary_scores import describe_matching, read_scores, score_tables, tiers
+from entcomp.report import (
+    boundary_scores,
+    figures,
+    page,
+    result_figures,
+    text_scores,
+    unit_scores,
+)
 from entcomp.report.conversion import SAMPLE_RATE, Sample, label, read_conversions
 from entcomp.report.explorer.data import Initial, ShownUtterance
 from entcomp.report.explorer.write import write_explorer
@@ -127,19 +134,22 @@ def example(report: Report) -> str | None:
 
 def boundaries(report: Report) -> str | None:
     """Rate against F1 and R-value, and their tables."""
-    results = read_scores(report.scores.glob(f"*/{report.set_name}.json"))
+    results = boundary_scores.read_scores(report.scores.glob(f"*/{report.set_name}.json"))
     if not results:
         return None
-    names = tiers(results)
     caption = (
         f"Boundaries of groups in {report.set_name}, references as wide as their resolution; "
         "bars are 95% bootstrap intervals."
     )
-    parts = [report.figure(result_figures.boundary_figure(results, names), "rates", caption)]
-    parts.append(page.paragraph(describe_matching(results[0])))
-    for tier in names:
-        for title, table in score_tables(results, tier).items():
-            parts += [f"<h3>{title}</h3>", table.html()]
+    parts = []
+    for number, alike in enumerate(boundary_scores.by_settings(results)):
+        names = boundary_scores.tiers(alike)
+        drawn = result_figures.boundary_figure(alike, names)
+        parts.append(report.figure(drawn, _numbered("rates", number), caption))
+        parts.append(page.paragraph(boundary_scores.describe_matching(alike[0])))
+        for tier in names:
+            for title, table in boundary_scores.score_tables(alike, tier).items():
+                parts += [f"<h3>{title}</h3>", table.html()]
     return page.section("Boundaries against words and phones", *parts)
 
 
@@ -220,13 +230,12 @@ def recognition(report: Report) -> str | None:
     if not results:
         return None
     labels = text_scores.metric_of("asr").labels
-    points = {label: _points(results, name) for name, label in labels.items()}
-    return page.section(
-        "Recognition",
-        _score_figure(report, points, "recognition"),
-        page.paragraph(text_scores.describe_scores(results, "asr")),
-        text_scores.score_table(results, "asr").html(),
-    )
+    parts = []
+    for number, (how, alike) in enumerate(text_scores.by_settings(results).items()):
+        points = {label: _points(alike, name) for name, label in labels.items()}
+        parts.append(_score_figure(report, points, "recognition", number=number))
+        parts += [page.paragraph(how), text_scores.score_table(alike, "asr").html()]
+    return page.section("Recognition", *parts)
 
 
 def translation(report: Report) -> str | None:
@@ -234,13 +243,14 @@ def translation(report: Report) -> str | None:
     results = report.text_results("st")
     if not results:
         return None
-    langs = {lang: list(own) for lang, own in groupby(results, lambda one: one.lang)}
-    points = {f"BLEU, {lang}": _points(own, "bleu") for lang, own in langs.items()}
-    parts = [_score_figure(report, points, "translation")]
-    for lang, own in langs.items():
-        parts += [f"<h3>{lang}</h3>", page.paragraph(text_scores.describe_scores(own, "st"))]
-        parts.append(text_scores.score_table(own, "st").html())
-    return page.section("Translation", *parts)
+    points, parts = {}, []
+    for lang, own in groupby(results, lambda one: one.lang):
+        for number, (how, alike) in enumerate(text_scores.by_settings(list(own)).items()):
+            title = _numbered(lang, number)
+            points[f"BLEU, {title}"] = _points(alike, "bleu")
+            parts += [f"<h3>{title}</h3>", page.paragraph(how)]
+            parts.append(text_scores.score_table(alike, "st").html())
+    return page.section("Translation", _score_figure(report, points, "translation"), *parts)
 
 
 def latency(report: Report) -> str | None:
@@ -325,12 +335,20 @@ SECTIONS = (
 
 
 def write_report(report: Report) -> Path:
-    """Write ``index.html``, the PNGs that it shows and ``results.md``; returns the page's path."""
+    """Write ``index.html``, the PNGs that it shows and ``results.md``; returns the page's path.
+
+    Raises EntcompError where no stage has left anything to show.
+    """
     tasks = report.text_results("asr"), report.text_results("st")
     if any(tasks):
         summary = text_scores.summary_table(*tasks, report.latency())
-        write_text(report.output / "results.md", summary.markdown())
+        notes = text_scores.summary_notes(*tasks)
+        write_text(report.output / "results.md", summary.markdown() + notes)
     made = [section(report) for section in SECTIONS]
+    if not any(made):
+        raise EntcompError(
+            f"{report.experiment.path}: no results of {report.set_name}; run a stage first"
+        )
     about = f"{report.experiment.path}, set {report.set_name}"
     html = page.render("entcomp report", about, [one for one in made if one])
     path = report.output / "index.html"
@@ -362,9 +380,16 @@ def _score_figure(
     panels: dict[str, list[result_figures.Point]],
     name: str,
     lines: dict[str, dict[str, list[tuple[float, float]]]] | None = None,
+    number: int = 0,
 ) -> str:
     caption = f"{name.capitalize()} of {report.set_name}; bars are 95% bootstrap intervals."
-    return report.figure(result_figures.score_figure(panels, lines), name, caption)
+    drawn = result_figures.score_figure(panels, lines)
+    return report.figure(drawn, _numbered(name, number), caption)
+
+
+def _numbered(name: str, number: int) -> str:
+    """Of what was scored in one way ``name``; of what was scored in others ``name_2``, ..."""
+    return f"{name}_{number + 1}" if number else name
 
 
 def _cuts(report: Report, name: str) -> list[figures.Threshold]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +83,15 @@ def score_table(results: Sequence[TextResult], task: str) -> Table:
     return Table(header, rows)
 
 
-def describe_scores(results: Sequence[TextResult], task: str) -> str:
-    """In words, what was scored and how."""
-    metric = metric_of(task)
-    score = results[0].scores[next(iter(metric.labels))]
-    how = metric.settings(score)
-    return f"{score['utterances']} utterances; {how}. 95%: bootstrap interval over utterances."
+def by_settings(results: Sequence[TextResult]) -> dict[str, list[TextResult]]:
+    """Those that one table can hold, by words that say what was scored and how."""
+    found: dict[str, list[TextResult]] = {}
+    for one in results:
+        metric = metric_of(one.task)
+        score = one.scores[next(iter(metric.labels))]
+        how = f"{score['utterances']} utterances; {metric.settings(score)}."
+        found.setdefault(f"{how} 95%: bootstrap interval over utterances.", []).append(one)
+    return found
 
 
 def summary_table(
@@ -111,6 +115,18 @@ def summary_table(
             row += _cells(found.get((lang, stream)), "bleu")
         rows.append([*row, *_latency_cells(latency, stream)])
     return Table([*header, "ms p50", "ms p95"], rows)
+
+
+def summary_notes(recognition: Sequence[TextResult], translation: Sequence[TextResult]) -> str:
+    """Lines below `summary_table`: which of a column's scores were made otherwise than others."""
+    lines = []
+    for lang, own in groupby([*recognition, *translation], lambda one: one.lang):
+        ways = by_settings(list(own))
+        if len(ways) > 1:
+            for how, alike in ways.items():
+                streams = ", ".join(one.stream for one in alike)
+                lines.append(f"- {lang or 'recognition'}, {streams}: {how}\n")
+    return "".join(["\n", *lines]) if lines else ""
 
 
 def _set_of(folder: Path, sets: Sequence[str]) -> str:

@@ -81,6 +81,15 @@ def test_dedup_row_is_that_of_the_units(fake: Fake) -> None:
     assert not fake.experiment.alignment_scores("phones").exists()
 
 
+def test_the_page_had_the_tags_of_the_last_call_alone(fake: Fake) -> None:
+    page = fake.experiment.path / "align_eval" / "test.md"
+    assert run("align-eval", "--segmentation", "words", *fake.arguments)[0] == 0
+    assert run("align-eval", "--segmentation", "phones", "--lenient", *fake.arguments)[0] == 0
+    lenient, strict = page.read_text().split("one-to-one")
+    assert lenient.count("\n| dedup ") == lenient.count("\n| phones ") == 4
+    assert strict.count("\n| words ") == 4 and "| phones " not in strict
+
+
 def test_same_bytes_again(fake: Fake) -> None:
     trees = []
     for _ in range(2):

@@ -16,6 +16,8 @@ from matplotlib.text import Text
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
+from entcomp.evaluation.text.metrics import METRICS
+from entcomp.evaluation.text.normalizer import Normalizer
 from entcomp.evaluation.text.scores import score_texts
 from entcomp.files import write_json
 from entcomp.report import result_figures
@@ -44,6 +46,7 @@ def write_result(
     wrong: int,
     decoded: str = "decode_test",
     read: str | None = None,
+    normalizer: Normalizer = "basic",
 ) -> None:
     """What training and decoding leave; ``read``: groups at decoding, if not those of training."""
     task, tag = model.split("/")
@@ -58,7 +61,7 @@ def write_result(
         for utt_id, text in references.items()
     }
     metric = "bleu" if lang else "wer"
-    scores = score_texts(references, hypotheses, metric, lang=lang or None)
+    scores = score_texts(references, hypotheses, metric, normalizer, lang or None)
     stage = Stage(folder / decoded, {"segments": read or segments})
     stage.start()
     write_json(folder / decoded / "scores.json", {**scores, "rate": rate})
@@ -134,6 +137,34 @@ def test_kinds_and_intervals(fake: Fake) -> None:
         low, high = one.interval("wer")
         assert one.value("wer") == pytest.approx(STREAMS[one.stream][1] / 2)
         assert low < one.value("wer") < high
+
+
+def test_scores_of_other_normalisers_stood_in_one_table(tmp_path: Path) -> None:
+    """And were described as those of the first row; results.md did not say how they were made."""
+    fake = make_fake(tmp_path, {"test": 2}, length=50)
+    write_result(fake.experiment, "asr/raw", 41.7, 8)
+    write_result(fake.experiment, "asr/dedup", 22.6, 8)
+    assert run("report", "--set", "test", *fake.arguments)[0] == 0
+    results = fake.experiment.path / "report/results.md"
+    assert "normalizer" not in results.read_text()
+    write_result(fake.experiment, "asr/fixed4", 10.5, 8, normalizer="none")
+    assert run("report", "--set", "test", *fake.arguments)[0] == 0
+    lines = results.read_text().splitlines()
+    assert "- recognition, raw, dedup: 40 utterances; normalizer basic." in lines[-2]
+    assert "- recognition, fixed4: 40 utterances; normalizer none." in lines[-1]
+    html = (fake.experiment.path / "report/index.html").read_text()
+    basic, none = html.index("normalizer basic"), html.index("normalizer none")
+    assert basic < html.index("<td>dedup</td>") < none < html.index("<td>fixed4</td>")
+    assert (fake.experiment.path / "report/recognition_2.png").exists()
+
+
+def test_words_say_all_that_scores_depend_on() -> None:
+    pair = {"a": "one <sil>"}, {"a": "one"}
+    wer = score_texts(*pair, "wer", lang="tr", nlsyms=["<sil>"])["wer"]
+    words = METRICS["wer"]().settings(wer)
+    assert words == "normalizer basic of tr, no words: <sil>"
+    bleu = score_texts(*pair, "bleu", nlsyms=["<sil>"])["bleu"]
+    assert METRICS["bleu"]().settings(bleu).endswith(", no words: <sil>")
 
 
 def test_one_set_only(fake: Fake) -> None:

@@ -224,7 +224,8 @@ def test_chance_stands_beside_table_11_and_the_aligner_has_its_name(fake: Fake) 
     for name in ("uniform", "random"):
         words, phones, off = map(float, found[name].split("/"))
         assert 20 < words < phones <= 100 and off > 0, "phones change every 100 ms here"
-    assert filled.about == ["boundaries: test, 6 utterances, aligned by pocketsphinx"]
+    how = "boundaries agree within 20 ms, one-to-one"
+    assert filled.about == [f"boundaries: test, 6 utterances, aligned by pocketsphinx, {how}"]
     raw = row(filled, "raw")
     assert (raw["Hz"], raw["span, ms"], raw["paper: CR"]) == ("50.0", "20.0", "50")
 

@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 
 from entcomp.report import page
-from entcomp.report.boundary_scores import by_rate, describe_matching, markdown_page, score_tables
+from entcomp.report.boundary_scores import (
+    by_rate,
+    by_settings,
+    describe_matching,
+    markdown_page,
+    score_tables,
+)
 from entcomp.report.tables import Table
 
 TABLE = Table(["name", "F1"], [["a", "9.5"], ["bcdefg", "100.0"]])
@@ -25,6 +31,7 @@ def result(tag: str, rate: float, f1: float | None = 0.5) -> dict[str, Any]:
     methods = {"segmentation": scores(f1), "uniform": scores(0.25), "random": scores(0.125)}
     methods = {name: one | {"dithered": scores(0.125)} for name, one in methods.items()}
     facts = {"tolerance": 0.02, "resolution": 0.01, "lenient": False, "shift": 0.0, "utterances": 7}
+    facts |= {"alignments": "/data/exp/align/test", "speaker": None, "silences": None}
     return {"tag": tag, "criterion": tag, "rate": rate, "tiers": {"phones": methods}} | facts
 
 
@@ -68,9 +75,11 @@ def test_finest_first_and_ties_by_name() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "7 utterances; boundaries agree within 20 ms, one-to-one."),
+        ({}, "7 utterances, TextGrids of align/test; boundaries agree within 20 ms, one-to-one."),
         ({"lenient": True, "tolerance": 0.05}, "within 50 ms, many-to-one (lenient)."),
         ({"shift": -0.01}, "one-to-one, boundaries shifted by -10 ms."),
+        ({"speaker": "anna"}, "one-to-one, speaker anna alone."),
+        ({"silences": ""}, "one-to-one, silences: none."),
     ],
 )
 def test_matching_in_words(changes: dict[str, Any], words: str) -> None:
@@ -85,3 +94,25 @@ def test_markdown_page_has_two_tables_a_tier() -> None:
     titles = [line for line in text.splitlines() if line.startswith("### ")]
     ways = ("references 10 ms wide", "plain")
     assert titles == [f"### {tier}, {way}" for tier in ("phones", "words") for way in ways]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lenient": True},
+        {"tolerance": 0.05},
+        {"resolution": 0.0},
+        {"shift": 0.01},
+        {"speaker": "anna"},
+        {"silences": "sil,sp"},
+        {"alignments": "/data/exp/align_mfa/test"},
+        {"utterances": 6},
+    ],
+)
+def test_scores_of_other_settings_stood_in_one_table(changes: dict[str, Any]) -> None:
+    """And were described as those of the first row."""
+    alike = [result("a", 15), result("b", 10)]
+    other = result("c", 7) | changes
+    assert by_settings([*alike, other]) == [alike, [other]]
+    page = markdown_page("test", [*alike, other])
+    assert page.index("\n| b ") < page.rindex(describe_matching(other)) < page.index("\n| c ")

@@ -21,6 +21,13 @@ def score_value(score: Score) -> float:
     return score["percent"] if "percent" in score else score["score"]
 
 
+def describe_nlsyms(score: Score) -> str:
+    """Which symbols were no words, where that was said; to follow other settings."""
+    if "nlsyms" not in score:
+        return ""
+    return f", no words: {' '.join(score['nlsyms']) or 'none'}"
+
+
 @dataclass(frozen=True)
 class TextOptions:
     """How texts are read: their normaliser, language (a code), and non-linguistic symbols."""

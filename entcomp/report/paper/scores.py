@@ -12,6 +12,7 @@ from entcomp.artifacts.stage import read_stage
 from entcomp.evaluation.text.metric import score_value
 from entcomp.evaluation.text.metrics import score_labels
 from entcomp.files import read_json
+from entcomp.report.boundary_scores import describe_settings
 from entcomp.report.conversion import ConversionScores, label, read_conversions, voice_score
 from entcomp.report.paper.figures import Stream
 from entcomp.report.paper.models import (
@@ -259,7 +260,7 @@ class BoundaryScores(Source):
             raise Missing(commands(f"align --sets {self.chosen.set_name}", score))
         found = read_json(path)
         about = f"boundaries: {self.chosen.set_name}, {found['utterances']} utterances, "
-        about += _aligner(Path(found["alignments"]))
+        about += f"{_aligner(Path(found['alignments']))}, {describe_settings(found)}"
         if measure not in self.tiers:
             return Cell(found[{"rate": "rate", "span": "mean_span_ms"}[measure]], about=about)
         tier, name, scale = self.tiers[measure]

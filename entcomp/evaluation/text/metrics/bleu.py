@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from entcomp.evaluation.text.metric import Metric, Score, Statistics, TextOptions
+from entcomp.evaluation.text.metric import Metric, Score, Statistics, TextOptions, describe_nlsyms
 from entcomp.evaluation.text.metrics import METRICS
 from entcomp.evaluation.text.normalizer import normalize
 from entcomp.evaluation.text.translation import (
@@ -44,7 +44,7 @@ class Bleu(Metric):
         )
 
     def settings(self, score: Score) -> str:
-        return f"signature {score['signature']}"
+        return f"signature {score['signature']}{describe_nlsyms(score)}"
 
     def check_language(self, lang: str | None) -> None:
         make_bleu(lang)

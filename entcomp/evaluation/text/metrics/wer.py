@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from entcomp.evaluation.text.metric import Metric, Score, Statistics, TextOptions
+from entcomp.evaluation.text.metric import Metric, Score, Statistics, TextOptions, describe_nlsyms
 from entcomp.evaluation.text.metrics import METRICS
 from entcomp.evaluation.text.normalizer import normalize
 from entcomp.evaluation.text.recognition import count_errors, error_rates, write_trn
@@ -45,7 +45,8 @@ class WordErrorRate(Metric):
         )
 
     def settings(self, score: Score) -> str:
-        return f"normalizer {score['normalizer']}"
+        lang = f" of {score['lang']}" if "lang" in score else ""
+        return f"normalizer {score['normalizer']}{lang}{describe_nlsyms(score)}"
 
     def write_texts(
         self,
