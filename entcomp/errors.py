@@ -19,6 +19,10 @@ class EntcompError(Exception):
         super().__init__(printable(message))
 
 
+class LackingError(EntcompError):
+    """A set lacks what a command takes: it is passed over, where the user has not named it."""
+
+
 def printable(text: str) -> str:
     """One line that a terminal can show, whatever of a damaged file it quotes.
 

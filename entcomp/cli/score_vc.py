@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from entcomp.artifacts.experiment import Experiment
+from entcomp.cli.each_set import each_set
 from entcomp.cli.options import AllowPipes, Channel, Checkpoint, Data, Exp, Sets
 from entcomp.evaluation.voices.metrics import describe_voice_metrics, ready_metrics
-from entcomp.kaldi.datadir import find_sets
+from entcomp.kaldi.datadir import DataDir, find_sets
 from entcomp.pipelines import score_voices
 
 
@@ -54,9 +55,12 @@ def score_vc(
     evaluator = score_voices.open_evaluator(
         experiment, asr, metric or ready_metrics(), moonshine, utmos, checkpoint
     )
-    for data_set in find_sets(data, sets, channel):
+
+    def score(data_set: DataDir) -> None:
         systems = score_voices.find_systems(experiment, data_set.name, converted or [])
         comparison = score_voices.Comparison.open(
             experiment, data_set, systems, evaluator, vocoder, allow_pipes
         )
         print(comparison.score())
+
+    each_set(find_sets(data, sets, channel), sets is not None, score)

@@ -186,9 +186,10 @@ def recordings_sha256(paths: Iterable[str]) -> str:
 
 
 def _write_tables(folder: Path, data_set: DataDir, used: dict[str, Path]) -> None:
-
-    write_table(folder / "wav.scp", ((one, str(wav_path(folder, one))) for one in used))
-    write_table(folder / "utt2ref", ((one, str(path)) for one, path in used.items()))
+    """Paths are absolute, so that they hold from any working directory."""
+    paths = {one: wav_path(folder, one).absolute() for one in used}
+    write_table(folder / "wav.scp", ((one, str(path)) for one, path in paths.items()))
+    write_table(folder / "utt2ref", ((one, str(path.absolute())) for one, path in used.items()))
     text = data_set.path / "text"
     if text.exists():
         rows = iter_table(text, empty_values=True)

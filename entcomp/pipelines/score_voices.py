@@ -15,7 +15,7 @@ from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.stage import Stage, read_stage
 from entcomp.audio.mel import MelConfig
 from entcomp.audio.read import read_utterance, read_wav
-from entcomp.errors import EntcompError
+from entcomp.errors import EntcompError, LackingError
 from entcomp.evaluation.voices import mos, speaker
 from entcomp.evaluation.voices.evaluator import Evaluator, Profile, Recogniser, Scores
 from entcomp.evaluation.voices.metrics import VOICE_METRICS
@@ -87,7 +87,7 @@ def find_systems(
     """Folders of converted utterances of a set by name: those given, or all of EXP's models.
 
     What a model of EXP made, ``vc/TAG/convert``, is called TAG, other folders as they are. Raises
-    EntcompError if there are none, and for two of one name.
+    LackingError if there are none, or one is not there, and EntcompError for two of one name.
     """
     folder = experiment.path / "vc"
     made = sorted(folder.glob(f"*/convert/{set_name}/stage.json"))
@@ -98,8 +98,10 @@ def find_systems(
         if name in (*found, "source", "resynthesis"):
             raise EntcompError(f"{path}: another is called {name}, too; rename it")
         found[name] = path / set_name
-    if not found:
-        raise EntcompError(f"{folder}: nothing converted of {set_name}; run convert")
+    lacking = [path.parent for path in found.values() if not path.is_dir()]
+    if lacking or not found:
+        where = lacking[0] if lacking else folder
+        raise LackingError(f"{where}: nothing converted of {set_name}; run convert")
     return found
 
 
@@ -151,7 +153,7 @@ class Comparison:
             for name in ("source", "resynthesis", *self.systems)
         }
         models = {**self.evaluator.names(), "vocoder": self.vocoder.name}
-        audio = {name: str(path) for name, path in self._folders.items()}
+        audio = {name: str(path.absolute()) for name, path in self._folders.items()}
         stored = {"models": models, "systems": summaries, "audio": audio}
         stored["dependence"] = dependence = dict(self.evaluator.dependence)
         write_json(self.folder / "scores.json", stored)
@@ -214,7 +216,7 @@ class Comparison:
         for utt_id in self._sources:
             copy = resynthesise(self._read(utt_id, rate), self.mel, self.vocoder)
             write_wav(wav_path(folder, utt_id), copy, rate)
-        rows = ((utt_id, str(wav_path(folder, utt_id))) for utt_id in self._sources)
+        rows = ((one, str(wav_path(folder, one).absolute())) for one in self._sources)
         write_table(folder / "wav.scp", rows)
 
     @property
@@ -242,7 +244,7 @@ class Comparison:
         """The reference of each utterance. Raises EntcompError if systems differ in it."""
         tables = {path: read_table(path / "utt2ref") for path in self.systems.values()}
         first, *others = ({one: table[one] for one in self._sources} for table in tables.values())
-        if any(other != first for other in others):
+        if any(_files(other) != _files(first) for other in others):
             paths = ", ".join(str(path) for path in tables)
             raise EntcompError(f"{paths}: other references; score them apart by --converted")
         return first
@@ -269,3 +271,8 @@ class Comparison:
 
         path = self.data_set.path / "text"
         return read_table(path, empty_values=True) if path.exists() else {}
+
+
+def _files(table: dict[str, str]) -> list[Path]:
+    """Older folders name references from the working directory on."""
+    return [Path(path).absolute() for path in table.values()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.errors import EntcompError
+from entcomp.errors import EntcompError, LackingError
 from entcomp.evaluation.bootstrap import percentile_interval, resampled_seeds, resampled_sums
-from entcomp.evaluation.text.metric import Metric, Statistics, TextOptions, score_value
+from entcomp.evaluation.text.metric import Metric, Statistics, TextOptions
 from entcomp.files import read_json
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import read_table
@@ -23,8 +24,9 @@ from entcomp.tasks import read_task_info
 
 SEED = re.compile(r"_seed\d+$")
 EXPLANATION = (
-    "Scores are means over seeds; intervals hold the central 95% of bootstrap samples of both "
-    "utterances and seeds (of utterances only, where there is one seed)."
+    "All texts are scored as the baseline's were. Scores are means over seeds; intervals hold the "
+    "central 95% of bootstrap samples of both utterances and seeds (of utterances only, where "
+    "there is one seed)."
 )
 
 
@@ -62,30 +64,32 @@ def comparison_table(
     """A row a stream, the finest first: scores as means over seeds, beside ``baseline``.
 
     A stream is what models called ``<stream>[_seed<N>]`` read; where they read other groups than in
-    training, or search otherwise, this follows its name. Raises EntcompError where the baseline was
-    not decoded, or where another model did not decode an utterance that it did.
+    training, or search otherwise, this follows its name. All are scored by the normaliser, language
+    and symbols of the baseline. Raises LackingError where the baseline was not decoded, and
+    EntcompError where another model did not decode an utterance that it did.
     """
     metric = metric_of(task)
     target = f"text.{lang}" if lang else "text"
-    streams = _decoded(experiment, data_set.name, task, target)
+    decoded = _decoded(experiment, data_set.name, task)
+    streams = decoded.get(target, {})
     if baseline not in streams:
-        raise EntcompError(
+        raise LackingError(
             f"{experiment.path / task}: no {baseline} that decoded {data_set.name} to {target}; "
-            f"train and decode it, or name another --baseline"
+            f"{_remedy(decoded, target)}"
         )
     references = _references(data_set.path / target, streams[baseline][0])
+    options = _text_options(metric, streams[baseline][0])
     found = {
-        name: _scores(name, [_statistics(metric, references, one) for one in folders])
+        name: _scores(name, [_statistics(metric, references, one, options) for one in folders])
         for name, folders in streams.items()
     }
     rows = []
     for name, scores in found.items():
-        decoded = [read_json(folder / "scores.json") for folder in streams[name]]
-        row = [name, f"{decoded[0]['rate']:.1f}"]
+        row = [name, f"{read_json(streams[name][0] / 'scores.json')['rate']:.1f}"]
         for number, score in enumerate(metric.labels):
             row += [scores[score].cell(), scores[score].beside(found[baseline][score])]
             if number == 0:
-                row.append(" ".join(f"{score_value(one[score]):.1f}" for one in decoded))
+                row.append(" ".join(f"{one:.1f}" for one in scores[score].each_S))
         rows.append(row)
     rows.sort(key=lambda row: (-float(row[1]), row[0]))
     first, *others = metric.labels.values()
@@ -95,17 +99,24 @@ def comparison_table(
     return Table(header, rows)
 
 
-def _decoded(
-    experiment: Experiment, set_name: str, task: str, target: str
-) -> dict[str, list[Path]]:
-    """Folders of the set's hypotheses by stream, those of a stream in order of their seeds."""
-    streams: dict[str, list[Path]] = {}
-    for decoded, options in decodings(experiment, set_name, task):
-        model = decoded.parent
-        if read_task_info(model).output == target:
-            name = SEED.sub("", model.name.removeprefix(f"{target.partition('.')[2]}_"))
-            streams.setdefault(f"{name} {options}".strip(), []).append(decoded)
-    return streams
+def _decoded(experiment: Experiment, set_name: str, task: str) -> dict[str, dict[str, list[Path]]]:
+    """Folders of the set's hypotheses by target and stream, in order of their seeds."""
+    found: dict[str, dict[str, list[Path]]] = {}
+    for folder, options in decodings(experiment, set_name, task):
+        target = read_task_info(folder.parent).output
+        name = SEED.sub("", folder.parent.name.removeprefix(f"{target.partition('.')[2]}_"))
+        streams = found.setdefault(target, {})
+        streams.setdefault(f"{name} {options}".strip(), []).append(folder)
+    return found
+
+
+def _remedy(decoded: Mapping[str, Iterable[str]], target: str) -> str:
+    """What to do without a baseline, by the streams of each target that there are."""
+    if target in decoded:
+        return f"train and decode it, or name another --baseline: {', '.join(decoded[target])}"
+    langs = {one.partition(".")[2]: ", ".join(streams) for one, streams in decoded.items()}
+    there = "; ".join(f"{lang} ({streams})" for lang, streams in sorted(langs.items()) if lang)
+    return f"name another --lang: {there}" if there else "train and decode it"
 
 
 def _references(path: Path, decoded: Path) -> dict[str, str]:
@@ -115,15 +126,21 @@ def _references(path: Path, decoded: Path) -> dict[str, str]:
     return {utt_id: text for utt_id, text in references.items() if utt_id in hypotheses}
 
 
-def _statistics(metric: Metric, references: dict[str, str], folder: Path) -> dict[str, Statistics]:
-    """Of what was decoded to ``folder``, scored as `decode` did."""
+def _text_options(metric: Metric, folder: Path) -> TextOptions:
+    """How `decode` scored what it wrote to ``folder``."""
+    scored: dict[str, Any] = read_json(folder / "scores.json")[next(iter(metric.labels))]
+    known = ("normalizer", "lang", "nlsyms")
+    return TextOptions(**{name: scored[name] for name in known if name in scored})
+
+
+def _statistics(
+    metric: Metric, references: dict[str, str], folder: Path, options: TextOptions
+) -> dict[str, Statistics]:
+    """Of what was decoded to ``folder``."""
     hypotheses = read_table(folder / "text", empty_values=True)
     missing = sorted(references.keys() - hypotheses.keys())
     if missing:
         raise EntcompError(f"{folder / 'text'}: no {missing[0]}; decode the set again")
-    scored: dict[str, Any] = read_json(folder / "scores.json")[next(iter(metric.labels))]
-    known = ("normalizer", "lang", "nlsyms")
-    options = TextOptions(**{name: scored[name] for name in known if name in scored})
     texts = [hypotheses[utt_id] for utt_id in references]
     return metric.statistics(list(references.values()), texts, options)
 

@@ -9,7 +9,8 @@ import pytest
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.audio.read import read_wav
-from entcomp.errors import EntcompError
+from entcomp.cli.each_set import each_set
+from entcomp.errors import EntcompError, LackingError
 from entcomp.evaluation.text.recognition import error_rates
 from entcomp.evaluation.voices.evaluator import Evaluator, Profile, mean_interval
 from entcomp.evaluation.voices.moonshine_asr import (
@@ -22,6 +23,7 @@ from entcomp.evaluation.voices.moonshine_asr import (
 from entcomp.evaluation.voices.mos import DistillMos, DnsMos, Utmos
 from entcomp.evaluation.voices.speaker import SpeakerEncoder, TooLittleSpeechError, similarity
 from entcomp.files import write_text
+from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import read_table
 from entcomp.pipelines.score_voices import find_systems
 
@@ -216,6 +218,8 @@ def test_two_folders_of_one_name_were_scored_as_one(tmp_path: Path) -> None:
     """What convert writes by default is called convert for every model; the last was scored."""
     experiment = Experiment(tmp_path)
     made = [tmp_path / "vc" / tag / "convert" for tag in ("a", "b")]
+    for folder in (*made, tmp_path / "out"):
+        (folder / "test").mkdir(parents=True)
     found = find_systems(experiment, "test", [*made, tmp_path / "out"])
     assert found == {"a": made[0] / "test", "b": made[1] / "test", "out": tmp_path / "out/test"}
     for twice in (tmp_path / "x" / "out", tmp_path / "source"):
@@ -230,3 +234,23 @@ def test_a_model_called_source_was_scored_as_the_source(tmp_path: Path) -> None:
         find_systems(Experiment(tmp_path), "test")
     (tmp_path / "vc/source").rename(tmp_path / "vc/b")
     assert list(find_systems(Experiment(tmp_path), "test")) == ["a", "b"]
+
+
+def test_the_first_set_that_was_not_converted_ended_it(tmp_path: Path) -> None:
+    """Sets that the user did not name are passed over."""
+    write_text(tmp_path / "exp/vc/a/convert/test/stage.json", "{}")
+    found = []
+
+    def find(data_set: DataDir) -> None:
+        found.append(find_systems(Experiment(tmp_path / "exp"), data_set.name))
+
+    sets = [DataDir(name, tmp_path / name) for name in ("dev", "test", "train")]
+    each_set(sets, False, find)
+    assert found == [{"a": tmp_path / "exp/vc/a/convert/test"}]
+    for named, chosen in ((True, sets[:2]), (False, sets[:1])):
+        with pytest.raises(LackingError, match="vc: nothing converted of dev; run convert"):
+            each_set(chosen, named, find)
+    with pytest.raises(LackingError, match="out: nothing converted of test"):
+        find_systems(
+            Experiment(tmp_path), "test", [tmp_path / "exp/vc/a/convert", tmp_path / "out"]
+        )

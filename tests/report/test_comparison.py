@@ -10,6 +10,7 @@ import pytest
 from command_line import run
 
 from entcomp.evaluation.bootstrap import resampled_seeds
+from entcomp.evaluation.text.normalizer import Normalizer
 from entcomp.evaluation.text.scores import score_texts
 from entcomp.files import write_json
 from entcomp.kaldi.table import write_table
@@ -25,6 +26,8 @@ def decoded(
     hypotheses: Sequence[str],
     references: Sequence[str],
     segmentation: str = "",
+    normalizer: Normalizer = "basic",
+    set_name: str = "test",
 ) -> None:
     """What training and decoding leave of a model, ``asr/raw_seed0`` or ``st/es_raw_seed0``.
 
@@ -34,13 +37,13 @@ def decoded(
     lang = "es" if task == "st" else None
     target = f"text.{lang}" if lang else "text"
     ids = IDS[: len(references)]
-    write_table(root / "data/test" / target, zip(ids, references, strict=True))
+    write_table(root / "data" / set_name / target, zip(ids, references, strict=True))
     stream = tag.removeprefix("es_").partition("_")[0]
     folder = root / "exp" / model
     TextInfo(stream, ["train"], ["dev"], 100, "", task, target, 0.02).write(folder)
     expected, found = (dict(zip(ids, texts, strict=True)) for texts in (references, hypotheses))
-    scores = score_texts(expected, found, "bleu" if lang else "wer", lang=lang)
-    output = folder / f"decode_test{'_' if segmentation else ''}{segmentation}"
+    scores = score_texts(expected, found, "bleu" if lang else "wer", normalizer, lang)
+    output = folder / f"decode_{set_name}{'_' if segmentation else ''}{segmentation}"
     write_table(output / "text", zip(ids, hypotheses, strict=True))
     write_json(output / "scores.json", {**scores, "rate": RATES[segmentation or stream]})
 
@@ -83,6 +86,45 @@ def test_a_model_at_other_rates_was_not_compared(tmp_path: Path) -> None:
     assert list(rows) == ["fixed3", "fixed3 fixed4", "fixed4"]
     hertz, _, difference, by_seed = rows["fixed3 fixed4"][:4]
     assert (hertz, by_seed) == ("12.5", "0.0 25.0") and difference.startswith("+12.5 [")
+
+
+def test_texts_of_two_normalisers_were_compared(tmp_path: Path) -> None:
+    references = ["One two.", "Three four."]
+    hypotheses = ["one two", "three four"]
+    decoded(tmp_path, "asr/raw_seed0", hypotheses, references)
+    decoded(tmp_path, "asr/fixed4_seed0", hypotheses, references, normalizer="none")
+    raw, fixed = compare(tmp_path)
+    assert raw[2] == fixed[2] == "0.0 [0.0, 0.0]" and fixed[4] == "0.0"
+    raw, fixed = compare(tmp_path, "--baseline", "fixed4")
+    assert raw[4] == fixed[4] == "100.0"
+
+
+def test_the_first_set_that_was_not_decoded_ended_it(tmp_path: Path) -> None:
+    references = ["one two", "three four"]
+    decoded(tmp_path, "asr/raw_seed0", references, references, set_name="test_b")
+    for name in ("test_a", "test_c"):
+        write_table(tmp_path / "data" / name / "text", zip(IDS, references, strict=False))
+    arguments = ("compare", tmp_path / "data", tmp_path / "exp")
+    code, out, err = run(*arguments)
+    assert code == 0, err
+    assert "test_a: passed over; " in out and "test_c: passed over; " in out
+    assert [one.name for one in (tmp_path / "exp/compare").iterdir()] == ["asr_test_b.md"]
+    code, _, err = run(*arguments, "--sets", "test_a,test_b")
+    assert code == 1 and "asr: no raw that decoded test_a to text; train and decode it" in err
+    code, _, err = run(*arguments, "--sets", "test_c")
+    assert code == 1 and "no raw that decoded test_c" in err
+    code, out, err = run(*arguments, "--baseline", "dedup")
+    assert code == 1 and "no dedup that decoded test_c" in err
+    assert "test_b to text; train and decode it, or name another --baseline: raw" in out
+
+
+def test_translations_without_a_language_named_another_baseline(tmp_path: Path) -> None:
+    references = ["la casa es roja", "el perro duerme"]
+    for stream in ("raw", "fixed4"):
+        decoded(tmp_path, f"asr/{stream}_seed0", references, references)
+        decoded(tmp_path, f"st/es_{stream}_seed0", references, references)
+    code, _, err = run("compare", tmp_path / "data", tmp_path / "exp", "--task", "st")
+    assert code == 1 and "to text; name another --lang: es (fixed4, raw)" in err
 
 
 def interval(cell: str) -> tuple[float, float]:

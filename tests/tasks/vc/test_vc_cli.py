@@ -554,6 +554,22 @@ def test_scores_stand_beside_source_and_resynthesis(world: Path, tmp_path: Path)
     )
 
 
+def test_the_report_took_paths_from_the_working_directory(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recordings that had been converted with a relative EXP were found from there only."""
+    data = world / "data"
+    shutil.copytree(world / "exp", tmp_path / "exp")
+    shutil.copy(data / "train" / "bob_2.wav", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    call = ["convert", data, "exp", "--model", "vc/fixed4", "--sets", "test"]
+    run(*call, "--reference", "bob_2.wav")
+    run("score-vc", data, "exp", "--sets", "test", "--asr", "none", "--metric", "none")
+    monkeypatch.chdir(world)
+    run("report", data, tmp_path / "exp", "--set", "test")
+    assert any((tmp_path / "exp/report/conversion").rglob("fixed4.flac"))
+
+
 def test_a_trained_recogniser_and_utmos_judge(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
