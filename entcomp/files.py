@@ -36,6 +36,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     The temporary name is the same at every run, so that what a killed run left is overwritten.
     """
+    if not path.name:  # such as "."
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     try:

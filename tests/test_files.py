@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,12 @@ def test_what_a_killed_run_left_is_overwritten(tmp_path):
     with atomic_path(tmp_path / "a.txt") as temporary:
         temporary.write_text("new")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("name", [".", "/"])
+def test_a_folder_without_a_name_was_a_traceback(name):
+    with pytest.raises(IsADirectoryError), atomic_path(Path(name)):
+        pytest.fail("opened")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")

@@ -32,7 +32,7 @@ def explore(
     checkpoint: Checkpoint = None,
 ) -> None:
     """One page to move thresholds in, and to see, score and hear the groups of recordings."""
-    output = output or Path(files[0].with_suffix(".html").name)
+    output = output or recordings.named_after(files[0], ".html")
     recordings.check_output(output)
     own = tokenizer.Tokenizer.from_pretrained(model, checkpoint)
     found = pipeline.explore_files(own, files, output, textgrid, start, end, channel)

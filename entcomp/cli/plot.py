@@ -38,7 +38,7 @@ def plot(
     checkpoint: Checkpoint = None,
 ) -> None:
     """Draw the spectrogram, entropy and groups of a recording, with words where they are known."""
-    output = output or Path(file.with_suffix(".png").name)
+    output = output or recordings.named_after(file, ".png")
     recordings.check_output(output)
     own = tokenizer.Tokenizer.from_pretrained(model, checkpoint)
     rule = grouping.rule(own, segmentation)

@@ -33,6 +33,13 @@ def check_output(output: Path | None, folder: bool = False) -> None:
         raise EntcompError(f"--output {output}: cannot be written to; leave it out, and redirect")
 
 
+def named_after(recording: Path, suffix: str) -> Path:
+    """Its name with another ending, in the working directory. Raises EntcompError for a folder."""
+    if recording.is_dir():
+        raise EntcompError(f"{recording}: is a folder; name a recording")
+    return Path(recording.with_suffix(suffix).name)
+
+
 @contextmanager
 def open_lines(output: Path | None) -> Iterator[TextIO]:
     """A text file that appears when the block has ended well, or the standard output."""

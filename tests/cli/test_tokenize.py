@@ -450,6 +450,13 @@ def test_plot(experiment: Experiment, tmp_path: Path, monkeypatch: pytest.Monkey
     assert drawn[1][6] == [(pytest.approx(0.2), pytest.approx(0.7), "there")]
 
 
+@pytest.mark.parametrize("command", ["plot", "explore"])
+@pytest.mark.parametrize("folder", [".", "/"])
+def test_a_folder_without_a_name_was_a_traceback(command: str, folder: str) -> None:
+    code, _, err = run(command, folder)
+    assert code == 1 and err.endswith(f"error: {folder}: is a folder; name a recording\n")
+
+
 def test_a_picture_has_room_for_a_minute(experiment: Experiment, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(61 * RATE), RATE)
     code, _, err = run("plot", tmp_path / "a.wav", "--model", experiment.path)
