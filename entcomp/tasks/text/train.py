@@ -16,6 +16,7 @@ from entcomp.config import load_config
 from entcomp.encoder.local import embeddings_inputs
 from entcomp.encoder.packed import GroupedTokens, group_tokens
 from entcomp.errors import EntcompError
+from entcomp.tasks import task_of
 from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.corpus import Corpus, ctc_length
 from entcomp.tasks.text.data import TextBatches
@@ -92,7 +93,12 @@ class TrainedTextModel:
 
     @classmethod
     def open(cls, experiment: Experiment, model: str) -> TrainedTextModel:
-        """``model`` is as in ``asr/TAG``. Raises EntcompError as `load`, and for other units."""
+        """``model`` is as in ``asr/TAG``.
+
+        Raises EntcompError as `load`, for other units, and for a task that writes no text.
+        """
+        if task_of(model).metric is None:
+            raise EntcompError(f"{model}: writes no text; name a recogniser or translator")
         trained = cls.load(experiment.path / model)
         trained.info.check_units(experiment.units_info(), trained.folder)
         return trained

@@ -114,6 +114,11 @@ def test_model_that_is_not_there(paths: tuple[Path, Path]) -> None:
         run("bench-latency", *paths, "--models", "asr/no")
 
 
+def test_a_voice_converter_was_told_to_be_trained_again(paths: tuple[Path, Path]) -> None:
+    with pytest.raises(EntcompError, match="vc/raw: writes no text; name a recogniser or trans"):
+        run("bench-latency", *paths, "--models", "asr/raw,vc/raw")
+
+
 def test_utterance_without_reference(paths: tuple[Path, Path]) -> None:
     """Models that were hardly trained decoded texts of any length, and none was comparable."""
     text = paths[0] / "test" / "text"
