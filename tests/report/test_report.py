@@ -185,11 +185,22 @@ def test_one_channel_of_recordings(filled: Fake, fake: Fake, html: str) -> None:
         (["--utterance", "nobody"], "test: no utterance nobody; name one of its own"),
         (["--set", "nope"], "no set 'nope'; available: test"),
         (["--segmentation", "nope"], "segments/nope: no such segmentation"),
+        (["--models", "asr/*"], "--models: is of --paper; give that, too"),
+        (["--exp-k2000", "exp"], "--exp-k2000: is of --paper; give that, too"),
     ],
 )
 def test_mistakes(fake: Fake, options: list[str], message: str) -> None:
     code, _, err = run("report", *options, *fake.arguments)
     assert code == 1 and message in err
+
+
+@pytest.mark.parametrize("name", ["nosuch", "empty"])
+def test_a_report_on_nothing_was_an_empty_page(fake: Fake, tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    code, _, err = run("report", fake.data, tmp_path / name)
+    says = "no such experiment folder" if name == "nosuch" else "no results of test; "
+    assert code == 1 and f"{name}: {says}" in err
+    assert not any((tmp_path / "empty").iterdir()) and not (tmp_path / "nosuch").exists()
 
 
 def spans_of(duration: float, step: float, label: str) -> list[figures.Span]:
