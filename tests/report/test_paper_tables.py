@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections import defaultdict
 from pathlib import Path
 
@@ -57,12 +58,13 @@ def mean(value: float) -> dict[str, object]:
     return {"mean": value, "interval": [value - 0.1, value + 0.1]}
 
 
-def write_voices(exp: Path, tag: str, rate: float) -> None:
+def write_voices(exp: Path, tag: str, rate: float, **more: object) -> None:
     """What score-vc leaves, without UTMOS."""
     words = {"percent": 30.0, "interval": [20.0, 40.0]}
     one = {
         **{"utterances": 6, "wer_ears": words, "cer_ears": words},
         **{"distillmos": mean(2.5), "similarity_reference": mean(0.8)},
+        **more,
     }
     systems = {"source": one, "resynthesis": one, tag: {**one, "rate": rate, "segments": tag}}
     models = {"ears": "Ears 1", "distillmos": "DistillMOS v7"}
@@ -135,6 +137,49 @@ def test_an_empty_cell_names_the_commands_that_fill_it(fake: Fake) -> None:
     write_model(exp, "asr/mine", "rate15_global")
     by_name = "Empty: entropy, 15 Hz (WER, CER): `entcomp decode --model asr/mine --sets test`"
     assert by_name in tables(fake)[12].missing
+
+
+def test_commands_named_segmentations_that_are_not_there(fake: Fake) -> None:
+    """Groups that fit, and are called otherwise than segment does, are those of the commands."""
+    fake.experiment.segments("rate15_global").rename(fake.experiment.segments("mine"))
+    (line,) = (one for one in tables(fake)[12].missing if one.startswith("Empty: entropy, 15 Hz"))
+    assert "`entcomp train-asr --segmentation mine`, `entcomp decode --model asr/mine " in line
+    (line,) = (one for one in tables(fake)[7].missing if one.startswith("Empty: max"))
+    assert "--segmentation mine --pooling max`, `entcomp decode --model asr/mine_max " in line
+    (line,) = (one for one in tables(fake)[1].missing if "15 Hz (EN-CN BLEU)" in one)
+    assert "--segmentation mine --lang zh`, `entcomp decode --model st/zh_mine " in line
+
+
+def test_new_groups_emptied_the_cells_of_those_with_models(fake: Fake) -> None:
+    """What segment makes by its own name took the place of what models read."""
+    exp = fake.experiment.path
+    old, new = (fake.experiment.segments(tag) for tag in ("mine", "rate15_global"))
+    new.rename(old)
+    write_model(exp, "asr/mine", "mine")
+    write_errors(exp, "asr/mine", wer=7.26, rate=16.4)
+    assert run("align-eval", *fake.arguments)[0] == 0
+    before = row(tables(fake)[11], "15 Hz")
+    shutil.copytree(old, new)
+    shutil.copytree(old, fake.experiment.segments("other"))
+    assert row(tables(fake)[3], "entropy, 15 Hz")["WER (%)"] == "7.3 [6.3, 8.3]"
+    assert row(tables(fake)[11], "15 Hz") == before
+    (line,) = (one for one in tables(fake)[1].missing if "15 Hz (EN-CN BLEU)" in one)
+    assert "train-st --segmentation mine --lang zh" in line
+    write_model(exp, "asr/other", "other")
+    assert any("mine, other all fit" in one for one in tables(fake)[3].missing)
+
+
+def test_commands_made_scores_forget_others(fake: Fake) -> None:
+    """bench-latency those of models that it is not given, score-vc UTMOS."""
+    exp = fake.experiment.path
+    for name in ("asr/rate15_global", "asr/raw", "vc/rate15_global", "vc/raw"):
+        write_model(exp, name, name.partition("/")[2])
+    write_latency(exp, "asr/rate15_global")
+    both = "--models asr/rate15_global,asr/raw --sets test"
+    assert any(f"bench-latency {both}`" in one for one in tables(fake)[6].missing)
+    write_voices(exp, "raw", rate=50.0, utmos=mean(3.0))
+    (line,) = (one for one in tables(fake)[1].missing if "15 Hz (VC WER" in one)
+    assert line.endswith("`entcomp score-vc --sets test --utmos FILE`")
 
 
 def test_every_figure_of_the_paper_has_a_score_or_a_reason(fake: Fake) -> None:
@@ -257,6 +302,15 @@ def test_the_command_writes_markdown_and_a_section(fake: Fake) -> None:
     text = markdown.read_text()
     assert [f"## Table {number}:" in text for number in range(1, 14)] == [True] * 13
     assert "500 units of imported, layer 0, 50.0 a second" in text
+
+
+def test_a_space_in_the_names_of_models_hid_them(fake: Fake) -> None:
+    exp = fake.experiment.path
+    write_model(exp, "asr/rate15_global", "rate15_global")
+    write_errors(exp, "asr/rate15_global", wer=7.26, rate=16.4)
+    code, _, err = run("report", "--paper", "--models", "vc/*, asr/rate15*", *fake.arguments)
+    assert code == 0, err
+    assert "7.3 [6.3, 8.3]" in (exp / "report/paper.md").read_text()
 
 
 def test_where_the_paper_contradicts_itself_its_tables_have_a_note() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,6 +13,10 @@ from entcomp.config import read_yaml
 from entcomp.report.paper.figures import Stream
 from entcomp.tasks import TaskInfo, read_task_info
 from entcomp.training.config import MACHINE_KEYS
+
+TASKS = ("asr", "st", "vc")  # of the tables
+# The commands that follow one that makes groups or a model, from the name of what it made.
+Then = Callable[[str], Sequence[str]]
 
 
 class Missing(Exception):  # noqa: N818 - an empty cell is no error
@@ -38,44 +42,58 @@ def commands(*lines: str) -> str:
     return ", ".join(f"`entcomp {line}`" for line in lines)
 
 
-def find_tag(experiment: Experiment, stream: Stream, *then: str) -> str:
+def find_tag(chosen: Chosen, stream: Stream, known: Collection[str], then: Then) -> str:
     """The segmentation that a row is about: ``raw``, ``dedup`` or a tag.
 
-    Raises Missing, with the commands that come ``then``, if there is none, or no telling which.
+    Of several that fit, those that a stage has results of (``known``) count, else those that any
+    model reads, else all; of these the one that has `segment`'s own name for it. Raises Missing,
+    with the commands that come ``then``, if there is none, or no telling which.
     """
     if stream.is_plain:
         return stream.criterion
-    found = {tag: experiment.find_segmentation(tag) for tag in experiment.segmentations()}
+    find = chosen.experiment.find_segmentation
+    found = {tag: find(tag) for tag in chosen.experiment.segmentations()}
     fitting = [tag for tag, info in found.items() if info and stream.fits(info)]
     if not fitting:
-        raise Missing(commands(f"segment {stream.options}", *then))
-    if stream.tag not in fitting and len(fitting) > 1:
-        raise Missing(f"{', '.join(fitting)} all fit; call the one that counts {stream.tag}")
-    return stream.tag if stream.tag in fitting else fitting[0]
+        raise Missing(commands(f"segment {stream.options}", *then(stream.tag)))
+    if len(fitting) == 1:
+        return fitting[0]
+    read = {read_task_info(model).segments for task in TASKS for model in _models(chosen, task)}
+    candidates = ([tag for tag in fitting if tag in some] for some in (known, read, fitting))
+    first = next(filter(None, candidates))
+    if stream.tag not in first and len(first) > 1:
+        raise Missing(f"{', '.join(first)} all fit; call the one that counts {stream.tag}")
+    return stream.tag if stream.tag in first else first[0]
 
 
-def default_model(task: str, lang: str, stream: Stream) -> str:
-    """What training calls a model of this stream, as in ``st/fr_fixed2_max``."""
-    return f"{task}/" + "_".join(filter(None, (lang, stream.tag, _own_pooling(stream))))
-
-
-def find_models(chosen: Chosen, task: str, lang: str, stream: Stream, *then: str) -> list[str]:
+def find_models(chosen: Chosen, task: str, lang: str, stream: Stream, then: Then) -> list[str]:
     """Names, as in ``asr/TAG``, of the models of a row: one, or several that differ by their seed.
 
-    Raises Missing, with the commands that come ``then``, if there is none, or no telling which.
+    Raises Missing, with the commands that come ``then`` for a model's name, if there is none, or no
+    telling which.
     """
-    options = f"train-{task} --segmentation {stream.tag}"
-    options += "".join(f" --pooling {one}" for one in [_own_pooling(stream)] if one)
-    options += f" --lang {lang}" if lang else ""
-    tag = find_tag(chosen.experiment, stream, options, *then)
-    fitting: dict[str, Any] = {}
-    for name, info, settings in _trained(chosen, task):
-        pooling = settings["local"]["pooling"]
-        own_lang = info.output.partition(".")[2]
-        if (info.segments, own_lang) == (tag, lang) and stream.pooling in (None, pooling):
-            fitting[name] = settings, info.train_sets
+    pooling = _own_pooling(stream)
+
+    def training(tag: str) -> list[str]:
+        options = f"train-{task} --segmentation {tag}"
+        options += f" --pooling {pooling}" if pooling else ""
+        options += f" --lang {lang}" if lang else ""
+        return [options, *then(f"{task}/" + "_".join(filter(None, (lang, tag, pooling))))]
+
+    trained = {
+        name: (info, settings)
+        for name, info, settings in _trained(chosen, task)
+        if info.output.partition(".")[2] == lang
+        and stream.pooling in (None, settings["local"]["pooling"])
+    }
+    tag = find_tag(chosen, stream, {info.segments for info, _ in trained.values()}, training)
+    fitting = {
+        name: (settings, info.train_sets)
+        for name, (info, settings) in trained.items()
+        if info.segments == tag
+    }
     if not fitting:
-        raise Missing(commands(options, *then))
+        raise Missing(commands(*training(tag)))
     first, *others = fitting.values()
     if any(one != first for one in others):
         raise Missing(
@@ -90,12 +108,18 @@ def _own_pooling(stream: Stream) -> str:
     return "" if stream.is_plain or stream.pooling in (None, "cale") else stream.pooling
 
 
-def _trained(chosen: Chosen, task: str) -> Iterator[tuple[str, TaskInfo, dict[Any, Any]]]:
-    """Models that count: name, what they say of themselves, settings but for seed and machine."""
+def _models(chosen: Chosen, task: str) -> Iterator[Path]:
+    """Folders of the models that count."""
     for path in sorted(chosen.experiment.path.glob(f"{task}/*/task.json")):
         name = f"{task}/{path.parent.name}"
         if any(fnmatchcase(name, pattern) for pattern in chosen.models):
-            settings = read_yaml(path.parent / "config.yaml")
-            for key in {"seed", *MACHINE_KEYS}:
-                settings["training"].pop(key, None)
-            yield name, read_task_info(path.parent), settings
+            yield path.parent
+
+
+def _trained(chosen: Chosen, task: str) -> Iterator[tuple[str, TaskInfo, dict[Any, Any]]]:
+    """Models that count: name, what they say of themselves, settings but for seed and machine."""
+    for folder in _models(chosen, task):
+        settings = read_yaml(folder / "config.yaml")
+        for key in {"seed", *MACHINE_KEYS}:
+            settings["training"].pop(key, None)
+        yield f"{task}/{folder.name}", read_task_info(folder), settings

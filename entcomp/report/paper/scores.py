@@ -19,7 +19,6 @@ from entcomp.report.paper.models import (
     Chosen,
     Missing,
     commands,
-    default_model,
     find_models,
     find_tag,
 )
@@ -104,9 +103,8 @@ class TextScores(Source):
         return " ".join(filter(None, (score_labels()[measure], self.lang)))
 
     def cell(self, stream: Stream, measure: str) -> Cell:
-        decode = f"decode --model {default_model(self.task, self.lang, stream)}"
-        decode += f" --sets {self.chosen.set_name}"
-        names = find_models(self.chosen, self.task, self.lang, stream, decode)
+        decode = self._decode
+        names = find_models(self.chosen, self.task, self.lang, stream, lambda one: [decode(one)])
         return mean_cell([self._of_model(name, measure) for name in names])
 
     def _of_model(self, name: str, measure: str) -> Cell:
@@ -125,10 +123,13 @@ class TextScores(Source):
         if self.chosen.set_name in decoded:
             return self.chosen.set_name
         if not decoded:
-            raise Missing(commands(f"decode --model {name} --sets {self.chosen.set_name}"))
+            raise Missing(commands(self._decode(name)))
         if len(decoded) > 1:
             raise Missing(f"{name} decoded {', '.join(decoded)}; choose by `--set`")
         return decoded[0]
+
+    def _decode(self, model: str) -> str:
+        return f"decode --model {model} --sets {self.chosen.set_name}"
 
     def _scores(self, name: str, set_name: str) -> Path:
         return self.chosen.experiment.path / name / f"decode_{set_name}" / "scores.json"
@@ -156,12 +157,12 @@ class VoiceScores(Source):
 
     def cell(self, stream: Stream, measure: str) -> Cell:
         chosen = self.chosen
-        score = f"score-vc --sets {chosen.set_name}"
-        score += " --utmos FILE" if measure == "utmos" else ""
-        made = self._convert(default_model("vc", "", stream))
-        names = find_models(chosen, "vc", "", stream, made, score)
         scores = read_conversions(chosen.experiment, chosen.set_name)
         systems = scores.systems if scores else {}
+        score = f"score-vc --sets {chosen.set_name}"
+        if measure == "utmos" or _column(scores, "utmos"):  # which it forgets without
+            score += " --utmos FILE"
+        names = find_models(chosen, "vc", "", stream, lambda one: [self._convert(one), score])
         lacking = [one for one in names if _tag(one) not in systems]
         if scores is None or lacking:
             raise Missing(commands(*map(self._convert, lacking), score))
@@ -193,29 +194,31 @@ def _column(scores: ConversionScores | None, prefix: str) -> str | None:
 class Latency(Source):
     """What the encoder and the decoder take, without extraction and entropy LM.
 
-    bench-latency measures all models anew that it is given, and forgets others.
+    bench-latency measures all models anew that it is given, and forgets others: its command names
+    those, too, that it has measured.
     """
 
     def label(self, measure: str) -> str:
         return "encoder and decoder, mean ms"
 
     def cell(self, stream: Stream, measure: str) -> Cell:
-        run = self._bench(default_model("asr", "", stream))
-        names = find_models(self.chosen, "asr", "", stream, run)
         path = self.chosen.experiment.path / "latency.json"
         found = read_json(path) if path.exists() else {"models": {}}
+
+        def bench(*models: str) -> list[str]:
+            named = ",".join(dict.fromkeys([*found["models"], *models]))
+            return [f"bench-latency --models {named} --sets {self.chosen.set_name}"]
+
+        names = find_models(self.chosen, "asr", "", stream, bench)
         cells = []
         for name in names:
             times = found["models"].get(name, {}).get("milliseconds")
             if times is None or "mean" not in times["decoder"]:
-                raise Missing(commands(self._bench(",".join(names))))
+                raise Missing(commands(*bench(*names)))
             spent = times["encoder"]["mean"] + times["decoder"]["mean"]
             rate = found["models"][name]["rate"]
             cells.append(Cell(spent, rate=rate, about=_timed(found)))
         return mean_cell(cells)
-
-    def _bench(self, models: str) -> str:
-        return f"bench-latency --models {models} --sets {self.chosen.set_name}"
 
 
 def _timed(found: Mapping[str, Any]) -> str:
@@ -254,7 +257,10 @@ class BoundaryScores(Source):
             info = self.chosen.experiment.units_info()
             return Cell(info.frame_rate if measure == "rate" else 1000 * info.frame_shift)
         score = f"align-eval --sets {self.chosen.set_name}"
-        tag = find_tag(self.chosen.experiment, stream, score)
+        known = {
+            one.parent.name for one in self.chosen.scores.glob(f"*/{self.chosen.set_name}.json")
+        }
+        tag = find_tag(self.chosen, stream, known, lambda _: [score])
         path = self.chosen.scores / tag / f"{self.chosen.set_name}.json"
         if not path.exists():
             raise Missing(commands(f"align --sets {self.chosen.set_name}", score))
