@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,11 +17,11 @@ from entcomp.evaluation.text.metric import Metric, Statistics, TextOptions
 from entcomp.files import read_json
 from entcomp.kaldi.datadir import DataDir
 from entcomp.kaldi.table import read_table
+from entcomp.report.families import SEED
 from entcomp.report.tables import Table
 from entcomp.report.text_scores import decodings, metric_of
 from entcomp.tasks import read_task_info
 
-SEED = re.compile(r"_seed\d+$")
 EXPLANATION = (
     "All texts are scored as the baseline's were. Scores are means over seeds; intervals hold the "
     "central 95% of bootstrap samples of both utterances and seeds (of utterances only, where "

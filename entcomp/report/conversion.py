@@ -17,6 +17,7 @@ from entcomp.evaluation.voices.metrics import distance_labels, main_distances
 from entcomp.files import read_json
 from entcomp.kaldi.datadir import DataDir, Utterance
 from entcomp.kaldi.table import read_table
+from entcomp.report.families import family_of
 from entcomp.report.result_figures import Point
 from entcomp.report.tables import Table
 
@@ -95,8 +96,9 @@ class ConversionScores:
             one = self.systems[name]
             if "rate" in one and metric in one:
                 kind = experiment.criterion(one["segments"])
-                score = one[metric]
-                found.append(Point(kind, one["rate"], voice_score(score), *score["interval"]))
+                family = family_of(experiment, name, one["segments"])
+                value, (low, high) = voice_score(one[metric]), one[metric]["interval"]
+                found.append(Point(kind, one["rate"], value, low, high, family))
         return found
 
     def lines(self, metric: str, points: Sequence[Point]) -> dict[str, list[tuple[float, float]]]:

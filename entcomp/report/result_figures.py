@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -20,30 +21,41 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METRICS = {"f1": "F1", "r_value": "R-value"}
+# Colours and markers that no criterion has.
+OTHER_LOOKS = tuple(
+    zip(("#AA4499", "#999933", "#6699CC", "#994455", "#997700") * 3, "<>p" * 5, strict=True)
+)
 STAGE_COLORS = ("#BBBBBB", "#0072B2", "#56B4E9", "#E69F00", "#D55E00")
 
 
 @dataclass(frozen=True)
 class Point:
-    """A score at a rate (groups a second), with its interval; ``kind`` has a style of its own."""
+    """A score at a rate (groups a second), with its interval; ``kind`` has a style of its own.
+
+    A line joins those of a ``family``: models that differ in nothing but their rate and seed.
+    """
 
     kind: str
     rate: float
     value: float
     low: float
     high: float
+    family: str = ""
 
 
-def boundary_figure(results: Sequence[dict[str, Any]], tiers: Sequence[str]) -> Figure:
+def boundary_figure(
+    results: Sequence[dict[str, Any]], tiers: Sequence[str], families: Mapping[str, str]
+) -> Figure:
     """Rate against F1 and R-value of each criterion and of chance; ``results`` of align-eval.
 
-    With references as intervals: what does not depend on where grids lie.
+    ``families`` are those of the tags. With references as intervals: what does not depend on where
+    grids lie.
     """
     panels, lines = {}, {}
     for tier in tiers:
         for metric, name in METRICS.items():
             title = f"{tier}, {name} (%)"
-            panels[title] = _boundary_points(results, tier, metric)
+            panels[title] = _boundary_points(results, tier, metric, families)
             lines[title] = {
                 f"{name} (chance)": _chance_points(results, tier, metric, name)
                 for name in chance_names()
@@ -66,9 +78,10 @@ def score_figure(
     rows = ceil(len(panels) / columns)
     figure = Figure(figsize=(WIDTH, 0.8 + 3.3 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True).flatten()
+    styles = kind_styles({one.kind for points in panels.values() for one in points})
     for axis, (title, points) in zip(axes, panels.items(), strict=False):
         _draw_lines(axis, (lines or {}).get(title, {}))
-        _draw_points(axis, points)
+        _draw_points(axis, points, styles)
         axis.set_title(title, fontsize=11)
         axis.xaxis.set_major_locator(MultipleLocator(5))
         axis.tick_params(labelbottom=True)
@@ -105,6 +118,15 @@ def latency_figure(latency: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def kind_styles(kinds: Collection[str]) -> dict[str, Style]:
+    """Of each kind: its criterion's, and for those that are of none, as models of random rates."""
+    known = stream_styles()
+    others = [kind for kind in sorted(kinds) if kind not in known]
+    return {kind: style for kind, style in known.items() if kind in kinds} | {
+        kind: Style(*look) for kind, look in zip(others, cycle(OTHER_LOOKS))
+    }
+
+
 def line_styles() -> dict[str, Style]:
     """Of chance at a rate, and of what conversion is compared with."""
     styles = criterion_styles()
@@ -114,13 +136,17 @@ def line_styles() -> dict[str, Style]:
     }
 
 
-def _boundary_points(results: Sequence[dict[str, Any]], tier: str, metric: str) -> list[Point]:
+def _boundary_points(
+    results: Sequence[dict[str, Any]], tier: str, metric: str, families: Mapping[str, str]
+) -> list[Point]:
     points = []
     for one in results:
         if tier in one["tiers"] and one["criterion"] not in chance_names():
             score = one["tiers"][tier]["segmentation"]["dithered"]
             values = np.array([score[metric], *score["interval"][metric]], np.float64)
-            points.append(Point(one["criterion"], one["rate"], *(100 * values).tolist()))
+            value, low, high = (100 * values).tolist()
+            family = families[one["tag"]]
+            points.append(Point(one["criterion"], one["rate"], value, low, high, family))
     return points
 
 
@@ -145,12 +171,12 @@ def _draw_lines(axis: Axes, lines: Mapping[str, Sequence[tuple[float, float]]]) 
             axis.plot(rates, values, **look)
 
 
-def _draw_points(axis: Axes, points: Sequence[Point]) -> None:
-    """Every point with its interval; lines go through the means of models of the same rate."""
-    kinds, styles = {point.kind for point in points}, stream_styles()
-    for kind in sorted(kinds, key=[*styles, *sorted(kinds)].index):
-        style = styles.get(kind, Style())
+def _draw_points(axis: Axes, points: Sequence[Point], styles: Mapping[str, Style]) -> None:
+    """Every point with its interval; the line of a family goes through the means of its seeds."""
+    for kind, style in styles.items():
         own = sorted((one for one in points if one.kind == kind), key=lambda one: one.rate)
+        if not own:
+            continue
         rates = np.array([one.rate for one in own])
         values = np.array([one.value for one in own])
         low, high = np.array([(one.low, one.high) for one in own]).T
@@ -165,9 +191,11 @@ def _draw_points(axis: Axes, points: Sequence[Point]) -> None:
             capsize=2,
             label=kind,
         )
-        places = np.unique(rates)
-        means = [values[rates == rate].mean() for rate in places]
-        axis.plot(places, means, color=style.color, linewidth=1.3)
+        for family in dict.fromkeys(one.family for one in own):
+            some = np.array([one.family == family for one in own])
+            places = np.unique(rates[some])
+            means = [values[some & (rates == rate)].mean() for rate in places]
+            axis.plot(places, means, color=style.color, linewidth=1.3)
 
 
 def _draw_legend(figure: Figure, axes: Iterable[Axes]) -> None:

@@ -29,6 +29,7 @@ from entcomp.report import (
 from entcomp.report.conversion import SAMPLE_RATE, Sample, label, read_conversions
 from entcomp.report.explorer.data import Initial, ShownUtterance
 from entcomp.report.explorer.write import write_explorer
+from entcomp.report.families import family_of
 from entcomp.report.latency import describe_latency, latency_table
 from entcomp.report.paper.models import Chosen
 from entcomp.report.paper.tables import describe_tables, fill_tables, markdown_page
@@ -144,7 +145,8 @@ def boundaries(report: Report) -> str | None:
     parts = []
     for number, alike in enumerate(boundary_scores.by_settings(results)):
         names = boundary_scores.tiers(alike)
-        drawn = result_figures.boundary_figure(alike, names)
+        tags = {one["tag"]: family_of(report.experiment, one["tag"], one["tag"]) for one in alike}
+        drawn = result_figures.boundary_figure(alike, names, tags)
         parts.append(report.figure(drawn, _numbered("rates", number), caption))
         parts.append(page.paragraph(boundary_scores.describe_matching(alike[0])))
         for tier in names:
@@ -370,7 +372,9 @@ def _segmentation(report: Report, tag: str, info: SegmentationInfo) -> list[str]
 
 def _points(results: Sequence[TextResult], metric: str) -> list[result_figures.Point]:
     return [
-        result_figures.Point(one.kind, one.rate, one.value(metric), *one.interval(metric))
+        result_figures.Point(
+            one.kind, one.rate, one.value(metric), *one.interval(metric), family=one.family
+        )
         for one in results
     ]
 

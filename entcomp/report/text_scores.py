@@ -14,6 +14,7 @@ from entcomp.errors import EntcompError
 from entcomp.evaluation.text.metric import Metric, score_value
 from entcomp.evaluation.text.metrics import METRICS, score_labels
 from entcomp.files import read_json
+from entcomp.report.families import family_of
 from entcomp.report.tables import Table
 from entcomp.tasks import TASKS, read_task_info
 
@@ -23,13 +24,15 @@ class TextResult:
     """What a model made of a set.
 
     ``stream`` names what it read, and how it was decoded where that is not the model's default;
-    ``kind`` is ``raw``, ``dedup`` or a criterion. ``lang`` is empty for recognition.
+    ``kind`` is ``raw``, ``dedup`` or a criterion, ``family`` as of `family_of`. ``lang`` is empty
+    for recognition.
     """
 
     task: str
     lang: str
     stream: str
     kind: str
+    family: str
     rate: float
     scores: Mapping[str, Mapping[str, Any]]
 
@@ -144,7 +147,8 @@ def _read(experiment: Experiment, decoded: Path, options: str) -> TextResult:
     kind = experiment.criterion(segments)
     if segments != info.segments:
         kind = f"{kind}, by {info.segments}"  # one model for all rates
-    return TextResult(model.parent.name, lang, stream, kind, scores.pop("rate"), scores)
+    family = family_of(experiment, stream, segments)
+    return TextResult(model.parent.name, lang, stream, kind, family, scores.pop("rate"), scores)
 
 
 def _cells(result: TextResult | None, metric: str) -> list[str]:

@@ -21,6 +21,7 @@ from entcomp.evaluation.text.normalizer import Normalizer
 from entcomp.evaluation.text.scores import score_texts
 from entcomp.files import write_json
 from entcomp.report import result_figures
+from entcomp.report.families import family_of
 from entcomp.report.latency import STAGES, describe_latency, latency_table
 from entcomp.report.result_figures import Point
 from entcomp.report.text_scores import read_text_results, score_table, summary_table
@@ -245,6 +246,43 @@ def test_lines_went_to_and_fro_between_seeds() -> None:
     assert sorted(map(tuple, dots.get_xydata())) == [(7, 50), (7, 58), (15, 30), (15, 40)]
     assert dots.get_linestyle() == "None"
     assert np.array_equal(line.get_xydata(), [(7, 54), (15, 35)])
+
+
+def test_a_line_went_through_the_means_of_unlike_models() -> None:
+    values = {"rate_global": (30, 40), "rate_global_max": (50, 70)}
+    points = [
+        Point("global", rate, one, one, one, family)
+        for family, two in values.items()
+        for rate, one in zip((15, 7), two, strict=True)
+    ]
+    (axis,) = result_figures.score_figure({"WER (%)": points}).axes
+    drawn = [one for one in axis.lines if one.get_linestyle() == "-" and one.get_marker() == "None"]
+    assert [one.get_xydata().tolist() for one in drawn] == [
+        [[7, 40], [15, 30]],
+        [[7, 70], [15, 50]],
+    ]
+
+
+def test_models_of_random_rates_looked_alike() -> None:
+    kinds = [f"bidirectional, by bidirectional7-{one}" for one in range(14, 29)]
+    styles = result_figures.kind_styles(["raw", "global", *kinds])
+    known = result_figures.stream_styles()
+    assert {styles[one] for one in ("raw", "global")} == {known["raw"], known["global"]}
+    looks = {(one.color, one.marker) for one in styles.values()}
+    assert len(looks) == len(kinds) + 2
+    assert not {styles[one].color for one in kinds} & {one.color for one in known.values()}
+
+
+def test_families_differ_in_more_than_rate_and_seed(fake: Fake) -> None:
+    def family(name: str, segments: str) -> str:
+        return family_of(fake.experiment, name, segments)
+
+    assert family("rate15_global_seed1", "rate15_global") == "rate_global"
+    assert family("rate7_global", "rate7_global") == "rate_global"
+    assert family("v500_rate7_global_max_seed0", "rate7_global") == "v500_rate_global_max"
+    assert family("fixed2_seed0 beam1", "fixed2") == "fixed beam1"
+    assert family("global7-24_seed2 rate7_global", "rate7_global") == "global7-24 rate_global"
+    assert family("raw_seed3", "raw") == "raw"
 
 
 def drawn_tick_labels(axis: Axes) -> list[Text]:
