@@ -205,6 +205,30 @@ def test_a_summary_counts_what_was_judged() -> None:
     assert "wer_parrot" not in evaluator.summarise(scores, {})
 
 
+def test_too_little_speech_was_taken_for_a_voice_unlike_all() -> None:
+    """Its similarities were 0, and it was not closer to the reference."""
+
+    class Ears:
+        name = "ears"
+
+        def embed(self, waveform: np.ndarray) -> np.ndarray:
+            if waveform[0] == 2:
+                raise TooLittleSpeechError("0.00 s of speech")
+            return np.eye(256, dtype=np.float32)[int(waveform[0])]
+
+    evaluator = Evaluator([], [Meter()], Ears())  # type: ignore[arg-type]
+    reference, source = (evaluator.profile(np.array([n])) for n in (1, 3))
+    scores = {f"utt{n}": evaluator.evaluate(np.array([n]), reference, source) for n in (1, 2)}
+    summary = evaluator.summarise(scores, {})
+    assert summary["utterances"] == 2 and summary["meter"]["mean"] == 1.5
+    for key, number in (("similarity_reference", 1.0), ("similarity_source", 0.0)):
+        assert (summary[key]["mean"], summary[key]["utterances"]) == (number, 1)
+    closer = summary["closer_to_reference"]
+    assert (closer["percent"], closer["utterances"]) == (100.0, 1)
+    silent = evaluator.summarise({"utt2": scores["utt2"]}, {})
+    assert not any("similarity" in key or "closer" in key for key in silent)
+
+
 def test_the_interval_holds_the_mean_in_19_of_20_cases() -> None:
     rng = np.random.default_rng(0)
     hits = 0

@@ -52,6 +52,11 @@ def with_interval(numerators: np.ndarray, denominators: np.ndarray) -> str:
     return f"{value:.1f} [{low:.1f}, {high:.1f}]"
 
 
+def known(values: np.ndarray) -> np.ndarray:
+    """The utterances that all seeds have."""
+    return values[:, ~np.isnan(values).any(axis=0)]
+
+
 def row_of(name: str, rate: str, references: dict[str, str], seeds: list[Any]) -> list[str]:
     """``seeds`` are scores by utterance."""
     heard = [{utt_id: one[utt_id]["text_moonshine"] for utt_id in one} for one in seeds]
@@ -59,12 +64,14 @@ def row_of(name: str, rate: str, references: dict[str, str], seeds: list[Any]) -
     each = [mean_errors(references, [one])[0].sum(axis=0) for one in heard]
 
     def values(key: str) -> np.ndarray:
-        return np.array([[one[utt_id][key] for utt_id in references] for one in seeds])
+        """(seeds, utterances), NaN where there was too little speech to tell."""
+        return np.array([[one[utt_id].get(key, np.nan) for utt_id in references] for one in seeds])
 
-    closer = (values("similarity_reference") > values("similarity_source")).mean(axis=0)
+    nearer = known(values("similarity_reference") - values("similarity_source"))
+    closer = (nearer > 0).mean(axis=0)
     by_seed = " ".join(f"{100 * errors / length:.1f}" for errors, length in each)
     ours = "" if name in BASELINES else with_interval(closer, np.ones(len(closer)))
-    means = (score_cell(mean_interval(values(key).mean(axis=0))) for key in MEANS)
+    means = (score_cell(mean_interval(known(values(key)).mean(axis=0))) for key in MEANS)
     cells = [with_interval(*words.T), by_seed, with_interval(*characters.T), ours]
     return [name, rate, *cells, *means]
 

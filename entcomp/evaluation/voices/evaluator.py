@@ -17,7 +17,6 @@ from entcomp.evaluation.text.recognition import error_rates
 from entcomp.evaluation.voices.metric import VoiceMetric
 from entcomp.evaluation.voices.mos import MosPredictor
 from entcomp.evaluation.voices.speaker import (
-    EMBEDDING_SIZE,
     SpeakerEncoder,
     TooLittleSpeechError,
     similarity,
@@ -43,7 +42,7 @@ class Recogniser(Protocol):
 class Profile:
     """A voice: its embedding, and what each metric describes it by (None: too little speech)."""
 
-    embedding: np.ndarray
+    embedding: np.ndarray | None
     descriptions: Mapping[str, Any]
 
 
@@ -72,8 +71,8 @@ class Evaluator:
         """Score (samples,) at 16 kHz against the voices of reference and source."""
         own = self.profile(waveform)
         return {
-            "similarity_reference": similarity(own.embedding, reference.embedding),
-            "similarity_source": similarity(own.embedding, source.embedding),
+            **_similarity(own, reference, "reference"),
+            **_similarity(own, source, "source"),
             **self._distances(own, reference, "reference"),
             **self._distances(own, source, "source"),
             **{one.key: one.predict(waveform) for one in self.predictors},
@@ -95,24 +94,26 @@ class Evaluator:
                 found |= {f"{key}_{whose}": value for key, value in distances.items()}
         return found
 
-    def voice(self, waveform: np.ndarray) -> np.ndarray:
-        """Embedding of (samples,) at 16 kHz; zeros, similar to nobody, for too little speech."""
+    def voice(self, waveform: np.ndarray) -> np.ndarray | None:
+        """Embedding of (samples,) at 16 kHz; None for too little speech."""
         try:
             return self.voices.embed(waveform)
         except TooLittleSpeechError:
-            return np.zeros(EMBEDDING_SIZE, np.float32)
+            return None
 
     def summarise(self, scores: Mapping[str, Scores], texts: Mapping[str, str]) -> Scores:
         """Means and error rates over utterances, each with a 95% bootstrap interval.
 
-        Utterances without a text do not count in error rates; without any, there are none.
+        Utterances without a text do not count in error rates, those with too little speech for a
+        voice in what is said of it; without any, there are none.
         """
         rows = list(scores.values())
-        means = ["similarity_reference", "similarity_source", *(one.key for one in self.predictors)]
-        summary: Scores = {key: mean_interval([row[key] for row in rows]) for key in means}
-        closer = [row["similarity_reference"] > row["similarity_source"] for row in rows]
-        share = mean_interval([100.0 * one for one in closer])
-        summary["closer_to_reference"] = {"percent": share.pop("mean"), **share}
+        keys = [one.key for one in self.predictors]
+        summary: Scores = {key: mean_interval([row[key] for row in rows]) for key in keys}
+        both = ("similarity_reference", "similarity_source")
+        summary |= _means(rows, both)
+        closer = [row[both[0]] > row[both[1]] for row in rows if all(one in row for one in both)]
+        summary |= _share("closer_to_reference", closer)
         for metric in self.metrics.values():
             summary |= _summarise_distances(rows, list(metric.labels))
         known = [utt_id for utt_id in scores if texts.get(utt_id)]
@@ -125,17 +126,35 @@ class Evaluator:
 
 def _summarise_distances(rows: Sequence[Scores], keys: Sequence[str]) -> Scores:
     """Means over the utterances that have them, and how many are closer by the first of them."""
-    found: Scores = {}
-    for key in keys:
-        values = [row[f"{key}_reference"] for row in rows if f"{key}_reference" in row]
-        if values:
-            found[f"{key}_reference"] = mean_interval(values) | {"utterances": len(values)}
     both = (f"{keys[0]}_reference", f"{keys[0]}_source")
     closer = [row[both[0]] < row[both[1]] for row in rows if all(one in row for one in both)]
-    if closer:
-        share = mean_interval([100.0 * one for one in closer])
-        found[f"closer_{keys[0]}"] = {"percent": share.pop("mean"), **share}
-    return found
+    means = _means(rows, [f"{key}_reference" for key in keys])
+    return means | _share(f"closer_{keys[0]}", closer)
+
+
+def _similarity(own: Profile, other: Profile, whose: str) -> Scores:
+    """Of two voices; nothing where there is too little speech to tell."""
+    if own.embedding is None or other.embedding is None:
+        return {}
+    return {f"similarity_{whose}": similarity(own.embedding, other.embedding)}
+
+
+def _means(rows: Sequence[Scores], keys: Sequence[str]) -> Scores:
+    """Over the utterances that have each, and their number; nothing of what none has."""
+    found = {key: [row[key] for row in rows if key in row] for key in keys}
+    return {
+        key: mean_interval(values) | {"utterances": len(values)}
+        for key, values in found.items()
+        if values
+    }
+
+
+def _share(key: str, which: Sequence[bool]) -> Scores:
+    """How many are so, in percent, and their number; nothing where there is none to tell."""
+    if not which:
+        return {}
+    share = mean_interval([100.0 * one for one in which])
+    return {key: {"percent": share.pop("mean"), **share, "utterances": len(which)}}
 
 
 def mean_interval(values: Sequence[float]) -> Scores:

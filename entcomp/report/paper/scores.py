@@ -167,7 +167,7 @@ class VoiceScores(Source):
         if scores is None or lacking:
             raise Missing(commands(*map(self._convert, lacking), score))
         key = _column(scores, self.keys[measure])
-        if key is None:
+        if key is None or any(key not in systems[_tag(one)] for one in names):
             raise Missing(commands(score))
         about = f"vc: {chosen.set_name}, {'; '.join(scores.describe())}"
         return mean_cell([_voice_cell(systems[_tag(one)], key, about) for one in names])
