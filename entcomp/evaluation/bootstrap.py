@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,13 +40,16 @@ def resampled_seeds(scores_RS: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def with_intervals(
-    measure: Callable[[np.ndarray], Mapping[str, float]], utterances: int, seed: int = 0
+    measure: Callable[[np.ndarray], Mapping[str, float]],
+    utterances: int,
+    seed: int = 0,
+    shares: Collection[str] = (),
 ) -> dict[str, Any]:
     """Scores of utterances counted once, and under ``interval`` the central 95% of each; for JSON.
 
     ``measure`` gives scores by name for how often each utterance counts, (utterances,). Entropies
-    of resamples are too low, so intervals are moved to have their mean at the score. What is
-    undefined (NaN) is None.
+    of resamples are too low, so intervals are moved to have their mean at the score; those of
+    ``shares`` stay within 0 and 1. What is undefined (NaN) is None.
     """
     scores = measure(np.ones(utterances, np.int64))
     drawn = [measure(weights) for weights in resampled_weights(utterances, seed)]
@@ -58,7 +61,8 @@ def with_intervals(
         defined = len(values) > 0 and np.isfinite(value)
         bounds: tuple[float, float] = (np.nan, np.nan)
         if defined:
-            bounds = percentile_interval(values - values.mean() + value, value)
+            moved = values - values.mean() + value
+            bounds = percentile_interval(moved.clip(0, 1) if name in shares else moved, value)
         found["interval"][name] = [rounded(bound) for bound in bounds]
     return found
 

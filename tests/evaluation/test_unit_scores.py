@@ -158,6 +158,14 @@ def test_intervals_hold_their_scores(utterances: list[Any]) -> None:
             assert low <= found[name] <= high, name
 
 
+def test_an_interval_of_a_share_reached_beyond_100_percent() -> None:
+    """It is moved to have its mean at the score: 96.1% [88.5, 100.06]."""
+    units = np.zeros(4, np.int32)
+    found = phone_scores([*[(units, np.zeros(4, int))] * 3, (units, np.array([0, 0, 0, 1]))])
+    assert found["phone_purity"] == 0.9375
+    assert found["interval"]["phone_purity"][1] == 1
+
+
 @pytest.fixture
 def made(tmp_path: Path) -> tuple[Path, Experiment]:
     """Two speakers of two utterances, whose phones a and b are units 0 and 1 for 100 ms each."""

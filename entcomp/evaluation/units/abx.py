@@ -101,7 +101,7 @@ def abx_scores(
         found: dict[str, Any] = {mode: None, "interval": {mode: [None, None]}}
         if triples is not None:
             contexts = 1 + int(triples.contexts.max())
-            found = with_intervals(partial(triples.errors_of, mode), contexts, seed)
+            found = with_intervals(partial(triples.errors_of, mode), contexts, seed, (mode,))
         result[mode] = found[mode]
         result["interval"] |= found["interval"]
     return result

@@ -62,7 +62,9 @@ def phone_scores(
             "phone_entropy": spoken,
         }
 
-    return {"frames": int(pairs.numbers.sum())} | with_intervals(measure, len(utterances), seed)
+    shares = ("pnmi", "phone_purity", "cluster_purity")
+    found = with_intervals(measure, len(utterances), seed, shares)
+    return {"frames": int(pairs.numbers.sum())} | found
 
 
 def _purity(groups: np.ndarray, totals: np.ndarray) -> float:

@@ -62,4 +62,4 @@ def stream_scores(
             "kept": kept / frames,
         }
 
-    return with_intervals(measure, len(utterances), seed)
+    return with_intervals(measure, len(utterances), seed, ("kept",))
