@@ -155,7 +155,11 @@ def test_byte_order_marks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "line", "message"),
     [
-        ("text", "utt 1 x 2", r"units:2: not a line of --format text \(ValueError: .*'x'\)"),
+        (
+            "text",
+            "utt 1 x 2",
+            r"units:2: not a line of --format text \(ValueError: 'x' is not a unit\)",
+        ),
         ("text", "", r"units:2: not a line of --format text"),
         ("text", "utt 1.5", r"units:2: not a line of --format text"),
         ("jsonl", "utt 1 2", r"units:2: not a line of --format jsonl"),
