@@ -10,6 +10,7 @@ import numpy as np
 from entcomp.artifacts.archive import Archive, Row, iter_rows
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.runs import run_lengths
+from entcomp.artifacts.segmentations import SegmentationInfo
 from entcomp.artifacts.units import LONGEST, Units
 from entcomp.errors import EntcompError
 from entcomp.skipped import SkippedUtterances
@@ -41,12 +42,11 @@ class Groups:
         units = Units.find(experiment, set_name)
         if segmentation in PLAIN_STREAMS:
             return cls(segmentation, units or Units.open(experiment, set_name), None)
-        check_segmentation(experiment, segmentation)
+        info = check_segmentation(experiment, segmentation)
         archive = Archive(experiment.segments(segmentation) / set_name, "groups")
         if units is None and not archive.scp.exists():
             Units.open(experiment, set_name)  # names the first of the stages to run
         archive.check_exists(f"run segment on {set_name} first")
-        info = experiment.find_segmentation(segmentation)
         if info and "rule" in archive.inputs and not info.made(archive.inputs):
             raise EntcompError(
                 f"{archive.scp}: made by another rule than {info.path} has; run segment on all sets"
@@ -144,8 +144,11 @@ def check_tag(tag: str, own: str | None = None) -> None:
         raise EntcompError(f"--tag {tag}: no name of a folder in EXP/segments; name another")
 
 
-def check_segmentation(experiment: Experiment, tag: str) -> None:
-    """Raises EntcompError for a tag without segmentation, or with one of another codebook."""
+def check_segmentation(experiment: Experiment, tag: str) -> SegmentationInfo | None:
+    """What is known of a segmentation; None where nothing says what made the groups.
+
+    Raises EntcompError for a tag without segmentation, or with one of another codebook.
+    """
     folder = experiment.segments(tag)
     if not folder.is_dir():
         there = ", ".join(dict.fromkeys([*PLAIN_STREAMS, *experiment.segmentations()]))
@@ -156,3 +159,4 @@ def check_segmentation(experiment: Experiment, tag: str) -> None:
     info, units = experiment.find_segmentation(tag), experiment.find_units_info()
     if info and units:
         info.check_codebook(units.codebook_sha256)
+    return info

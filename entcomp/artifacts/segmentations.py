@@ -36,7 +36,11 @@ class SegmentationInfo:
     @classmethod
     def read(cls, path: Path) -> SegmentationInfo:
         """Raises EntcompError for a missing or damaged file."""
-        values = read_json(path)
+        return cls.parse(read_json(path), path)
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], path: Path) -> SegmentationInfo:
+        """What stands in ``path``, or is to. Raises EntcompError as `read` does."""
         names = {one.name for one in fields(cls)} - {"path", "rule"}
         facts = {name: value for name, value in values.items() if name in names}
         rule = {k: v for k, v in values.items() if k == "criterion" or k not in names}

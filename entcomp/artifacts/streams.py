@@ -19,6 +19,18 @@ def check_stream(experiment: Experiment, segmentation: str) -> None:
         check_segmentation(experiment, segmentation)
 
 
+def named_streams(experiment: Experiment, names: str) -> list[str]:
+    """Tags, ``raw`` or ``dedup``, by commas; ``all`` are the tags of all segmentations.
+
+    Raises EntcompError as `check_stream` does.
+    """
+    tags = [tag.strip() for tag in names.split(",")]
+    tags = experiment.segmentations() if names == "all" else tags
+    for tag in tags:
+        check_stream(experiment, tag)
+    return tags
+
+
 def read_streams(experiment: Experiment, set_name: str, segmentation: str) -> Iterator[Stream]:
     """Yield ``(utt_id, units, group lengths in frames)`` of a set, in order of ids.
 

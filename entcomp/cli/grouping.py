@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from entcomp.errors import EntcompError
 from entcomp.segmentation import DEFAULT_CRITERION, DEFAULT_RATE
 from entcomp.segmentation.criteria import describe_criteria
-from entcomp.segmentation.request import STRENGTHS, Request
+from entcomp.segmentation.request import Request
 
 if TYPE_CHECKING:
     from entcomp.pipelines.tokenizer import Tokenizer
@@ -86,28 +86,12 @@ class Grouping:
     def is_given(self) -> bool:
         return self != Grouping()
 
-    @property
-    def is_chosen(self) -> bool:
-        """Is it said which groups, and not only how they are made?"""
-        chosen = (self.criterion, *(getattr(self, name) for name in STRENGTHS))
-        return self.peaks or any(one is not None for one in chosen)
-
-    def request(self, default_rate: float | None = None) -> Request:
-        """What is asked for, checked; ``default_rate`` (Hz) where nothing says how much."""
-        return Request.make(default_rate=default_rate, **self._values())
-
-    def _values(self) -> dict[str, Any]:
+    def request(self, default_rate: float | None = None, default: Request | None = None) -> Request:
+        """What is asked for, checked; the defaults are those of `Request.make`."""
         values = asdict(self)
         pairs = (text.partition("=") for text in values.pop("option") or ())
-        return {**values, "options": {name: value for name, _, value in pairs}}
-
-    def _of_default(self, default: Request) -> Request:
-        """The model's own groups, made as these options say."""
-        plain = Grouping()._values()
-        given = {name: one for name, one in self._values().items() if one != plain[name]}
-        request = replace(default, **given)
-        request.check()
-        return request
+        options = {name: value for name, _, value in pairs}
+        return Request.make(default_rate=default_rate, default=default, **values, options=options)
 
     def rule(self, tokenizer: Tokenizer, segments: str | None) -> Rule:
         """The thresholds asked for, or else the model's own, made as the other options say.
@@ -119,9 +103,7 @@ class Grouping:
         if segments is None and not self.is_given:
             return tokenizer.default_rule()
         if segments is None:
-            default = None if self.is_chosen else tokenizer.default_request()
-            request = self._of_default(default) if default else self.request(DEFAULT_RATE)
-            return tokenizer.resolve(request)
+            return tokenizer.resolve(self.request(DEFAULT_RATE, tokenizer.default_request()))
         if self.is_given:
             raise EntcompError(
                 f"--segmentation {segments}: leave out rate and criterion: it has its own"

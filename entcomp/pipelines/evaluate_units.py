@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from entcomp.artifacts.experiment import Experiment, UnitsInfo
-from entcomp.artifacts.groups import PLAIN_STREAMS, Groups, check_segmentation
+from entcomp.artifacts.groups import PLAIN_STREAMS, Groups
+from entcomp.artifacts.streams import named_streams
 from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.references import References
@@ -50,11 +51,7 @@ class UnitEvaluation:
         Writes EXP/unit_eval/SET/scores.json and table.md, and yields what it did. Raises
         EntcompError for a segmentation that is not there, and if no set has units.
         """
-        tags = [tag.strip() for tag in segmentations.split(",")]
-        tags = self.experiment.segmentations() if segmentations == "all" else tags
-        for tag in tags:
-            if tag not in PLAIN_STREAMS:
-                check_segmentation(self.experiment, tag)
+        tags = named_streams(self.experiment, segmentations)
         scored = False
         for data_set in data_sets:
             if Units.find(self.experiment, data_set.name) is None:

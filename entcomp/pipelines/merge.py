@@ -8,11 +8,12 @@ from entcomp.artifacts import shard
 from entcomp.artifacts.experiment import Experiment, entropy_name
 from entcomp.artifacts.units import Units
 from entcomp.errors import EntcompError
+from entcomp.files import read_json
 from entcomp.kaldi.datadir import DataDir
 from entcomp.segmentation.criteria import find_criterion
 from entcomp.segmentation.matching import merge_thresholds
 from entcomp.segmentation.source import Source
-from entcomp.segmentation.stage import write_rates
+from entcomp.segmentation.stage import write_threshold
 
 
 def merge_set(
@@ -42,7 +43,7 @@ def merge_set(
         shard.merge_listing(folder, "remarks", shards)
         if experiment.segmentation(tag).rule.get("match_rate"):
             merge_thresholds(folder, shards)
-        write_rates(experiment.segments(tag))
+        write_threshold(experiment.segments(tag), read_json(experiment.threshold(tag)))
     return f"{name}: {outputs['utterances']} utterances of {shards} shards merged"
 
 

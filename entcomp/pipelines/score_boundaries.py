@@ -9,7 +9,7 @@ from typing import Any
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.groups import Groups
-from entcomp.artifacts.streams import check_stream
+from entcomp.artifacts.streams import named_streams
 from entcomp.artifacts.ticks import to_ticks
 from entcomp.errors import EntcompError
 from entcomp.evaluation.boundaries.evaluate import Matching, evaluate
@@ -62,7 +62,7 @@ class BoundaryScoring:
         EntcompError for a segmentation that is not there or of another codebook, and if no set has
         what it takes.
         """
-        tags = _check_tags(self.experiment, segmentations)
+        tags = named_streams(self.experiment, segmentations)
         scored = False
         for data_set in data_sets:
             groups = _open_groups(self.experiment, data_set.name, tags)
@@ -107,15 +107,6 @@ class BoundaryScoring:
         chance = chance_groups(self.seed)
         result = evaluate(groups, references, info, matching, chance, self.seed, remarks)
         return result | {name: getattr(self, name) for name in FACTS}
-
-
-def _check_tags(experiment: Experiment, wanted: str) -> list[str]:
-    """The segmentations asked for. Raises EntcompError for one that is not there."""
-    tags = [tag.strip() for tag in wanted.split(",")]
-    tags = experiment.segmentations() if wanted == "all" else tags
-    for tag in tags:
-        check_stream(experiment, tag)
-    return tags
 
 
 def _open_groups(experiment: Experiment, set_name: str, tags: list[str]) -> dict[str, Groups]:

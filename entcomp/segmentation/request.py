@@ -44,14 +44,23 @@ class Request:
 
     @classmethod
     def make(
-        cls, criterion: str | None = None, default_rate: float | None = None, **options: Any
+        cls,
+        criterion: str | None = None,
+        default_rate: float | None = None,
+        default: Request | None = None,
+        **options: Any,
     ) -> Request:
         """A checked request; without a criterion, that which the options imply.
 
         ``default_rate`` (Hz) counts where nothing says how much to compress, and where the
-        criterion takes a rate. Raises EntcompError as `check` does.
+        criterion takes a rate; ``default`` where nothing says which groups: it is made as the
+        other options say. Raises EntcompError as `check` does.
         """
         request = cls(criterion or DEFAULT_CRITERION, **options)
+        if default and criterion is None and not (request.strength or request.peaks):
+            request = default._changed(request)
+            request.check()
+            return request
         if criterion is None:
             implied = implied_criterion(set(request.strength) - {"target_rate"})
             request = replace(request, criterion=implied or DEFAULT_CRITERION)
@@ -72,6 +81,11 @@ class Request:
         own = find_criterion(info.criterion).options
         options = {k: str(v) for k, v in info.rule.get("options", {}).items() if k in own}
         return cls(info.criterion, **info.given, **kept, options=options)
+
+    def _changed(self, other: Request) -> Request:
+        """This one, with what in the other is not as in a plain request."""
+        plain = vars(Request(other.criterion))
+        return replace(self, **{k: v for k, v in vars(other).items() if v != plain[k]})
 
     @property
     def kind(self) -> Criterion:

@@ -14,7 +14,7 @@ from entcomp.artifacts.segmentations import SegmentationInfo
 from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.stage import read_stage
 from entcomp.errors import EntcompError
-from entcomp.files import read_json, write_json
+from entcomp.files import write_json
 from entcomp.kaldi.ark import ArkWriter
 from entcomp.progress import track
 from entcomp.segmentation.calibration import resolve, wanted_rate
@@ -97,7 +97,7 @@ def segment_sets(
             scopes = Scopes(rule, name, _utt2spk(data, name), frame_shift)
         counts = segment_set(source, folder, rule, shard, skip_bad, scopes)
         if shard.index == 1:
-            _write_threshold(experiment.segments(tag), rule, facts | hashes)
+            write_threshold(experiment.segments(tag), rule.as_json() | facts | hashes)
         line = counts.describe(frame_shift, target_rate)
         if units_info:
             bits = request.kind.bits_per_group(units_info.num_clusters, rule)
@@ -197,22 +197,20 @@ def _describe_rule(rule: Rule) -> str:
     return ", ".join([rule.criterion, *rule.kind.describe(rule)])
 
 
-def _write_threshold(folder: Path, rule: Rule, facts: dict[str, Any]) -> None:
-    write_json(folder / "threshold.json", rule.as_json() | facts)
-    write_rates(folder)
+def write_threshold(folder: Path, values: dict[str, Any]) -> None:
+    """Write ``threshold.json``, with the rates of all sets that were segmented by its rule.
 
-
-def write_rates(folder: Path) -> None:
-    """Note in ``threshold.json`` the rates of all sets that were segmented by its rule."""
+    ``values`` are those of the rule, and facts about it.
+    """
     path = folder / "threshold.json"
-    info = SegmentationInfo.read(path)
+    info = SegmentationInfo.parse(values, path)
     rates = {}
     for manifest in sorted(folder.glob("*/stage.json")):
         stage = read_stage(manifest.parent)
         outputs = stage["outputs"]
         if info.made(stage["inputs"]) and info.frame_shift and outputs["frames"]:
             rates[manifest.parent.name] = outputs["groups"] / (outputs["frames"] * info.frame_shift)
-    write_json(path, read_json(path) | {"rates": rates})
+    write_json(path, values | {"rates": rates})
 
 
 def _tracked(source: Source, skipped: SkippedUtterances, shard: Shard) -> Iterator[Row]:
