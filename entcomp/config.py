@@ -92,12 +92,18 @@ def parse_changes(changes: Sequence[str]) -> dict[str, Any]:
     >>> parse_changes(["training.learning_rate=3e-4", "encoder.kind=transformer"])
     {'training.learning_rate': 0.0003, 'encoder.kind': 'transformer'}
     """
+    pairs = parse_pairs(changes, "--set", "KEY=VALUE, as in training.max_steps=100")
+    return {key: _parse(value, f"--set {key}={value}") for key, value in pairs.items()}
+
+
+def parse_pairs(texts: Sequence[str], option: str, expected: str) -> dict[str, str]:
+    """Values by names, of texts as in ``NAME=VALUE``. Raises EntcompError for any other."""
     found = {}
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not key or not equals:
-            raise EntcompError(f"--set {change}: expected KEY=VALUE, as in training.max_steps=100")
-        found[key.strip()] = _parse(value, f"--set {change}")
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name.strip() or not equals:
+            raise EntcompError(f"{option} {text}: expected {expected}")
+        found[name.strip()] = value
     return found
 
 

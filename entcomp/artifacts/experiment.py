@@ -177,3 +177,9 @@ class Experiment:
 def entropy_name(direction: Direction, stem: str = "entropy") -> str:
     """``entropy`` or ``entropy_backward``: the name of a direction's files."""
     return stem if direction == "forward" else f"{stem}_backward"
+
+
+def check_folder_name(tag: str) -> None:
+    """Raises EntcompError for a ``--tag`` that does not name one folder."""
+    if not tag or tag in (".", "..") or "/" in tag:
+        raise EntcompError(f"--tag {tag}: no name of a folder; name another, without /")

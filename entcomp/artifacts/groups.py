@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from entcomp.artifacts.archive import Archive, Row, iter_rows
-from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.experiment import Experiment, check_folder_name
 from entcomp.artifacts.runs import run_lengths
 from entcomp.artifacts.segmentations import SegmentationInfo
 from entcomp.artifacts.units import LONGEST, Units
@@ -140,8 +140,7 @@ def check_tag(tag: str, own: str | None = None) -> None:
     """
     if tag in PLAIN_STREAMS and tag != own:
         raise EntcompError(f"--tag {tag}: means groups that need no segmentation; name another")
-    if not tag or tag in (".", "..") or "/" in tag:
-        raise EntcompError(f"--tag {tag}: no name of a folder in EXP/segments; name another")
+    check_folder_name(tag)
 
 
 def check_segmentation(experiment: Experiment, tag: str) -> SegmentationInfo | None:

@@ -111,8 +111,7 @@ def check_task(experiment: Experiment, task: str) -> str:
     there = trained_tasks(experiment)
     if task not in there:
         kind = task.partition("/")[0]
-        command = f"train-{kind}" if kind in ("asr", "st", "vc") else "train-asr"
-        known = ", ".join(there) or f"none; train one first, as by {command}"
+        known = ", ".join(there) or f"none; train one first, as by train-{kind}"
         raise EntcompError(f"{experiment.path / task}: no such model; available: {known}")
     return task
 

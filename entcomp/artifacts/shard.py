@@ -28,7 +28,9 @@ class Shard:
     def parse(cls, text: str) -> Shard:
         """``3/8`` is the third of eight. Raises EntcompError for anything else."""
         index, slash, count = text.partition("/")
-        if not (slash and index.isdigit() and count.isdigit() and 1 <= int(index) <= int(count)):
+        if not (
+            slash and index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)
+        ):
             raise EntcompError(f"--shard {text}: expected i/N with 1 <= i <= N, such as 3/8")
         return cls(int(index), int(count))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from entcomp.config import parse_pairs
 from entcomp.errors import EntcompError
 from entcomp.segmentation import DEFAULT_CRITERION, DEFAULT_RATE
 from entcomp.segmentation.criteria import describe_criteria
@@ -89,8 +90,7 @@ class Grouping:
     def request(self, default_rate: float | None = None, default: Request | None = None) -> Request:
         """What is asked for, checked; the defaults are those of `Request.make`."""
         values = asdict(self)
-        pairs = (text.partition("=") for text in values.pop("option") or ())
-        options = {name: value for name, _, value in pairs}
+        options = parse_pairs(values.pop("option") or (), "--option", "NAME=VALUE")
         return Request.make(default_rate=default_rate, default=default, **values, options=options)
 
     def rule(self, tokenizer: Tokenizer, segments: str | None) -> Rule:

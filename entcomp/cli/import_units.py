@@ -39,7 +39,7 @@ def import_units(
         typer.Option(
             metavar="N[,N...]",
             help="Of tokens of several codebooks, as in 17-305 or lists of layers: which one to "
-            "take, from 0 on; several make one unit, if K^N is below 65536 (K is each one's).",
+            "take, from 0 on; several make one unit, if K^N is at most 65536 (K is each one's).",
         ),
     ] = None,
     skip_bad: SkipBad = False,

@@ -36,7 +36,12 @@ def learn_kmeans(
             "(.bin, .mdl, .pt, .km), for this extractor and layer; DATA is not read then.",
         ),
     ] = None,
-    num_clusters: Annotated[int, typer.Option(min=1, help="K, the number of units.")] = 500,
+    num_clusters: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="K, the number of units. Default: 500; with --from, what FILE has."
+        ),
+    ] = None,
     whiten: Annotated[
         float,
         typer.Option(
@@ -54,10 +59,10 @@ def learn_kmeans(
     num_jobs: options.NumJobs = os.cpu_count() or 1,
 ) -> None:
     """Learn the codebook of units from recordings: EXP/units/kmeans.npz and units.json."""
-    learning = KmeansOptions(num_clusters, max_frames, seed, skip_bad, whiten)
     chosen = [] if published else find_sets(data, sets, channel)
     model = load_extractor(extractor, layer, checkpoint, device)
     if published:
-        print(import_codebook(Experiment(exp), published, model))
+        print(import_codebook(Experiment(exp), published, model, num_clusters))
         return
+    learning = KmeansOptions(num_clusters or 500, max_frames, seed, skip_bad, whiten)
     print(learn_codebook(Experiment(exp), chosen, model, learning, num_jobs, allow_pipes))

@@ -42,10 +42,10 @@ class Layers:
         if not chosen or min(chosen) < 0 or len(set(chosen)) != len(chosen):
             raise EntcompError(f"--layers {text}: expected numbers from 0 on, as in 0 or 0,1")
         found = cls(chosen, num_clusters)
-        if len(chosen) > 1 and found.num_units >= MOST_UNITS:
+        if len(chosen) > 1 and found.num_units > MOST_UNITS:
             raise EntcompError(
                 f"--layers {text}: {num_clusters} entries in each of {len(chosen)} codebooks make "
-                f"{found.num_units} units, and fewer than {MOST_UNITS} are possible; name one layer"
+                f"{found.num_units} units, more than {MOST_UNITS}; name one layer"
             )
         return found
 

@@ -15,6 +15,7 @@ from typing import Any
 from entcomp.errors import EntcompError, naming_missing_packages
 from entcomp.files import atomic_path
 from entcomp.formats.spoken import Spoken
+from entcomp.kaldi.recordings import wav_entry
 
 # Seconds: times of a manifest are rounded to samples here and there.
 NEAR = 1e-3
@@ -139,7 +140,10 @@ def _spoken(
             f"channel {channel} of {recording.num_channels} in {name}, which would be mixed; save "
             "each channel with lhotse first"
         )
-    wav = f"{sources[0].source} |" if sources[0].type == "command" else str(sources[0].source)
+    try:
+        wav = _entry(sources[0])
+    except EntcompError as error:
+        return str(error)
     end = start + duration
     if start < -NEAR or end > recording.duration + NEAR:
         return f"from {start:g} to {end:g} s of {name}, which lasts {recording.duration:g} s"
@@ -147,3 +151,8 @@ def _spoken(
         return Spoken(utt_id, wav, name, **who)
     times = max(0.0, round(start, 6)), round(min(end, recording.duration), 6)
     return Spoken(utt_id, wav, name, *times, **who)
+
+
+def _entry(source: Any) -> str:
+    """In wav.scp. Raises EntcompError for a file whose name such a line cannot hold."""
+    return f"{source.source} |" if source.type == "command" else wav_entry(Path(source.source))

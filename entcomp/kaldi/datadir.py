@@ -145,5 +145,7 @@ def _parse_segment(path: Path, utt_id: str, row: str) -> tuple[str, float, float
         ) from None
     last = float("inf") if times[1] == -1 else times[1]
     if not 0 <= times[0] < last or not math.isfinite(times[1]):
-        raise EntcompError(f"{path}: {utt_id}: ends ({end} s) before it starts ({start} s)")
+        raise EntcompError(
+            f"{path}: {utt_id}: from {start} to {end} s; fix it: 0 <= start < end, or an end of -1"
+        )
     return recording, times[0], None if times[1] == -1 else times[1]

@@ -21,38 +21,51 @@ def ngram_nats(
     ``(c(a, b) + t(a) p(b)) / (c(a) + t(a))`` with ``t(a)`` the number of units seen after ``a``.
     BOS precedes the first unit.
     """
-    counts = _pair_counts(train, num_clusters, direction)
-    unigram = (counts.sum(axis=0) + 1) / (counts.sum() + num_clusters)
-    kinds = np.count_nonzero(counts, axis=1)[:, None]
-    weights = counts.sum(axis=1, keepdims=True) + kinds
-    bigram = np.where(weights > 0, (counts + kinds * unigram) / np.maximum(weights, 1), unigram)
-    seen = _pair_counts(dev, num_clusters, direction)
+    pairs, counts = _pair_counts(train, num_clusters, direction)
+    before, after = np.divmod(pairs, num_clusters)
+    occurs = np.bincount(after, counts, minlength=num_clusters) + 1
+    unigram = occurs / occurs.sum()
+    kinds = np.bincount(before, minlength=num_clusters + 1)  # t(a)
+    weights = np.bincount(before, counts, minlength=num_clusters + 1) + kinds  # c(a) + t(a)
+    dev_pairs, dev_counts = _pair_counts(dev, num_clusters, direction)
+    a, b = np.divmod(dev_pairs, num_clusters)
+    at = np.minimum(np.searchsorted(pairs, dev_pairs), len(pairs) - 1)
+    seen = np.where(pairs[at] == dev_pairs, counts[at], 0)
+    backed_off = (seen + kinds[a] * unigram[b]) / np.maximum(weights[a], 1)
+    bigram = np.where(weights[a] > 0, backed_off, unigram[b])
     return {
-        "unigram": float(-(seen.sum(axis=0) * np.log(unigram)).sum() / seen.sum()),
-        "bigram": float(-(seen * np.log(bigram)).sum() / seen.sum()),
+        "unigram": float(-(dev_counts * np.log(unigram[b])).sum() / dev_counts.sum()),
+        "bigram": float(-(dev_counts * np.log(bigram)).sum() / dev_counts.sum()),
     }
 
 
-def _pair_counts(corpus: Corpus, num_clusters: int, direction: Direction) -> np.ndarray:
-    """How often unit b follows a, (K + 1, K) int64; row K is BOS."""
-    size = num_clusters + 1
-    counts = np.zeros(size * size, np.int64)
+def _pair_counts(
+    corpus: Corpus, num_clusters: int, direction: Direction
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs ``a * num_clusters + b`` that occur, int64 ascending, and how often unit b follows a.
+
+    ``a`` is num_clusters for BOS. Of a large codebook few of all pairs occur.
+    """
     total = int(corpus.offsets[-1])
     starts = range(0, total, CHUNK)
+    pairs, counts = np.empty(0, np.int64), np.empty(0, np.int64)
     for first in track(starts, "count bigrams") if len(starts) > 1 else starts:
-        # One unit more on the left: the predecessor of the chunk's first.
-        left = max(0, first - 1)
-        units = corpus.units[left : first + CHUNK].astype(np.int64)
-        before, after = units[:-1], units[1:]
-        if direction == "backward":
-            before, after = after, before
-        inside = np.ones(len(before), bool)
-        begins = corpus.offsets[1:-1]
-        begins = begins[(begins > left) & (begins < left + len(units))]
-        inside[begins - left - 1] = False
-        counts += np.bincount(before[inside] * size + after[inside], minlength=size * size)
-    edges = corpus.offsets[:-1] if direction == "forward" else corpus.offsets[1:] - 1
-    counts += np.bincount(
-        num_clusters * size + corpus.units[edges].astype(np.int64), minlength=size * size
-    )
-    return counts.reshape(size, size)[:, :num_clusters]
+        units = np.arange(first, min(first + CHUNK, total))
+        found = np.unique(_pairs(corpus, units, num_clusters, direction), return_counts=True)
+        pairs, place = np.unique(np.concatenate([pairs, found[0]]), return_inverse=True)
+        counts = np.bincount(place, np.concatenate([counts, found[1]])).astype(np.int64)
+    return pairs, counts
+
+
+def _pairs(
+    corpus: Corpus, places: np.ndarray, num_clusters: int, direction: Direction
+) -> np.ndarray:
+    """The pair of each unit in ``places`` with the one that is read before it."""
+    if direction == "forward":
+        neighbours, edges = places - 1, corpus.offsets[:-1]
+    else:
+        neighbours, edges = places + 1, corpus.offsets[1:] - 1
+    before = corpus.units[np.clip(neighbours, 0, len(corpus.units) - 1)].astype(np.int64)
+    begins = edges[(edges >= places[0]) & (edges <= places[-1])]
+    before[begins - places[0]] = num_clusters
+    return before * num_clusters + corpus.units[places]

@@ -107,7 +107,7 @@ def convert_set(
     streams = list(read_streams(converter.experiment, data_set.name, converter.facts["segments"]))
     sources = list(_sources(converter, data_set, streams, allow_pipes))
     used = dict(_converted(converter, data_set.name, sources, reference, folder, skipped))
-    _write_tables(folder, data_set, used)
+    write_tables(folder, used, data_set.path / "text")
     skipped.write(folder / "skipped.txt")
     rate = group_rate(streams, converter.info.frame_shift)
     stage.finish({"utterances": len(used), "skipped": len(skipped), "rate": rate})
@@ -185,13 +185,15 @@ def recordings_sha256(paths: Iterable[str]) -> str:
     return sha256_of([sha256_file(path) if path.is_file() else None for path in there])
 
 
-def _write_tables(folder: Path, data_set: DataDir, used: dict[str, Path]) -> None:
-    """Paths are absolute, so that they hold from any working directory."""
+def write_tables(folder: Path, used: dict[str, Path], text: Path | None = None) -> None:
+    """``wav.scp``, ``utt2ref`` and, of those in ``used`` (utt_id to reference), ``text``.
+
+    Paths are absolute, so that they hold from any working directory.
+    """
     paths = {one: wav_path(folder, one).absolute() for one in used}
     write_table(folder / "wav.scp", ((one, str(path)) for one, path in paths.items()))
     write_table(folder / "utt2ref", ((one, str(path.absolute())) for one, path in used.items()))
-    text = data_set.path / "text"
-    if text.exists():
+    if text and text.exists():
         rows = iter_table(text, empty_values=True)
         write_table(folder / "text", (row for row in rows if row[0] in used))
 

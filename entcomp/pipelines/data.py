@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -122,7 +121,7 @@ class _Names:
     def _renamed(self, one: Spoken) -> Spoken:
         return Spoken(
             self._id(one.utt_id, "utterances"),
-            one.wav if one.wav.endswith("|") else os.path.abspath(one.wav),
+            one.wav,
             self._id(one.recording, "recordings"),
             one.start,
             one.end,

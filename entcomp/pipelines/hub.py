@@ -16,11 +16,9 @@ from entcomp.artifacts.packing import MANIFEST, Model
 from entcomp.errors import EntcompError
 from entcomp.files import read_json
 from entcomp.progress import is_quiet
+from entcomp.tasks import TASKS
 
 NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
-SOURCE = re.compile(
-    rf"(?P<name>{NAME.pattern})(?:@(?P<revision>.+?))?(?P<task>/(?:asr|st|vc)/[^/]+)?"
-)
 CLIENT: dict[str, Any] = {"library_name": "entcomp", "library_version": __version__}
 
 
@@ -33,13 +31,21 @@ def open_model(source: str | Path | None = None, local_files_only: bool = False)
     asked with ``local_files_only``, or where HF_HUB_OFFLINE is set. Raises EntcompError for a model
     that is not there, or cannot be fetched, and for files that are not those of its manifest.
     """
-    wanted = SOURCE.fullmatch(str(source)) if source is not None else None
+    wanted = _source().fullmatch(str(source)) if source is not None else None
     if wanted is None or Path(str(source)).exists() or str(source).endswith(".tar"):
         return packing.open_model(source)
-    if wanted["name"].startswith(("asr/", "st/", "vc/")):  # no user's, but a model's in some EXP
+    if wanted["name"].partition("/")[0] in TASKS:  # no user's, but a model's in some EXP
         raise EntcompError(f"{source}: no such folder; name its experiment, too: EXP/{source}")
     folder = _fetch(wanted["name"], wanted["revision"], local_files_only)
     return packing.open_model(f"{folder}{wanted['task'] or ''}")
+
+
+def _source() -> re.Pattern[str]:
+    """``user/name``, and perhaps a revision and a model, of a task that is registered."""
+    tasks = "|".join(map(re.escape, TASKS))
+    return re.compile(
+        rf"(?P<name>{NAME.pattern})(?:@(?P<revision>.+?))?(?P<task>/(?:{tasks})/[^/]+)?"
+    )
 
 
 def _fetch(name: str, revision: str | None, local_files_only: bool) -> Path:

@@ -29,6 +29,7 @@ from entcomp.pipelines.recognizer import Recognizer
 from entcomp.progress import track
 from entcomp.report.conversion import ConversionScores
 from entcomp.tasks.vc.convert import resynthesise
+from entcomp.tasks.vc.info import RESERVED
 from entcomp.tasks.vc.vocoder import Vocoder
 from entcomp.tasks.vc.vocoders import load_vocoder
 from entcomp.units.extractors.moonshine import find_encoder
@@ -95,7 +96,7 @@ def find_systems(
     for path in converted or (one.parents[1] for one in made):
         whole = path.absolute()
         name = whole.parent.name if whole.name == "convert" else whole.name
-        if name in (*found, "source", "resynthesis"):
+        if name in (*found, *RESERVED):
             raise EntcompError(f"{path}: another is called {name}, too; rename it")
         found[name] = path / set_name
     lacking = [path.parent for path in found.values() if not path.is_dir()]

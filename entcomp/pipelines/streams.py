@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.experiment import Experiment, check_folder_name
 from entcomp.artifacts.streams import PLAIN_STREAMS
 from entcomp.encoder.local import LocalEncoderConfig
 from entcomp.errors import EntcompError
@@ -25,7 +25,12 @@ def implied_by(segmentation: str | None) -> dict[str, Any]:
 
 
 def model_name(tag: str | None, changes: Mapping[str, Any], *parts: str | None) -> str:
-    """A model's tag: the one given, or what of its settings is not the default, and the seed."""
+    """A model's tag: the one given, or what of its settings is not the default, and the seed.
+
+    Raises EntcompError for one given that names no folder.
+    """
+    if tag is not None:
+        check_folder_name(tag)
     seed = changes.get("training.seed")
     return tag or "_".join(filter(None, (*parts, f"seed{seed}" if seed else "")))
 

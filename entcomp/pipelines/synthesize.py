@@ -12,8 +12,13 @@ import numpy as np
 from entcomp.artifacts.runs import run_mask
 from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
-from entcomp.kaldi.table import write_table
-from entcomp.pipelines.convert import Voices, reference_inputs, wav_path, write_wav
+from entcomp.pipelines.convert import (
+    Voices,
+    reference_inputs,
+    wav_path,
+    write_tables,
+    write_wav,
+)
 from entcomp.pipelines.recordings import check_output
 from entcomp.pipelines.unit_sources import UnitSource, open_sources
 from entcomp.pipelines.voice_converter import VoiceConverter
@@ -100,8 +105,7 @@ class Speaker:
                 self._write(wav_path(folder, utt_id), utt_id, units, groups)
                 used[utt_id] = self._voices.path_of(utt_id)
                 frames, count = frames + len(units), count + len(groups)
-        write_table(folder / "wav.scp", ((one, str(wav_path(folder, one))) for one in used))
-        write_table(folder / "utt2ref", ((one, str(path)) for one, path in used.items()))
+        write_tables(folder, used)
         skipped.write(folder / "skipped.txt")
         rate = count / max(frames * self.converter.info.frame_shift, 1e-9)
         stage.finish({"utterances": len(used), "skipped": len(skipped), "rate": rate})

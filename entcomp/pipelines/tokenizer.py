@@ -95,16 +95,19 @@ class Grouper:
 
     def rule(
         self,
-        target_rate: float = DEFAULT_RATE,
+        target_rate: float | None = None,
         criterion: str = DEFAULT_CRITERION,
         match_rate: str | None = None,
     ) -> Rule:
         """Thresholds that give ``target_rate`` groups a second on the calibration set.
 
-        With a ``match_rate`` on what is tokenized: on each ``utterance`` or on the ``set`` of one
-        call. Raises EntcompError as `resolve` does.
+        Without a rate `DEFAULT_RATE`, where the criterion takes one. With a ``match_rate`` on what
+        is tokenized: on each ``utterance`` or on the ``set`` of one call. Raises EntcompError as
+        `resolve` does.
         """
-        request = Request.make(criterion, default_rate=target_rate, match_rate=match_rate)
+        request = Request.make(
+            criterion, default_rate=DEFAULT_RATE, target_rate=target_rate, match_rate=match_rate
+        )
         return self.resolve(request)
 
     def default_rule(self) -> Rule:
@@ -263,7 +266,7 @@ class Tokenizer(Grouper):
         given = resample(samples, sample_rate, self.info.sample_rate)
         if rule is None and target_rate is None and criterion is None:
             rule = self.default_rule()
-        rule = rule or self.rule(target_rate or DEFAULT_RATE, criterion or DEFAULT_CRITERION)
+        rule = rule or self.rule(target_rate, criterion or DEFAULT_CRITERION)
         ((_, found),) = self.encode_recordings([Recording(name, [given])], rule, num_jobs=1)
         if isinstance(found, EntcompError):
             raise found
@@ -313,10 +316,12 @@ class StreamingTokenizer:
     >>> sum(lengths + stream.finish()) == len(units)  # frames
     True
 
-    Those of `Tokenizer.encode` on the same units, but for one decision in a million (see
-    `entcomp.lm.streaming`): certain as soon as the unit after the group is there and, where the
-    criterion looks ahead, so many predictions more: units or, if the LM reads runs of equal units,
-    runs. Criteria without a lookahead of their own have to know the complete utterance.
+    Those of `Tokenizer.encode` on the same units, with the same rate and criterion, but for one
+    decision in a million (see `entcomp.lm.streaming`). The grouping that a model's maker chose is
+    not taken, as it may need the whole utterance. A group is certain as soon as the unit after it
+    is there and, where the criterion looks ahead, so many predictions more: units or, if the LM
+    reads runs of equal units, runs. Criteria without a lookahead of their own have to know the
+    complete utterance.
 
     With ``match_rate="utterance"`` thresholds follow what was heard, not what is to come: see
     `entcomp.segmentation.streaming.RunningRule`. Groups are then other ones than those of `encode`.
@@ -337,7 +342,7 @@ class StreamingTokenizer:
         cls,
         name_or_exp: str | Path | None = None,
         checkpoint: Path | None = None,
-        target_rate: float = DEFAULT_RATE,
+        target_rate: float | None = None,
         criterion: str = DEFAULT_CRITERION,
         local_files_only: bool = False,
         match_rate: str | None = None,

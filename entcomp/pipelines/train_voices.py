@@ -11,13 +11,14 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.artifacts.stage import archive_sha256
 from entcomp.artifacts.streams import check_stream, stream_sha256
 from entcomp.config import resolve_config
+from entcomp.errors import EntcompError
 from entcomp.evaluation.voices.speaker import write_embeddings
 from entcomp.kaldi.datadir import DataDir
 from entcomp.pipelines.streams import first_embeddings, implied_by, model_name
 from entcomp.skipped import SkippedUtterances
 from entcomp.tasks.vc.config import VcConfig
 from entcomp.tasks.vc.corpus import RowDecoder, read_rows
-from entcomp.tasks.vc.info import VcInfo
+from entcomp.tasks.vc.info import RESERVED, VcInfo
 from entcomp.tasks.vc.train import train_voice_converter
 from entcomp.training.loop import FitResult
 from entcomp.training.ranks import check_share, first_rank_first, is_first_rank, join_ranks
@@ -42,7 +43,12 @@ class VoiceTraining:
 
     @property
     def name(self) -> str:
-        """What is not the default tells models apart, as in ``rate24_global_repeat_seed1``."""
+        """What is not the default tells models apart, as in ``rate24_global_repeat_seed1``.
+
+        Raises EntcompError for a tag that score-vc needs for something else.
+        """
+        if self.tag in RESERVED:
+            raise EntcompError(f"--tag {self.tag}: score-vc has its own {self.tag}; name another")
         pooling, layout = (self.changes.get(key) for key in ("local.pooling", "layout"))
         return model_name(self.tag, self.changes, self.segmentation, pooling, layout)
 

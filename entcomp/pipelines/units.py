@@ -36,9 +36,11 @@ def learn_codebook(
     )
 
 
-def import_codebook(experiment: Experiment, path: Path, extractor: Extractor) -> str:
+def import_codebook(
+    experiment: Experiment, path: Path, extractor: Extractor, num_clusters: int | None = None
+) -> str:
     """Take a published codebook as EXP's own, see `import_kmeans`; a line on what was done."""
-    taken = import_kmeans(path, experiment, extractor)
+    taken = import_kmeans(path, experiment, extractor, num_clusters)
     done = f"{taken['num_clusters']} clusters of {path}" if taken else "complete, skipped"
     return f"{experiment.codebook}: {done}"
 

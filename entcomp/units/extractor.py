@@ -177,7 +177,7 @@ def parse_layer(text: str, choices: range, name: str) -> int:
     """A layer's number; ``last`` is the end of ``choices``. Raises EntcompError for any other."""
     if text == "last":
         return choices[-1]
-    if not text.isdigit() or int(text) not in choices:
+    if not text.isdecimal() or int(text) not in choices:
         raise EntcompError(
             f"--layer {text}: {name} has layers {choices[0]} to {choices[-1]}, or 'last'"
         )

@@ -76,13 +76,20 @@ def learn_kmeans(
     return outputs
 
 
-def import_kmeans(path: Path, exp: Experiment, extractor: Extractor) -> dict[str, Any] | None:
+def import_kmeans(
+    path: Path, exp: Experiment, extractor: Extractor, num_clusters: int | None = None
+) -> dict[str, Any] | None:
     """Make a codebook that others have published EXP's own; its manifest, None if complete.
 
     Raises EntcompError for a file that holds none (see `read_centroids`), or one of another
-    dimension than the extractor's features.
+    dimension than the extractor's features, or of another size than ``num_clusters``.
     """
     centroids = read_centroids(path)
+    if num_clusters not in (None, len(centroids)):
+        raise EntcompError(
+            f"{path}: {len(centroids)} clusters, not {num_clusters}; "
+            f"give --num-clusters {len(centroids)}, or another file"
+        )
     inputs = {"source_sha256": sha256_file(path), **_extractor_inputs(extractor)}
     stage = _stage(exp, inputs)
     if _is_complete(stage, exp):

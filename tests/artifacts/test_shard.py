@@ -25,7 +25,7 @@ def test_shards_are_contiguous_and_whole(count, total):
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/3", "1/", "-1/3", ""])
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/3", "1/", "-1/3", "", "1/²"])
 def test_refuses(text):
     with pytest.raises(EntcompError, match="expected i/N"):
         Shard.parse(text)

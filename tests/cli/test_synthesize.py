@@ -86,6 +86,7 @@ def fails(experiment: Experiment, units: Path, output: Path, *options: object) -
 
 def waveforms(folder: Path) -> dict[str, bytes]:
     table = read_table(folder / "wav.scp")
+    assert all(Path(one).is_absolute() for one in table.values())  # as convert's
     return {utt_id: Path(path).read_bytes() for utt_id, path in table.items()}
 
 

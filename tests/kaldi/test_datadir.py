@@ -54,7 +54,8 @@ def test_segments(tmp_path):
     ("row", "message"),
     [
         ("a r9 0 1", "recording r9 is not in wav.scp"),
-        ("a r1 2 1", r"ends \(1 s\) before it starts"),
+        ("a r1 2 1", "from 2 to 1 s; fix it: 0 <= start < end"),
+        ("a r1 -0.5 2", "from -0.5 to 2 s; fix it: 0 <= start < end"),
         ("a r1 0", "expected 'recording start end'"),
         ("a r1 zero 1", "expected 'recording start end'"),
     ],

@@ -49,10 +49,22 @@ def test_counts_do_not_depend_on_chunks(
     random = np.random.default_rng(1)
     vectors = [random.integers(0, 5, length).tolist() for length in (30, 1, 1, 12, 60)]
     monkeypatch.setattr(ngram, "CHUNK", chunk)
-    counts = ngram._pair_counts(corpus_of(*vectors), 5, direction)
+    counts = np.zeros((6, 5), np.int64)
+    pairs, found = ngram._pair_counts(corpus_of(*vectors), 5, direction)
+    counts.flat[pairs] = found
     plain = np.zeros((6, 5), np.int64)
     for units in vectors:
         ordered = units if direction == "forward" else units[::-1]
         for before, after in zip([5, *ordered[:-1]], ordered, strict=True):
             plain[before, after] += 1
     assert (counts == plain).all()
+
+
+def test_a_large_codebook_needed_a_table_of_all_pairs() -> None:
+    few, size = corpus_of([65_535, 0, 65_535, 0]), 1 << 16
+    figures = ngram_nats(few, few, size, "forward")
+    after_one = (2 + 3 / (4 + size)) / 3  # of the two units, each after the other
+    after_bos = (1 + 3 / (4 + size)) / 2
+    once = (1 + 3 / (4 + size)) / 2  # 65535 follows 0 once
+    expected = -(math.log(after_bos) + 2 * math.log(after_one) + math.log(once)) / 4
+    assert figures["bigram"] == pytest.approx(expected)

@@ -219,6 +219,10 @@ def supervision(name: str, channel: int = 0) -> SupervisionSegment:
             Recording("a", [AudioSource("file", [0], "gone.wav")], 16000, 32000, 2.0),
             "gone.wav: no such file (utterance a)",
         ),
+        (
+            Recording("a", [AudioSource("file", [0], "touch x |")], 16000, 32000, 2.0),
+            "touch x |: wav.scp cannot hold this name; rename the file",
+        ),
     ],
 )
 def test_recordings_that_kaldi_cannot_have(tmp_path: Path, one: Recording, message: str) -> None:

@@ -280,6 +280,12 @@ def test_a_model_without_its_experiment_was_looked_for_on_the_hub(
     assert machine.hub.asked == []
 
 
+def test_models_of_others_tasks_were_not_looked_for_on_the_hub(machine: Machine) -> None:
+    other = "from entcomp.tasks import TASKS; TASKS.register('slm')(TASKS['asr'])\n"
+    _, _, err = machine.python(other + OPEN, "anna/none/slm/tiny")
+    assert "anna/none: no such folder, and no such model on the hub" in err
+
+
 def test_without_the_library(machine: Machine) -> None:
     without = f"import sys; sys.modules['huggingface_hub'] = None\n{OPEN}"
     code, _, err = machine.python(without, "anna/tiny")

@@ -171,6 +171,15 @@ def test_thresholds_are_found_once(experiment: Experiment, monkeypatch: pytest.M
     assert other != tokenizer.rule(6.0, "peak")
 
 
+def test_a_rate_of_zero_was_the_default_and_dedup_took_any(tokenizer: Tokenizer) -> None:
+    with pytest.raises(EntcompError, match="--target-rate 0: must be positive"):
+        tokenizer.encode(babble(1.0), RATE, target_rate=0.0)
+    with pytest.raises(EntcompError, match="--criterion dedup needs no threshold or rate"):
+        tokenizer.encode(babble(1.0), RATE, 5.0, "dedup")
+    runs = tokenizer.encode(babble(1.0), RATE, criterion="dedup")
+    assert len(runs.groups) == 1 + np.count_nonzero(np.diff(runs.units))
+
+
 def test_refuses_a_rate_out_of_reach(tokenizer: Tokenizer) -> None:
     with pytest.raises(EntcompError, match="a rate of 99 Hz is out of reach"):
         tokenizer.encode(babble(1.0), RATE, target_rate=99)

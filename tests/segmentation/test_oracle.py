@@ -82,6 +82,8 @@ def test_a_new_alignment_is_noticed(fake: Fake) -> None:
 
 
 def test_gaps_stand_in_the_tag(fake: Fake) -> None:
+    code, _, err = run(*ORACLE, *fake.arguments, "--option", "alignments")
+    assert code == 1 and "--option alignments: expected NAME=VALUE" in err
     code, out, _ = run(*ORACLE, *fake.arguments, "--option", "gaps=before")
     assert code == 0 and out.startswith("oracle_phones_gapsbefore: ")
     code, _, err = run(*ORACLE, *fake.arguments, "--option", "gaps=beside")

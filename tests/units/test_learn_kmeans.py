@@ -131,9 +131,16 @@ def test_takes_a_published_codebook(cli, data, tmp_path):
 
 def test_a_published_codebook_of_another_extractor(cli, data, tmp_path):
     published(tmp_path / "km7.bin", 768)
-    message = cli(*MFCC, "--from", tmp_path / "km7.bin", data, tmp_path / "exp").message
+    message = cli(*MFCC[:3], "--from", tmp_path / "km7.bin", data, tmp_path / "exp").message
     assert "centroids of 768 dimensions, but mfcc has features of 39" in message
     assert not (tmp_path / "exp/units/kmeans.npz").exists()
+
+
+def test_a_published_codebook_of_another_size_than_asked_for(cli, data, tmp_path):
+    published(tmp_path / "km7.bin", 39)
+    learn = (*MFCC[:3], "--from", tmp_path / "km7.bin", data, tmp_path / "exp", "--num-clusters")
+    assert "km7.bin: 7 clusters, not 8; give --num-clusters 7" in cli(*learn, 8).message
+    assert "7 clusters of" in cli(*learn, 7).out
 
 
 @pytest.mark.parametrize("name", ["kmeans.npz", "units.json"])

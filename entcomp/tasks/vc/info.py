@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from entcomp.tasks import TaskInfo
 
+# What score-vc judges beside models, and its folder among theirs.
+RESERVED = ("source", "resynthesis", "scores")
+
 
 @dataclass(frozen=True)
 class VcInfo(TaskInfo):

@@ -123,7 +123,7 @@ class OnnxFile:
 
 
 def _samples(name: str, text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
+    if not text.isdecimal() or int(text) == 0:
         raise EntcompError(f"--extractor onnx: {name}={text}: expected a number of samples")
     return int(text)
 
