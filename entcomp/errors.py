@@ -20,7 +20,7 @@ class EntcompError(Exception):
 
 
 class LackingError(EntcompError):
-    """A set lacks what a command takes: it is passed over, where the user has not named it."""
+    """The input of a command is missing for a set, which is skipped unless the user named it."""
 
 
 def printable(text: str) -> str:

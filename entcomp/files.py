@@ -55,8 +55,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def locked(folder: Path) -> Iterator[None]:
     """Keep others that ask for the same folder waiting until the block ends; they say so.
 
-    Who holds it may ask again. Some clusters' file systems have no locks: there it is said, and
-    nobody waits.
+    A thread may lock what it has locked. Where the file system has no locks, as on some clusters,
+    it warns and does not lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     holder = os.getpid(), threading.get_ident(), folder.resolve()
@@ -105,11 +105,11 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         value = json.loads(text)
-        if "\\u" in text:  # half a character (\ud800) is none, and could not be written again
+        if "\\u" in text:  # a lone surrogate (\ud800) is no text, and could not be written again
             json.dumps(value, ensure_ascii=False).encode()
     except FileNotFoundError:
         raise EntcompError(f"{path}: no such file; run the stage that makes it first") from None
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or of endless depth
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or nested too deeply
         raise EntcompError(f"{path}: not JSON ({error}); delete it and rerun its stage") from None
     if not isinstance(value, dict):
         raise EntcompError(f"{path}: not a JSON object; delete it and rerun its stage")

@@ -37,11 +37,7 @@ class SkippedUtterances:
         try:
             yield
         except EntcompError as error:
-            if not self.skip_bad:
-                raise EntcompError(
-                    f"{error} (utterance {utt_id}); fix it or pass --skip-bad"
-                ) from error
-            self.reasons[utt_id] = str(error)
+            self.add(utt_id, str(error))
 
     def __len__(self) -> int:
         return len(self.reasons)

@@ -115,7 +115,7 @@ def _entries(path: Path, tier: str) -> Iterator[tuple[str, _Entry]]:
             if one.is_file() and (_is_textgrid(one) or _is_ctm(one)):
                 yield from _entries(one, tier)
     elif not path.exists():
-        raise EntcompError(f"{path}: no such file")
+        raise EntcompError(f"{path}: no such file; check the path")
     elif path.name.lower().endswith(TAR_SUFFIXES):
         for name, content in _tar_members(path):
             yield from _of_content(name, f"{path}: {name}", partial(bytes, content), tier)

@@ -36,7 +36,7 @@ def to_mono(blocks: Iterable[np.ndarray], channel: int | None, name: str) -> Ite
 
 
 def check_channel(channel: int | None, channels: int, name: str) -> None:
-    """Raises EntcompError for a channel, from 0, that a recording of ``channels`` has not."""
+    """Raises EntcompError if ``channel``, counted from 0, is not below ``channels``."""
     if (channel or 0) >= channels:
         raise EntcompError(
             f"{name}: no channel {(channel or 0) + 1}, it has {channels}; "

@@ -21,7 +21,13 @@ Lenient = Annotated[
     bool, typer.Option("--lenient", help="Many-to-one matching instead of one-to-one.")
 ]
 Shift = Annotated[
-    float, typer.Option(metavar="SECONDS", help="Added to the time of each boundary.")
+    float,
+    typer.Option(
+        min=-1,
+        max=1,
+        metavar="SECONDS",
+        help="Added to each boundary; a second at most.",
+    ),
 ]
 Tiers = Annotated[str, typer.Option(metavar="NAMES", help="By commas.")]
 Speaker = Annotated[

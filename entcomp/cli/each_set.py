@@ -9,7 +9,7 @@ from entcomp.kaldi.datadir import DataDir
 
 
 def each_set(data_sets: Sequence[DataDir], named: bool, do: Callable[[DataDir], None]) -> None:
-    """Do it to each set; those that lack what it takes are said, and passed over.
+    """Call ``do`` for each set; those whose input is missing are reported and skipped.
 
     Raises LackingError where the user has ``named`` them, and where all of them do.
     """

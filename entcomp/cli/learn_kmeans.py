@@ -10,7 +10,7 @@ import typer
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.cli import options
-from entcomp.kaldi.datadir import find_sets
+from entcomp.kaldi.datadir import find_sets, preferred
 from entcomp.pipelines.units import import_codebook, learn_codebook
 from entcomp.units.extractors import describe_extractors, load_extractor
 from entcomp.units.learn import KmeansOptions
@@ -19,7 +19,10 @@ from entcomp.units.learn import KmeansOptions
 def learn_kmeans(
     data: options.Data,
     exp: options.Exp,
-    sets: options.Sets = None,
+    sets: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="By default train*, or all sets where there is none."),
+    ] = None,
     extractor: Annotated[
         str, typer.Option(metavar="NAME", help=describe_extractors())
     ] = "moonshine",
@@ -60,6 +63,7 @@ def learn_kmeans(
 ) -> None:
     """Learn the codebook of units from recordings: EXP/units/kmeans.npz and units.json."""
     chosen = [] if published else find_sets(data, sets, channel)
+    chosen = preferred(chosen, "train") if sets is None else chosen
     model = load_extractor(extractor, layer, checkpoint, device)
     if published:
         print(import_codebook(Experiment(exp), published, model, num_clusters))

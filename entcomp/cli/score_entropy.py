@@ -24,7 +24,7 @@ def score_entropy(
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="By default those of before, else train*, or all sets where there is none.",
+            help="By default those of before, else dev*, train*, or all sets where there is none.",
         ),
     ] = None,
     batch_tokens: Annotated[

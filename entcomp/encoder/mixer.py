@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from entcomp.encoder.packed import length_mask, pad, unpad
+from entcomp.encoder.rotary import rotate, rotations
 
 
 class TokenMixer(nn.Module):
@@ -38,7 +39,7 @@ class TokenMixer(nn.Module):
         qkv_BTE = pad(self.query_key_value(x_ND), num_tokens_B)
         q, k, v = qkv_BTE.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # each BHTd
         mask_B11T = length_mask(num_tokens_B)[:, None, None]
-        z_BHTd = attend(rotate(q), rotate(k), v, mask_B11T)
+        z_BHTd = attend(rotate_by_place(q), rotate_by_place(k), v, mask_B11T)
         return self.output(unpad(z_BHTd.transpose(1, 2).flatten(2), num_tokens_B))
 
 
@@ -51,12 +52,7 @@ def attend(q_BHTd: Tensor, k_BHTd: Tensor, v_BHTd: Tensor, mask_B11T: Tensor) ->
     return scores_BHTT.masked_fill_(~mask_B11T, float("-inf")).softmax(-1) @ v_BHTd
 
 
-def rotate(x_BHTd: Tensor) -> Tensor:
-    """Rotary position embedding: turn channel pairs by an angle that grows with the position."""
-    half = x_BHTd.shape[-1] // 2
-    device = x_BHTd.device
-    frequency_d = 10_000 ** (-torch.arange(half, device=device) / half)
-    angle_Td = torch.arange(x_BHTd.shape[2], device=device)[:, None] * frequency_d
-    cos, sin = angle_Td.cos(), angle_Td.sin()
-    even, odd = x_BHTd[..., :half], x_BHTd[..., half:]
-    return torch.cat([even * cos - odd * sin, even * sin + odd * cos], dim=-1).to(x_BHTd.dtype)
+def rotate_by_place(x_BHTd: Tensor) -> Tensor:
+    """Queries or keys, turned by their places in the utterance."""
+    positions_T = torch.arange(x_BHTd.shape[2], device=x_BHTd.device)
+    return rotate(x_BHTd, *rotations(positions_T, x_BHTd.shape[3]))

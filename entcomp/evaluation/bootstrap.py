@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -23,20 +25,36 @@ def resampled_sums(counts: np.ndarray, seed: int = 0) -> np.ndarray:
     return np.stack([weights @ counts for weights in resampled_weights(len(counts), seed)])
 
 
-def resampled_seeds(scores_RS: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Means over trainings drawn with replacement, too: (RESAMPLES, S) -> (RESAMPLES,).
+@dataclass(frozen=True)
+class SeedSpread:
+    """How much a score differs between trainings that differ in their seed alone.
 
-    ``scores_RS`` are scores of S trainings that differ in their seed, on resampled utterances.
-    Means of S draws out of S have (S - 1) / S of the variance that means of S trainings have,
-    which is made up for. One training says nothing of others: its scores are returned.
+    ``deviation`` is pooled over streams, ``freedom`` its degrees of freedom: of streams of S
+    trainings S - 1 each. Without any there is nothing to tell it from, and it is 0.
     """
-    resamples, trainings = scores_RS.shape
-    if trainings == 1:
-        return scores_RS[:, 0]
-    drawn = np.random.default_rng(seed).integers(0, trainings, (resamples, trainings))
-    means = scores_RS.mean(axis=1)
-    moved = np.take_along_axis(scores_RS, drawn, axis=1).mean(axis=1)
-    return means + (moved - means) * np.sqrt(trainings / (trainings - 1))
+
+    deviation: float
+    freedom: int
+
+    @classmethod
+    def of(cls, streams: Iterable[np.ndarray]) -> SeedSpread:
+        """From the scores of each stream's trainings, (S,)."""
+        streams = list(streams)
+        freedom = sum(len(scores) - 1 for scores in streams)
+        squares = sum(float(np.square(scores - scores.mean()).sum()) for scores in streams)
+        return cls(float(np.sqrt(squares / max(freedom, 1))), freedom)
+
+    def of_mean(self, trainings: int, seed: int) -> np.ndarray:
+        """How far a mean of trainings may be from that of all: (RESAMPLES,), by Student's t.
+
+        ``seed`` is the stream's; the deviation, not known for sure, is drawn alike for all of them,
+        so that differences of two streams follow Student's t, too.
+        """
+        if not self.freedom:
+            return np.zeros(RESAMPLES)
+        chi2 = np.random.default_rng(0).chisquare(self.freedom, RESAMPLES)
+        drawn = np.random.default_rng(seed).normal(size=RESAMPLES)
+        return self.deviation * np.sqrt(self.freedom / chi2 / trainings) * drawn
 
 
 def with_intervals(
@@ -80,6 +98,14 @@ def percentile_interval(values: np.ndarray, estimate: float) -> tuple[float, flo
     """
     low, high = np.percentile(values, (2.5, 97.5))
     return min(float(low), float(estimate)), max(float(high), float(estimate))
+
+
+def share_interval(hits: int, count: int) -> tuple[float, float]:
+    """95% interval of a share: Wilson's, as resamples of no hits at all have none either."""
+    z = NormalDist().inv_cdf(0.975)
+    middle, half = hits + z**2 / 2, z * np.sqrt(hits * (count - hits) / count + z**2 / 4)
+    low, high = (middle - half) / (count + z**2), (middle + half) / (count + z**2)
+    return max(float(low), 0.0), min(float(high), 1.0)
 
 
 def ratio(numerators: np.ndarray, denominators: np.ndarray) -> float:

@@ -78,7 +78,9 @@ def read_units(
                 _check_depth(values, depth, kind, where)
             if previous is not None and previous[0] == entry.utt_id:
                 if previous[1] != values:
-                    raise EntcompError(f"{where}: {entry.utt_id} twice, with different units")
+                    raise EntcompError(
+                        f"{where}: {entry.utt_id} twice, with different units; keep one"
+                    )
                 continue
             previous = entry.utt_id, values
             units = None
@@ -187,7 +189,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield offset, line.decode()
                 offset += len(line)
     except FileNotFoundError:
-        raise EntcompError(f"{path}: no such file") from None
+        raise EntcompError(f"{path}: no such file; check the path") from None
     except UnicodeDecodeError:
         raise EntcompError(f"{path}: not UTF-8 text") from None
 

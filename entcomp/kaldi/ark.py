@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 
 import kaldiio
 import numpy as np
 
 from entcomp.errors import EntcompError
-from entcomp.files import naming_file
+from entcomp.files import atomic_path, naming_file
 from entcomp.kaldi.table import check_id, iter_table
 
 # kaldiio raises on, or silently changes, every other type.
@@ -48,9 +47,13 @@ class ArkWriter:
         self._previous = ""
 
     def __enter__(self) -> ArkWriter:
-        self.ark.parent.mkdir(parents=True, exist_ok=True)
-        self._ark_stream: BinaryIO = open(_temporary(self.ark), "wb")
-        self._scp_stream = open(_temporary(self.scp), "w", encoding="utf-8")
+        with ExitStack() as stack:
+            # Left in the other order: where the scp is, the archive is complete.
+            scp = stack.enter_context(atomic_path(self.scp))
+            ark = stack.enter_context(atomic_path(self.ark))
+            self._ark_stream = stack.enter_context(open(ark, "wb"))
+            self._scp_stream = stack.enter_context(open(scp, "w", encoding="utf-8"))
+            self._files = stack.pop_all()
         return self
 
     def write(self, utt_id: str, vector: np.ndarray) -> None:
@@ -80,24 +83,8 @@ class ArkWriter:
             "sha256": self._digest.hexdigest(),
         }
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            with naming_file(self.ark), self._ark_stream as ark, self._scp_stream as scp:
-                for stream in (ark, scp):
-                    stream.flush()
-                    os.fsync(stream.fileno())
-            if kind is None:
-                # The scp last: where it is, the archive is complete.
-                os.replace(_temporary(self.ark), self.ark)
-                os.replace(_temporary(self.scp), self.scp)
-        finally:
-            _temporary(self.ark).unlink(missing_ok=True)
-            _temporary(self.scp).unlink(missing_ok=True)
+    def __exit__(self, *error: Any) -> None:
+        self._files.__exit__(*error)
 
 
 class VectorError(EntcompError):
@@ -117,7 +104,7 @@ def iter_ark(ark: Path) -> Iterator[tuple[str, np.ndarray]]:
     Raises EntcompError where there is no archive, and VectorError for what is no vector in it.
     """
     if not ark.is_file():
-        raise EntcompError(f"{ark}: no such archive")
+        raise EntcompError(f"{ark}: no such archive; check the path")
     size, offset = ark.stat().st_size, 0
     with open(ark, "rb") as stream:
         while offset < size:
@@ -169,7 +156,9 @@ class ArkReader:
         try:
             stream = self._open(name)
         except (OSError, ValueError):  # a folder, or no file name at all
-            raise EntcompError(f"{self.scp}: {utt_id}: {name}: no such archive") from None
+            raise EntcompError(
+                f"{self.scp}: {utt_id}: {name}: no such archive; rerun its stage"
+            ) from None
         try:
             return _decode(stream, int(offset), self._size)
         except ValueError as error:
@@ -193,10 +182,6 @@ def find_archive(scp: Path, name: str) -> Path:
     """The archive that a line of an scp names: beside the scp, if the experiment was moved."""
     beside = scp.parent / Path(name).name
     return beside if beside.is_file() else Path(name)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp")
 
 
 def _decode(stream: BinaryIO, offset: int, size: int) -> np.ndarray:

@@ -125,6 +125,14 @@ def find_sets(data: Path, patterns: str | None = None, channel: int | None = Non
     return [one for one in found if one.name in chosen]
 
 
+def preferred(found: list[DataDir], *prefixes: str) -> list[DataDir]:
+    """The sets that begin with the first of ``prefixes`` that any set begins with; else all."""
+    for prefix in prefixes:
+        if chosen := [one for one in found if one.name.startswith(prefix)]:
+            return chosen
+    return found
+
+
 def set_name(data: Path) -> str:
     """A data dir's own name, also where it is ``.`` or a link to another folder."""
     return os.path.basename(os.path.abspath(data))

@@ -55,7 +55,7 @@ def iter_table(path: Path, empty_values: bool = False) -> Iterator[tuple[str, st
                 previous = key
                 yield key, value
     except FileNotFoundError:
-        raise EntcompError(f"{path}: no such file") from None
+        raise EntcompError(f"{path}: no such file; check the path") from None
     except UnicodeDecodeError:
         raise EntcompError(f"{path}: not UTF-8; convert it with iconv") from None
 

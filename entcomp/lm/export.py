@@ -27,11 +27,12 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from entcomp.artifacts.models import WEIGHTS
+from entcomp.encoder.rotary import frequencies
 from entcomp.errors import EntcompError
 from entcomp.files import atomic_path
 from entcomp.lm.checkpoint import LMInfo
 from entcomp.lm.config import LMConfig
-from entcomp.lm.model import NORM_EPS, UnitLM, entropies, frequencies
+from entcomp.lm.model import NORM_EPS, UnitLM, entropies
 from entcomp.lm.onnx_lm import LM_KEY, ONNX, OnnxLM
 from entcomp.lm.packed import Packed
 

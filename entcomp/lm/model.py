@@ -22,12 +22,12 @@ from torch import Tensor, nn
 
 from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.artifacts.models import WEIGHTS
+from entcomp.encoder.rotary import rotate, rotations
 from entcomp.lm.checkpoint import LMInfo, read_lm
 from entcomp.lm.config import LMConfig
 from entcomp.lm.packed import Packed
 from entcomp.training.weights import load_model
 
-ROPE_BASE = 10_000.0
 NORM_EPS = 1e-5
 INIT_STD = 0.02
 
@@ -52,10 +52,11 @@ class UnitLM(nn.Module):
         return load_model(lambda: cls(config, num_clusters), path).eval()
 
     def forward(self, packed: Packed) -> Tensor:
-        rope_TE = rotations(packed.positions_T, self.head_dim)
+        cos_TE, sin_TE = rotations(packed.positions_T, self.head_dim)
+        rope_T1E = cos_TE[:, None], sin_TE[:, None]  # of all heads alike
         x_TD = self.dropout(self.embedding(packed.inputs_T))
         for block in self.blocks:
-            x_TD = block(x_TD, rope_TE, packed)
+            x_TD = block(x_TD, rope_T1E, packed)
         return self.head(self.norm(x_TD))
 
     def loss(self, packed: Packed) -> dict[str, Tensor]:
@@ -97,8 +98,8 @@ class Block(nn.Module):
         self.ffn = SwiGLU(config.dim, config.ffn_dim)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x_TD: Tensor, rope_TE: tuple[Tensor, Tensor], packed: Packed) -> Tensor:
-        x_TD = x_TD + self.dropout(self.attention(self.attention_norm(x_TD), rope_TE, packed))
+    def forward(self, x_TD: Tensor, rope_T1E: tuple[Tensor, Tensor], packed: Packed) -> Tensor:
+        x_TD = x_TD + self.dropout(self.attention(self.attention_norm(x_TD), rope_T1E, packed))
         return x_TD + self.dropout(self.ffn(self.ffn_norm(x_TD)))
 
 
@@ -111,9 +112,9 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.output = nn.Linear(dim, dim, bias=False)
 
-    def forward(self, x_TD: Tensor, rope_TE: tuple[Tensor, Tensor], packed: Packed) -> Tensor:
+    def forward(self, x_TD: Tensor, rope_T1E: tuple[Tensor, Tensor], packed: Packed) -> Tensor:
         q_THE, k_THE, v_THE = self.qkv(x_TD).view(len(x_TD), 3, self.heads, -1).unbind(dim=1)
-        mixed_THE = packed.attend(rotate(q_THE, rope_TE), rotate(k_THE, rope_TE), v_THE)
+        mixed_THE = packed.attend(rotate(q_THE, *rope_T1E), rotate(k_THE, *rope_T1E), v_THE)
         return self.output(mixed_THE.flatten(start_dim=1))
 
 
@@ -141,23 +142,3 @@ class RMSNorm(nn.Module):
         x32_TD = x_TD.float()
         scale = torch.rsqrt(x32_TD.square().mean(dim=-1, keepdim=True) + NORM_EPS)
         return (x32_TD * scale * self.weight).type_as(x_TD)
-
-
-def rotations(positions_T: Tensor, head_dim: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of RoPE, (T, 1, E / 2) each; channel e turns with e + E / 2."""
-    angles = positions_T[:, None] * frequencies(head_dim, positions_T.device)
-    return angles.cos()[:, None], angles.sin()[:, None]
-
-
-def frequencies(head_dim: int, device: torch.device | None = None) -> Tensor:
-    """Radians a token by which channels e and e + E / 2 turn: (E / 2,) float32."""
-    channels = torch.arange(0, head_dim, 2, device=device, dtype=torch.float32)
-    return ROPE_BASE ** (-channels / head_dim)
-
-
-def rotate(x_THE: Tensor, rope_TE: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn queries or keys by their positions."""
-    cos, sin = rope_TE
-    first, second = x_THE.chunk(2, dim=-1)
-    turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
-    return turned.type_as(x_THE)

@@ -27,7 +27,9 @@ class StreamingScorer:
 
     def __init__(self, lm: OnnxLM) -> None:
         if lm.config.direction != "forward":
-            raise EntcompError("a backward LM reads an utterance from its end: it cannot stream")
+            raise EntcompError(
+                "a backward LM reads from the end: it cannot stream; take the forward one"
+            )
         self.lm = lm
         self._num_clusters = lm.lm.num_clusters
         self._previous: int | None = None

@@ -13,7 +13,7 @@ from typing import Any
 
 
 class _LazyModule(ModuleType):
-    """Stands for a module until then, apart from `sys.modules`, through which others look."""
+    """Imports its module on first use; not in `sys.modules`, which other code goes through."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(import_module(self.__name__), name)

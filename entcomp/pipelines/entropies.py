@@ -12,7 +12,7 @@ from entcomp.artifacts.experiment import Direction, Experiment
 from entcomp.artifacts.models import LMInfo
 from entcomp.artifacts.shard import Shard
 from entcomp.artifacts.units import Units
-from entcomp.kaldi.datadir import find_sets
+from entcomp.kaldi.datadir import find_sets, preferred
 from entcomp.lm.calibrate import calibrate, is_scored
 from entcomp.lm.score import Precision, Scorer, score_set
 from entcomp.training.evaluation import training_device
@@ -40,8 +40,9 @@ def score_sets(
 def calibrate_on(experiment: Experiment, data: Path, patterns: str | None, lm: LMInfo) -> str:
     """Calibrate on the named sets; says so.
 
-    Without names, on those that this LM was calibrated on before, else on train*, else on all; it
-    waits until they are scored, so that thresholds do not depend on what was scored last.
+    Without names, on those that this LM was calibrated on before, else on dev*, else on train*,
+    whose entropies are lower, as the LM has learnt from them, else on all; it waits until they are
+    scored, so that thresholds do not depend on what was scored last.
     """
     path = experiment.calibration(lm.direction)
     names = [one.name for one in find_sets(data, patterns)]
@@ -50,7 +51,7 @@ def calibrate_on(experiment: Experiment, data: Path, patterns: str | None, lm: L
         if known is not None and known.lm_sha256 == lm.lm_sha256:
             names = known.sets
         else:
-            names = [name for name in names if name.startswith("train")] or names
+            names = [one.name for one in preferred(find_sets(data), "dev", "train")]
         missing = [name for name in names if not is_scored(experiment, name, lm)]
         if missing:
             return (

@@ -33,8 +33,8 @@ def explore_files(
 ) -> list[ShownUtterance]:
     """Write the page of ``files``, each from ``start`` to ``end`` (seconds); what it shows.
 
-    It opens with the groups that `Tokenizer` makes where nothing is asked for; what the page cannot
-    do of them is said.
+    It opens with the groups that `Tokenizer` makes by default, and warns about settings of these
+    that the page does not support.
 
     ``channel`` counts from 0; None is the mean of all.
 

@@ -52,7 +52,7 @@ def open_lines(output: Path | None) -> Iterator[TextIO]:
 
 
 class Recordings:
-    """Files by distinct ids; what is wrong with a broken one is said, and the others go on."""
+    """Files by distinct ids; an error in one is reported, and the others are still processed."""
 
     def __init__(self, files: Sequence[Path], channel: int | None = None) -> None:
         self.channel = channel

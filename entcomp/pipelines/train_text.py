@@ -140,7 +140,9 @@ def train_text(
         for part, found in zip(sets, utterances, strict=True):
             if not found:
                 where = part[0].path / options.target
-                raise EntcompError(f"{where}: no utterance with units and text")
+                raise EntcompError(
+                    f"{where}: no utterance with units and text; run dump-units on these sets"
+                )
         train, dev = (Corpus(one, draw) for one in utterances)
         result = train_text_model(folder, info, config, train, dev, embeddings, start)
     if is_first_rank():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from entcomp.artifacts.experiment import Experiment
 from entcomp.errors import EntcompError, LackingError
-from entcomp.evaluation.bootstrap import percentile_interval, resampled_seeds, resampled_sums
+from entcomp.evaluation.bootstrap import SeedSpread, percentile_interval, resampled_sums
 from entcomp.evaluation.text.metric import Metric, Statistics, TextOptions
 from entcomp.files import read_json
 from entcomp.kaldi.datadir import DataDir
@@ -23,15 +23,19 @@ from entcomp.report.text_scores import decodings, metric_of
 from entcomp.tasks import read_task_info
 
 EXPLANATION = (
-    "All texts are scored as the baseline's were. Scores are means over seeds; intervals hold the "
-    "central 95% of bootstrap samples of both utterances and seeds (of utterances only, where "
-    "there is one seed)."
+    "All texts are scored as the baseline's were. Scores are means over seeds; intervals (95%) are "
+    "over utterances and seeds. How much seeds differ is told from all streams that have several, "
+    "and taken to be so of the others; where no stream has, intervals are over utterances only."
 )
 
 
 @dataclass(frozen=True)
 class SeedScores:
-    """One score of S models that differ in their seed: (S,), and resampled, (RESAMPLES,)."""
+    """One score of S models that differ in their seed: (S,), and resampled, (RESAMPLES,).
+
+    Resampled are utterances, alike for all streams, so that these are paired; `with_seeds` adds
+    what other seeds may come to.
+    """
 
     each_S: np.ndarray
     drawn_R: np.ndarray
@@ -41,11 +45,15 @@ class SeedScores:
         return float(self.each_S.mean())
 
     @classmethod
-    def of(cls, models: list[Statistics], seed: int) -> SeedScores:
-        """``seed`` draws seeds; utterances are drawn alike for all, so that streams are paired."""
+    def of(cls, models: list[Statistics]) -> SeedScores:
         each = [one.score(one.counts.sum(axis=0, keepdims=True))[0] for one in models]
         drawn = [one.score(resampled_sums(one.counts)) for one in models]
-        return cls(np.array(each), resampled_seeds(np.column_stack(drawn), seed))
+        return cls(np.array(each), np.mean(drawn, axis=0))
+
+    def with_seeds(self, spread: SeedSpread, seed: int) -> SeedScores:
+        """``seed`` is the stream's own, so that streams have seeds of their own."""
+        moved = spread.of_mean(len(self.each_S), seed)
+        return replace(self, drawn_R=self.drawn_R + moved)
 
     def cell(self) -> str:
         return _cell(self.mean, self.drawn_R)
@@ -78,10 +86,12 @@ def comparison_table(
         )
     references = _references(data_set.path / target, streams[baseline][0])
     options = _text_options(metric, streams[baseline][0])
-    found = {
-        name: _scores(name, [_statistics(metric, references, one, options) for one in folders])
-        for name, folders in streams.items()
-    }
+    found = _scores(
+        {
+            name: [_statistics(metric, references, one, options) for one in folders]
+            for name, folders in streams.items()
+        }
+    )
     rows = []
     for name, scores in found.items():
         row = [name, f"{read_json(streams[name][0] / 'scores.json')['rate']:.1f}"]
@@ -144,10 +154,19 @@ def _statistics(
     return metric.statistics(list(references.values()), texts, options)
 
 
-def _scores(stream: str, models: list[dict[str, Statistics]]) -> dict[str, SeedScores]:
-    """By score; the stream's name draws its seeds, so that streams have seeds of their own."""
-    draw = zlib.crc32(stream.encode())
-    return {name: SeedScores.of([one[name] for one in models], draw) for name in models[0]}
+def _scores(
+    streams: Mapping[str, list[dict[str, Statistics]]],
+) -> dict[str, dict[str, SeedScores]]:
+    """By stream and score, from the statistics of each stream's models."""
+    found: dict[str, dict[str, SeedScores]] = {name: {} for name in streams}
+    for score in next(iter(streams.values()))[0]:
+        plain = {
+            name: SeedScores.of([one[score] for one in models]) for name, models in streams.items()
+        }
+        spread = SeedSpread.of(one.each_S for one in plain.values())
+        for name, scores in plain.items():
+            found[name][score] = scores.with_seeds(spread, zlib.crc32(name.encode()))
+    return found
 
 
 def _cell(value: float, drawn_R: np.ndarray, sign: str = "") -> str:

@@ -163,7 +163,9 @@ class _Calibrator:
             return self.at(find_level(rate, self.rate_at))
         levels = [getattr(request, one.option) for one in self.kind.thresholds]
         if not all(0 <= level < 1 for level in levels):
-            raise EntcompError("--theta-unit quantile: a quantile is at least 0 and below 1")
+            raise EntcompError(
+                "--theta-unit quantile: a quantile is at least 0 and below 1, as 0.8"
+            )
         return self.at(*levels)
 
     def at(self, *levels: float) -> Rule:

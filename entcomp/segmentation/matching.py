@@ -91,8 +91,8 @@ def match_source(
 ) -> dict[str, Matched]:
     """By name, every set, speaker or utterance of the shard; matched on all of its utterances.
 
-    The first `SAMPLE_UNITS` units of each have to do, and that is said; also, what cannot reach the
-    rate. Raises EntcompError where a set misses it for that reason.
+    Uses at most the first `SAMPLE_UNITS` units of each. Warns where these are not all, and where
+    the rate cannot be reached. Raises EntcompError where a set misses it for that reason.
     """
     here = set(map(scopes.name, shard.take(source.ids(), source.count())))
     alone = rule.match_rate == "utterance"

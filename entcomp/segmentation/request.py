@@ -15,7 +15,7 @@ from entcomp.segmentation.criterion import Criterion, EntropyCriterion, Threshol
 from entcomp.segmentation.theta import UNITS
 
 STRENGTHS = ("theta_g", "theta_r", "target_rate", "window")  # in the order of tags
-# Of a rule, what was asked for and not found.
+# Fields of a rule that come from the request, not from the calibration.
 KEPT = ("peaks", "seed", "min_length", "max_length", "boundary", "match_rate")
 
 

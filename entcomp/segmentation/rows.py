@@ -80,9 +80,9 @@ class Predictions:
 class Rows:
     """Some utterances: ``values`` (N,) end to end and ``lengths`` (U,), each at least 1.
 
-    ``values`` are units (int32), forward entropies (float32, nats) or, where files say it, whether
-    a group starts (bool); ``backward`` (N,) are the backward entropies where a criterion needs
-    them. NaN means that the LM made no prediction.
+    ``values`` are units (int32), forward entropies (float32, nats) or, of boundaries that come from
+    files, whether a group starts (bool); ``backward`` (N,) are the backward entropies where
+    a criterion needs them. NaN means that the LM made no prediction.
     """
 
     utt_ids: list[str]

@@ -140,7 +140,7 @@ def _waiting_group() -> Any:
 
 
 def _join_srun(tasks: int) -> tuple[int, int, TCPStore]:
-    """Rank, number on the node, and where the tasks join_ranks: a port of the first node."""
+    """Global rank, rank on the node, and the store where the tasks meet: a port of the first."""
     number, local = (int(os.environ[f"SLURM_{name}"]) for name in ("PROCID", "LOCALID"))
     address = os.environ.get("MASTER_ADDR") or first_node(os.environ["SLURM_NODELIST"])
     port = os.environ.get("MASTER_PORT") or 15_000 + int(os.environ["SLURM_JOB_ID"]) % 10_000
@@ -156,7 +156,9 @@ def first_node(nodes: str) -> str:
 def _start_others(size: int) -> TCPStore:
     """Run this command again for ranks 1 .. size-1; they end when this process does."""
     if torch.cuda.is_available() and torch.cuda.device_count() < size:
-        raise EntcompError(f"{size} devices, but torch sees {torch.cuda.device_count()} GPUs")
+        raise EntcompError(
+            f"{size} devices, but torch sees {torch.cuda.device_count()} GPUs; lower --devices"
+        )
     store = TCPStore("127.0.0.1", 0, size, True, wait_for_workers=False)
     command = [sys.executable, *sys.orig_argv[1:]]
     others = [

@@ -48,8 +48,7 @@ class UtteranceDataset(Sequence[Item]):
 
     Each access reads a row of JSON, the vectors whose places stand in it, and calls ``make`` with
     what the row then holds. Forked workers share the files; one that is not forked, or another
-    rank, opens them itself. Raises EntcompError for an archive that is not the one that was there
-    before.
+    rank, opens them itself. Raises EntcompError if an archive has changed since.
     """
 
     def __init__(self, path: Path, make: Callable[..., Item]) -> None:

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from entcomp.evaluation.bootstrap import percentile_interval, ratio, ratio_interval
+from entcomp.evaluation.bootstrap import (
+    RESAMPLES,
+    SeedSpread,
+    percentile_interval,
+    ratio,
+    ratio_interval,
+    share_interval,
+)
 from entcomp.evaluation.boundaries.metrics import COUNTS, count_boundaries, score_set
 from entcomp.evaluation.text.recognition import error_rates
 from entcomp.evaluation.text.translation import translation_scores
@@ -78,3 +85,35 @@ def test_intervals_of_boundary_scores_hold_them(pairs: list[tuple[np.ndarray, np
     for name, (low, high) in found["interval"].items():
         if found[name] is not None:
             assert low <= found[name] <= high, name
+
+
+@pytest.mark.parametrize("utterances", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("seeds", [(2, 2), (3, 3), (2, 1), (3, 1)])
+def test_intervals_over_two_or_three_seeds_held_the_truth_too_seldom(
+    seeds: tuple[int, int], utterances: float
+) -> None:
+    """Simulated pairs of streams that are alike: utterances count, seeds have a deviation of 1."""
+    generator = np.random.default_rng(0)
+    drawn = utterances * generator.normal(size=RESAMPLES)
+    held = 0
+    for _ in range(1000):
+        one, other = (generator.normal(size=count) for count in seeds)
+        difference = one.mean() - other.mean() + utterances * generator.normal()
+        spread = SeedSpread.of([one, other])
+        moved = spread.of_mean(len(one), 1) - spread.of_mean(len(other), 2)
+        low, high = percentile_interval(difference + drawn + moved, difference)
+        held += low <= 0 <= high
+    assert 930 <= held <= 995
+
+
+def test_one_seed_each_says_nothing_of_seeds() -> None:
+    spread = SeedSpread.of([np.array([3.0]), np.array([5.0])])
+    assert (spread.deviation, spread.freedom) == (0.0, 0)
+    assert not spread.of_mean(1, 0).any()
+
+
+def test_a_share_of_none_had_no_interval() -> None:
+    assert share_interval(0, 60) == pytest.approx((0, 0.0602), abs=1e-4)  # Wilson, by hand
+    assert share_interval(60, 60) == pytest.approx((0.9398, 1), abs=1e-4)
+    low, high = share_interval(30, 60)
+    assert low + high == pytest.approx(1) and high - low == pytest.approx(0.2453, abs=1e-3)

@@ -128,7 +128,7 @@ def test_no_boundaries_on_either_side() -> None:
     assert scored(some, none)["f1"] == scored(some, none)["precision"] == 0
     assert np.isnan(scored(some, none)["mean_absolute_deviation_ms"])
     row = count_boundaries(none, some, TOLERANCE)
-    assert row.tolist() == [0, 2, 0, 0, 0, 0, 0, 0]
+    assert row.tolist() == [0, 2, *[0] * (len(COUNTS) - 2)]
     assert score_set(np.stack([row]))["r_value"] is None
 
 
@@ -213,3 +213,11 @@ def test_shares_are_shares(reference: list[int], hypothesis: list[int]) -> None:
             assert 0 <= found[name] <= 1
         assert found["r_value"] <= 1
     assert all(a < b for a, b in pairwise(reference))
+
+
+def test_boundaries_in_silence_moved_the_signed_deviation() -> None:
+    """Equal spacing is off by nothing in the mean, however long the silence before and behind."""
+    reference = ticks(*range(1000, 2000, 70))
+    for start, end in ((0, 2000), (1000, 5000)):
+        found = scored(reference, ticks(*range(start, end, 10)))
+        assert abs(found["mean_signed_deviation_ms"]) < 1

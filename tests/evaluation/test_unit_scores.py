@@ -139,6 +139,27 @@ def test_speakers_that_are_known_and_unknown() -> None:
     assert blind == speaker_scores(*speech(0))
 
 
+@pytest.mark.parametrize("each", [2, 3, 5])
+def test_what_few_utterances_tell_of_speakers_was_taken_for_chance(each: int) -> None:
+    """With two a speaker half of it was: speakers dealt out anew keep one utterance in two."""
+    generator = np.random.default_rng(0)
+    owners = [speaker for speaker in range(60) for _ in range(each)]
+    own = generator.random((60, 30)).argsort(axis=1)[:, :15]  # half of the units each
+    utterances = [own[speaker][generator.integers(0, 15, 400)] for speaker in owners]
+    found = speaker_scores(utterances, [str(speaker) for speaker in owners])
+    counts = np.zeros((60, 30))
+    np.put_along_axis(counts, own, 1 / 15, axis=1)
+    shares = counts.mean(axis=0)
+    truth = -(shares * np.log(shares)).sum() - np.log(15)
+    assert found["information"] == pytest.approx(truth, rel=0.08)
+
+
+def test_of_speakers_with_one_utterance_each_nothing_is_said() -> None:
+    utterances, _ = speech(0.25)
+    found = speaker_scores(utterances[:8], [str(number) for number in range(8)])
+    assert found["information"] is found["share"] is None
+
+
 def test_what_texts_tell_is_not_what_speakers_tell() -> None:
     """Each utterance has units of its own, whoever speaks: a lot of plain information."""
     generator = np.random.default_rng(0)

@@ -47,6 +47,12 @@ def test_same_bytes_for_any_number_of_jobs_and_skipped_if_whole(cli, data, tmp_p
     assert (tmp_path / "exp1/units/kmeans.npz").stat().st_mtime_ns == before
 
 
+def test_the_codebook_was_learnt_on_test_recordings_too(cli, data, tmp_path):
+    assert cli(*MFCC, data, tmp_path / "exp").code == 0
+    stage = json.loads((tmp_path / "exp/units/stage.json").read_text())
+    assert list(stage["inputs"]["recordings"]) == ["train"]
+
+
 def test_learns_anew_from_other_options(cli, data, tmp_path):
     books = []
     for options in ((), ("--seed", 1), ("--whiten", 0.5), ("--max-frames", 300), ("--sets", "dev")):

@@ -23,8 +23,9 @@ COUNTS = (
     "matched_hypothesis",  # equal to the former under one-to-one matching
     "near",  # boundaries of the segmentation within NEAR of a reference one
     "compared",  # boundaries of the segmentation in utterances that have a reference one
-    "signed",  # sum of their distances to the nearest reference boundary, in ticks
-    "absolute",
+    "absolute",  # sum of how far they are from the nearest reference boundary, in ticks
+    "inside",  # of them, those between the first reference boundary and the last
+    "signed",  # sum of how far these are behind the nearest, in ticks
 )
 NEAR = to_ticks(0.05)
 SCORES = (
@@ -55,7 +56,7 @@ def count_boundaries(
     """
     sizes = len(reference), len(hypothesis)
     if not all(sizes):
-        return np.array((*sizes, 0, 0, 0, 0, 0, 0), np.float64)
+        return np.array((*sizes, *[0] * (len(COUNTS) - 2)), np.float64)
     if lenient:
         found = _near(reference, hypothesis, tolerance, dither)
         hits = _near(hypothesis, reference, tolerance, dither)
@@ -65,8 +66,11 @@ def count_boundaries(
         found = hits = match_one_to_one(reference, hypothesis, tolerance)
     near = _near(hypothesis, reference, NEAR, dither)
     distances = nearest_distances(hypothesis, reference)
-    sums = distances.sum(), abs(distances).sum()
-    return np.array((*sizes, found, hits, near, len(distances), *sums), np.float64)
+    far = len(distances), abs(distances).sum()
+    # Outside there are neighbours on one side only, so that equal spacing would not come to 0.
+    inside = (hypothesis >= reference[0]) & (hypothesis <= reference[-1])
+    shift = np.count_nonzero(inside), distances[inside].sum()
+    return np.array((*sizes, found, hits, near, *far, *shift), np.float64)
 
 
 def scores(counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -91,7 +95,7 @@ def scores(counts: np.ndarray) -> dict[str, np.ndarray]:
         "over_segmentation": over,
         "r_value": 1 - (np.abs(r1) + np.abs(r2)) / 2,
         "within_50ms": _ratio(column["near"], column["compared"]),
-        "mean_signed_deviation_ms": _ratio(column["signed"], column["compared"], np.nan) / ms,
+        "mean_signed_deviation_ms": _ratio(column["signed"], column["inside"], np.nan) / ms,
         "mean_absolute_deviation_ms": _ratio(column["absolute"], column["compared"], np.nan) / ms,
     }
 

@@ -20,7 +20,10 @@ def speaker_scores(
 
     ``information`` is I(unit; speaker) of a frame, in nats, above ``chance``: that of the same
     utterances with speakers dealt out anew (the mean of PERMUTATIONS), which holds the bias of few
-    frames as well as what utterances owe to their text. ``share``: of ``speaker_entropy``.
+    frames as well as what utterances owe to their text. Utterances that are dealt together still
+    tell of their own speakers, the more, the fewer they are: what chance has too much by that is
+    made up for (`_told_apart`). ``share``: of ``speaker_entropy``. What cannot be told, as of
+    speakers with one utterance each, is None.
     """
     names, numbers = np.unique(np.array(speakers), return_inverse=True)
     clusters = 1 + max(int(units.max()) for units in utterances)
@@ -28,6 +31,7 @@ def speaker_scores(
     owners, found = np.nonzero(histograms)
     occur = histograms[owners, found]
     generator = np.random.default_rng(seed)
+    told_apart = _told_apart(len(utterances), len(names))
 
     def information(weights: np.ndarray, whose: np.ndarray) -> float:
         cells, counts = whose[owners] * clusters + found, occur * weights[owners]
@@ -39,7 +43,7 @@ def speaker_scores(
         times = PERMUTATIONS if (weights == 1).all() else 1
         dealt = [information(weights, generator.permutation(numbers)) for _ in range(times)]
         chance = float(np.mean(dealt))
-        above = information(weights, numbers) - chance
+        above = (information(weights, numbers) - chance) / told_apart
         frames = histograms.sum(1) * weights
         spoken = entropy(np.bincount(numbers, frames))
         return {
@@ -50,3 +54,13 @@ def speaker_scores(
         }
 
     return {"speakers": len(names)} | with_intervals(measure, len(utterances), seed)
+
+
+def _told_apart(utterances: int, speakers: int) -> float:
+    """The part of what units tell of speakers that speakers dealt out anew do not; NaN for none.
+
+    Means of n utterances drawn from all N vary as the speakers' own do, by (N - n) / (n (N - 1)).
+    """
+    each = utterances / speakers
+    part = 1 - (utterances - each) / (each * max(utterances - 1, 1))
+    return part if part > 0 and speakers > 1 else float("nan")

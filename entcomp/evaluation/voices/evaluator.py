@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from entcomp.evaluation.bootstrap import RESAMPLES, ratio, ratio_interval
+from entcomp.evaluation.bootstrap import RESAMPLES, ratio, ratio_interval, share_interval
 from entcomp.evaluation.text.recognition import error_rates
 from entcomp.evaluation.voices.metric import VoiceMetric
 from entcomp.evaluation.voices.mos import MosPredictor
@@ -153,8 +153,9 @@ def _share(key: str, which: Sequence[bool]) -> Scores:
     """How many are so, in percent, and their number; nothing where there is none to tell."""
     if not which:
         return {}
-    share = mean_interval([100.0 * one for one in which])
-    return {key: {"percent": share.pop("mean"), **share, "utterances": len(which)}}
+    low, high = share_interval(sum(which), len(which))
+    found = {"percent": 100 * sum(which) / len(which), "interval": [100 * low, 100 * high]}
+    return {key: {**found, "utterances": len(which)}}
 
 
 def mean_interval(values: Sequence[float]) -> Scores:

@@ -21,7 +21,7 @@ from entcomp.tasks.text.config import TextTaskConfig
 from entcomp.tasks.text.encoder import build_encoder
 from entcomp.tasks.text.espnet_parts import CTC, TransformerDecoder
 from entcomp.tasks.text.vocabulary import Vocabulary
-from entcomp.training.weights import take_over
+from entcomp.training.weights import naming_sizes, take_over
 
 IGNORED = -1  # after the end of a target
 OF_PIECES = ("decoder.embed.", "decoder.output_layer.", "ctc.")
@@ -161,12 +161,9 @@ def build_model(
     Raises EntcompError for sizes that cannot be.
     """
     torch.manual_seed(config.training.seed)
-    try:
+    with naming_sizes("fix heads, which divide dim, or encoder.kernel, which is odd"):
         config = match_parameters(config, num_clusters, vocabulary_size, frame_shift)
         return TextModel(config, num_clusters, vocabulary_size, frame_shift)
-    except (AssertionError, ValueError) as error:
-        reason = str(error) or "dim must be a multiple of heads, and encoder.kernel odd"
-        raise EntcompError(f"config: {reason}; fix dim, heads or kernel") from None
 
 
 def match_parameters(

@@ -32,7 +32,7 @@ PEAK = 0.99  # of a waveform that would clip at the source's loudness
 
 
 def _ignore(done: float) -> None:
-    """Nobody watches the progress."""
+    """Takes reports of progress and does nothing."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from entcomp.config import Config
-from entcomp.encoder.mixer import attend, rotate
+from entcomp.encoder.mixer import attend, rotate_by_place
 
 TIME_FREQUENCIES = 128
 SPEAKER_SIZE = 256  # of Resemblyzer's embeddings
@@ -138,7 +138,7 @@ class Block(nn.Module):
             part.unflatten(2, (self.heads, -1)).transpose(1, 2)
             for part in self.qkv(h_BPD).chunk(3, dim=2)
         )
-        mixed_BHPK = attend(rotate(q), rotate(k), v, attended_B11P)
+        mixed_BHPK = attend(rotate_by_place(q), rotate_by_place(k), v, attended_B11P)
         return self.out(mixed_BHPK.transpose(1, 2).flatten(2))
 
 
