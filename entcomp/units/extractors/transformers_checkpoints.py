@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from entcomp.errors import EntcompError
+from entcomp.errors import EntcompError, reason_of
 from entcomp.units.device import choose_device
 from entcomp.units.extractor import HUBERT_GRID, Extractor, FrameGrid, parse_layer
 from entcomp.units.extractors import EXTRACTORS
@@ -113,7 +113,7 @@ def _load(source: str) -> tuple[Any, Any]:
         prepare = AutoFeatureExtractor.from_pretrained(source)
         model, info = AutoModel.from_pretrained(source, output_loading_info=True)
     except (OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = reason_of(error)
         raise EntcompError(f"{source}: no checkpoint that transformers loads ({reason})") from None
     missing = sorted(set(info["missing_keys"]) - UNTRAINED)
     if missing:

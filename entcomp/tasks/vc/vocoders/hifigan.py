@@ -12,16 +12,16 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from entcomp.artifacts.models import WEIGHTS
 from entcomp.audio.mel import MelConfig, check_same_mel
 from entcomp.config import Config, make_config, read_yaml
-from entcomp.errors import EntcompError
+from entcomp.errors import EntcompError, reason_of
 from entcomp.files import read_json, sha256_file
-from entcomp.tasks.vc.vocoder import UNREADABLE, VocoderKind, delay, fold_weight_norm
+from entcomp.tasks.vc.vocoder import VocoderKind, delay, fold_weight_norm
 from entcomp.tasks.vc.vocoders import VOCODERS
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _filled(
     except EntcompError as error:
         raise EntcompError(f"{path}: {error}") from None
     except (*MISFITS, AttributeError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = reason_of(error)
         raise EntcompError(f"{path}: not a HiFi-GAN generator of its config ({reason})") from None
 
 
@@ -137,6 +137,8 @@ def _load_own(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
 
 
 def _load_jik876(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
+    from entcomp.training.weights import read_checkpoint
+
     values = read_json(config_path)
     with _missing_keys(config_path):
         theirs = MelConfig(
@@ -157,13 +159,16 @@ def _load_jik876(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
             use_additional_convs=str(values["resblock"]) == "1",
         )
     check_same_mel(mel, theirs, str(path))
-    weights = {_espnet_name(name): value for name, value in _pickled(path, "generator").items()}
+    stored = read_checkpoint(path, "a generator of jik876's HiFi-GAN", "generator")
+    weights = {_espnet_name(name): value for name, value in stored.items()}
     generator = _filled(config, mel, weights, path)
     return HifiGan(f"HiFi-GAN {path.name}", sha256_file(path), generator)
 
 
 def _load_parallel_wavegan(path: Path, config_path: Path, mel: MelConfig) -> HifiGan:
     """Its mel has a logarithm to base 10, normalised, and frames centred on their first sample."""
+    from entcomp.training.weights import read_checkpoint
+
     values = read_yaml(config_path)
     with _missing_keys(config_path):
         theirs = MelConfig(
@@ -185,7 +190,8 @@ def _load_parallel_wavegan(path: Path, config_path: Path, mel: MelConfig) -> Hif
     def prepare(mel_MN: Tensor) -> Tensor:
         return (mel_MN / math.log(10) - mean_N.to(mel_MN)) / scale_N.to(mel_MN)
 
-    generator = _filled(config, mel, _pickled(path, "model", "generator"), path)
+    weights = read_checkpoint(path, "a generator of ParallelWaveGAN", "model", "generator")
+    generator = _filled(config, mel, weights, path)
     name, delayed_by = f"HiFi-GAN {path.name}", mel.hop_length // 2
     return HifiGan(name, sha256_file(path), generator, prepare, delayed_by)
 
@@ -196,22 +202,6 @@ def _espnet_name(name: str) -> str:
         if found:
             return name
     return name
-
-
-def _pickled(path: Path, *keys: str) -> dict[str, Tensor]:
-    """The state dict under ``keys`` of a torch checkpoint; no other code is run in loading it."""
-    import torch
-
-    try:
-        stored: Any = torch.load(path, map_location="cpu", weights_only=True)
-        for key in keys:
-            stored = stored[key]
-        if not all(isinstance(one, torch.Tensor) for one in dict(stored).values()):
-            raise TypeError("no tensors")
-    except UNREADABLE as error:
-        reason = " ".join(str(error).split())[:200]
-        raise EntcompError(f"{path}: no checkpoint with '{'.'.join(keys)}' ({reason})") from None
-    return stored
 
 
 def _statistics(path: Path) -> tuple[Tensor, Tensor]:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from entcomp.audio.mel import MelConfig
-from entcomp.errors import EntcompError
+from entcomp.errors import EntcompError, reason_of
 from entcomp.files import sha256_file
-from entcomp.tasks.vc.vocoder import UNREADABLE, VocoderKind, fold_weight_norm
+from entcomp.tasks.vc.vocoder import VocoderKind, fold_weight_norm
 from entcomp.tasks.vc.vocoders import VOCODERS
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ PARTS = {
     "source_resblocks",
     "ups",
 }
+KIND = "a HiFT generator of CosyVoice-300M"
 SLOPE = 0.1  # of leaky ReLUs; the last one has torch's own
 SINE_AMPLITUDE = 0.1
 NOISE = 0.003  # standard deviation beside the sines
@@ -181,19 +182,19 @@ def load_hift(path: Path | None, mel: MelConfig) -> Hift:
 
     Raises EntcompError for another file, or if it makes other samples of a mel frame.
     """
-    import torch
+    from entcomp.training.weights import MISFITS, read_checkpoint
 
     if path is None:
         raise EntcompError("--vocoder hift: give the path of a hift.pt instead")
     path = path / FILE if path.is_dir() else path
+    stored = read_checkpoint(path, KIND)
     try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
         plain = {name.removeprefix("generator."): value.float() for name, value in stored.items()}
         sha256, weights = sha256_file(path), fold_weight_norm(plain)
         hift = Hift(f"HiFT {path.parent.name}/{path.name}", sha256, weights, mel.sample_rate)
-    except UNREADABLE as error:
-        reason = " ".join(str(error).split())[:200]
-        raise EntcompError(f"{path}: not a HiFT generator of CosyVoice-300M ({reason})") from None
+    except (*MISFITS, AttributeError) as error:
+        reason = reason_of(error)
+        raise EntcompError(f"{path}: not {KIND} ({reason})") from None
     bands = weights["conv_pre.weight"].shape[1]
     if (hift.hop_length, bands) != (mel.hop_length, mel.n_mels):
         raise EntcompError(
