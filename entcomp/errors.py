@@ -36,7 +36,7 @@ def printable(text: str) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """What another library's error says, in one line of 200 letters at most; its kind if nothing."""
+    """What another library's error says, in a line of 200 letters at most; its kind if nothing."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 

@@ -10,9 +10,10 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from entcomp.errors import EntcompError
 
@@ -34,21 +35,66 @@ def naming_file(path: Path) -> Iterator[None]:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside ``path``; it takes the final name only if the block ends well.
 
-    The temporary name is the same at every run, so that what a killed run left is overwritten.
+    The temporary name is the same at every run, so that what a killed run left is overwritten. A
+    second process that writes the same file waits for the end of the first.
     """
     if not path.name:  # such as "."
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with naming_file(path):
+    with naming_file(path), _claimed(temporary, path):
+        try:
             yield temporary
             with open(temporary, "rb") as stream:
                 os.fsync(stream.fileno())
             os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _claimed(temporary: Path, path: Path) -> Iterator[None]:
+    """An empty file ``temporary`` that nobody else writes until the block ends."""
+    while True:
+        with open(temporary, "ab") as stream:
+            _lock(stream, path)
+            try:
+                if not _is_still(temporary, stream):  # whoever had it gave it its final name
+                    continue
+                if temporary.stat().st_size:  # what a killed run left
+                    os.truncate(temporary, 0)
+                yield
+                return
+            finally:
+                with suppress(OSError):  # not only closed: a process that was forked has it, too
+                    fcntl.flock(stream, fcntl.LOCK_UN)
+
+
+def _is_still(path: Path, stream: IO[bytes]) -> bool:
+    """Is the open file the one of that name?"""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _lock(stream: IO[Any], what: Path) -> None:
+    """Lock an open file; waits, and says so, while another process has it."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"{what}: another process works there; waiting for its end", file=sys.stderr)
+        fcntl.flock(stream, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        _warn_of_no_locks(what.parent)
+
+
+@cache
+def _warn_of_no_locks(folder: Path) -> None:
+    print(f"{folder}: no locks on this file system; start one process", file=sys.stderr)
 
 
 @contextmanager
@@ -64,15 +110,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
         return
     with open(folder / ".lock", "w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"{folder}: another process works there; waiting for its end", file=sys.stderr)
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-            print(f"{folder}: no locks on this file system; start one process", file=sys.stderr)
+        _lock(stream, folder)
         _HELD.add(holder)
         try:
             yield

@@ -159,3 +159,43 @@ def test_stage_marks_are_json(tmp_path):
     Stage(tmp_path, {"b": 1, "a": 2}, "stage.1of2").finish({"x": 1})
     stored = json.loads((tmp_path / "stage.1of2.json").read_text())
     assert stored == {"inputs": {"a": 2, "b": 1}, "outputs": {"x": 1}}
+
+
+def test_two_writers_of_one_file_shared_its_temporary_name(tmp_path):
+    """The second emptied what the first was writing, and wrote on in it under its final name."""
+    inside, leave = threading.Event(), threading.Event()
+    path = tmp_path / "units.ark"
+
+    def first():
+        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+            stream.write(b"first" * 1000)
+            inside.set()
+            leave.wait(10)
+            stream.write(b"!")
+
+    def second():
+        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+            seen.append(path.read_bytes())  # the first one's, whole
+            stream.write(b"second")
+
+    seen = []
+    threads = [threading.Thread(target=one) for one in (first, second)]
+    threads[0].start()
+    inside.wait(10)
+    threads[1].start()
+    threads[1].join(0.2)
+    assert threads[1].is_alive() and not seen
+    leave.set()
+    for one in threads:
+        one.join(10)
+    assert seen == [b"first" * 1000 + b"!"] and path.read_bytes() == b"second"
+    assert [one.name for one in tmp_path.iterdir()] == ["units.ark"]
+
+
+def test_a_killed_writer_keeps_nobody_waiting(tmp_path):
+    path = tmp_path / "a"
+    path.with_name(".a.tmp").write_bytes(b"left")
+    with atomic_path(path) as temporary:
+        assert temporary.read_bytes() == b""
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"

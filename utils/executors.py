@@ -38,7 +38,7 @@ class RunError(Exception):
 def integer(options: Mapping[str, str], name: str, default: int) -> int:
     """An option's value as a number. Raises RunError for anything else."""
     value = options.get(name, str(default))
-    if not value.isdigit():
+    if not value.isdecimal():
         raise RunError(f"--{name.replace('_', '-')} {value}: expected a number")
     return int(value)
 

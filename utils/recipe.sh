@@ -13,6 +13,11 @@ _first=$stage _last=$stop_stage _help=$here/utils/settings.sh
 # shellcheck source=parse_options.sh
 . "$here/utils/parse_options.sh"
 [[ $# -eq 0 ]] || option_error "unexpected argument $1"
+for name in stage stop_stage nj; do
+  [[ -z ${!name-} || ${!name} =~ ^(0|[1-9][0-9]{0,3})$ ]] \
+    || option_error "--${name//_/-} ${!name}: expected a number"
+done
+[[ ${nj:-1} -ge 1 ]] || option_error "--nj $nj: expected 1 or more"
 [[ $stage -ge $_first && $stage -le $stop_stage && $stop_stage -le $_last ]] \
   || option_error "stages $stage to $stop_stage: there are $_first to $_last"
 for name in data exp lm_config $paths; do

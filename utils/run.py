@@ -137,7 +137,9 @@ def parse(arguments: list[str]) -> tuple[dict[str, str], dict[int, Command]]:
     text = " ".join(word if re.fullmatch(r"\S+", word) else shlex.quote(word) for word in words[1:])
 
     def fill(template: str, number: int) -> str:
-        return template.replace(variable, str(number)) if variable else template
+        # Not within a word, as in /data/JOBS; but sed -n JOBp is meant.
+        own = rf"(?<![A-Za-z]){re.escape(variable)}(?![A-Z])"
+        return re.sub(own, str(number), template) if variable else template
 
     threads = integer(options, "num_threads", 1)
     return options, {

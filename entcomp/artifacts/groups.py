@@ -9,6 +9,7 @@ import numpy as np
 
 from entcomp.artifacts.archive import Archive, Row, iter_rows
 from entcomp.artifacts.experiment import Experiment, check_folder_name
+from entcomp.artifacts.hashes import check_same
 from entcomp.artifacts.runs import run_lengths
 from entcomp.artifacts.segmentations import SegmentationInfo
 from entcomp.artifacts.units import LONGEST, Units
@@ -51,6 +52,9 @@ class Groups:
             raise EntcompError(
                 f"{archive.scp}: made by another rule than {info.path} has; run segment on all sets"
             )
+        if units is not None:
+            expected, found = units.outputs.get("sha256"), archive.outputs.get("units_sha256")
+            check_same(expected, found, "units", archive.scp, "rerun segment")
         return cls(segmentation, units, archive)
 
     @classmethod

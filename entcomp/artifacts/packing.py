@@ -238,11 +238,14 @@ def _check_output(experiment: Experiment, output: Path) -> None:
 
 def _write(root: Path, output: Path) -> None:
     if output.suffix != ".tar":
-        temporary = output.with_name(f".{output.name}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
+        temporary, older = (output.with_name(f".{output.name}.{one}") for one in ("tmp", "old"))
+        for left in (temporary, older):  # by a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
         shutil.copytree(root, temporary)
-        shutil.rmtree(output, ignore_errors=True)
+        if output.exists():  # as a whole: half a pack would be taken for an experiment
+            output.rename(older)
         temporary.rename(output)
+        shutil.rmtree(older, ignore_errors=True)
         return
     with atomic_path(output) as temporary, tarfile.open(temporary, "w") as archive:
         for name in [MANIFEST, *_names(root)]:

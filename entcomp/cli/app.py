@@ -11,10 +11,12 @@ from entcomp import __version__
 from entcomp.cli.group import SETTINGS, Commands
 from entcomp.errors import EntcompError, naming_missing_packages
 
-# What a user can fix: space, rights, and a file where a folder is wanted, or the other way round.
+# What a user can fix: space, rights, limits, names, and a file where a folder is wanted, or the
+# other way round.
 USERS = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -9,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from entcomp.artifacts.experiment import Experiment
+from entcomp.artifacts.models import WEIGHTS
 from entcomp.artifacts.stage import read_stage
 from entcomp.errors import EntcompError
 from entcomp.evaluation.text.metric import Metric, score_value
 from entcomp.evaluation.text.metrics import METRICS, score_labels
-from entcomp.files import read_json
+from entcomp.files import read_json, sha256_file
 from entcomp.report.families import family_of
 from entcomp.report.tables import Table
 from entcomp.tasks import TASKS, read_task_info
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def decodings(experiment: Experiment, set_name: str, task: str) -> list[tuple[Pa
     """Folders of a set's hypotheses, and in what options each differs from its model's defaults.
 
     ``decode_test_rate7`` is one of ``test``, by ``rate7``, unless there is a set ``test_rate7``.
+    Those of a model that was trained anew since are left out, with a warning.
     """
     sets = [*experiment.sets(), set_name]
     folders = [one.parent for one in experiment.path.glob(f"{task}/*/decode_*/scores.json")]
@@ -61,8 +66,18 @@ def decodings(experiment: Experiment, set_name: str, task: str) -> list[tuple[Pa
     return [
         (folder, folder.name.removeprefix(start).strip("_"))
         for folder in sorted(folders)
-        if _set_of(folder, sets) == set_name
+        if _set_of(folder, sets) == set_name and _is_of_its_model(folder)
     ]
+
+
+def _is_of_its_model(folder: Path) -> bool:
+    """Did the weights that are there now decode this? Where nothing says so, it is believed."""
+    made = read_stage(folder)["inputs"].get("weights_sha256")
+    weights = folder.parent / WEIGHTS
+    if made is None or not weights.exists() or made == sha256_file(weights):
+        return True
+    log.warning(f"{folder}: by other weights than {weights}; left out, run decode again")
+    return False
 
 
 def metric_of(task: str) -> Metric:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from entcomp.artifacts.segmentations import SegmentationInfo
+from entcomp.artifacts.units import LONGEST
 from entcomp.errors import EntcompError
 from entcomp.segmentation import BOUNDARIES, DEFAULT_CRITERION, MATCHES
 from entcomp.segmentation.criteria import criterion_names, find_criterion, implied_criterion
@@ -191,6 +192,9 @@ class Request:
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise EntcompError(f"{spell((name,))} {value:g}: must be positive")
+        for name in ("window", "min_length", "max_length"):
+            if (getattr(self, name) or 0) > LONGEST:
+                raise EntcompError(f"{spell((name,))} {getattr(self, name)}: at most {LONGEST}")
         if self.max_length is not None and self.max_length < self.min_length:
             raise EntcompError(
                 f"--max-length {self.max_length} is below --min-length {self.min_length}"

@@ -61,6 +61,13 @@ class Source:
         """SHA-256 of each archive, from its stage's manifest or, without one, from its bytes."""
         return [one.sha256 for one in self._archives]
 
+    @property
+    def units_sha256(self) -> str | None:
+        """The units that these are, or that the entropies are of; None where nothing says it."""
+        if self.entropies is not None:
+            return self._archives[0].inputs.get("units_sha256")
+        return self.units.outputs.get("sha256") if self.units is not None else None
+
     def lm_sha256(self, direction: Direction) -> str | None:
         """The LM that made the entropies; None for units, and for another toolkit's files."""
         return self.entropies.lm_sha256(direction) if self.entropies is not None else None

@@ -138,7 +138,8 @@ def segment_set(
         skipped.write(folder / f"skipped{shard.suffix}.txt")
         source.write_remarks(folder / f"remarks{shard.suffix}.txt")
         write_thresholds(folder / f"thresholds{shard.suffix}.txt", matched, scopes)
-        outputs |= {"skipped": len(skipped)} | describe(matched, scopes)
+        outputs |= {"skipped": len(skipped), "units_sha256": source.units_sha256}
+        outputs |= describe(matched, scopes)
         stage.finish(outputs)
     found = read_stage(folder, stage.name)["outputs"]
     counts = found["frames"], found["groups"], found["skipped"]
@@ -157,15 +158,21 @@ def _write_groups(folder: Path, name: str, blocks: Iterable[tuple[Rows, Rule]]) 
 
 
 def _frame_shift(experiment: Experiment, given: float | None) -> float:
+    known = experiment.find_units_info()
     if given is not None:
-        if not given > 0:
-            raise EntcompError(f"--frame-shift {given:g}: must be positive")
+        if not 1e-5 <= given <= 10:
+            raise EntcompError(f"--frame-shift {given:g}: expected seconds, as in 0.02")
+        if known and abs(known.frame_shift - given) > 1e-6:
+            raise EntcompError(
+                f"--frame-shift {given:g}: {experiment.units_json} says {known.frame_shift:g}; "
+                "leave it out"
+            )
         return given
-    if not experiment.units_json.exists():
+    if known is None:
         raise EntcompError(
             f"{experiment.units_json}: no such file; give the time between units by --frame-shift"
         )
-    return experiment.units_info().frame_shift
+    return known.frame_shift
 
 
 def _checked_hashes(experiment: Experiment, sources: list[Source]) -> dict[str, str | None]:

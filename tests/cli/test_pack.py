@@ -351,3 +351,24 @@ def test_a_pack_is_replaced(experiment: Experiment, tmp_path: Path) -> None:
     (tmp_path / "pack/units/kmeans.npz").unlink()
     assert run("pack", experiment.path, tmp_path / "pack")[0] == 0
     assert (tmp_path / "pack/units/kmeans.npz").exists()
+
+
+def test_half_of_an_older_pack_stayed_where_packing_was_killed(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack, rmtree = tmp_path / "pack", shutil.rmtree
+    assert run("pack", experiment.path, pack)[0] == 0
+
+    def killed(path: Path, ignore_errors: bool = False) -> None:
+        if Path(path).is_dir() and Path(path).parent == tmp_path:
+            (Path(path) / "manifest.json").unlink()
+            raise KeyboardInterrupt
+        rmtree(path, ignore_errors)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            packing._write(pack, pack)
+    assert (pack / "manifest.json").exists() and (pack / "units/kmeans.npz").exists()
+    assert run("pack", experiment.path, pack)[0] == 0
+    assert not list(tmp_path.glob(".pack.*"))

@@ -14,6 +14,8 @@ import pytest
 from command_line import run
 from fake_experiment import Fake, make_fake, write_calibration, write_entropies, write_vectors
 
+from entcomp.artifacts.groups import Groups
+from entcomp.errors import EntcompError
 from entcomp.kaldi.ark import iter_vectors
 
 
@@ -370,3 +372,34 @@ def test_a_shard_of_a_complete_set_leaves_it(fake: Fake) -> None:
 def test_a_negative_seed_was_a_traceback(fake: Fake, command: str) -> None:
     code, _, err = run(*command.split(), "--seed", "-1", *fake.arguments)
     assert code != 0 and "Traceback" not in err and "--seed" in err
+
+
+def test_groups_of_other_units_were_read(fake: Fake) -> None:
+    """Units of a replaced recording, as long as before: only their hash tells."""
+    assert run("segment", "--criterion", "fixed", "--window", 3, *fake.arguments)[0] == 0
+    assert Groups.open(fake.experiment, "test", "fixed3")
+    others = {utt_id: vector[::-1].copy() for utt_id, vector in fake.units["test"].items()}
+    write_vectors(fake.experiment.units("test"), "units", others, "c0de")
+    with pytest.raises(EntcompError, match=r"fixed3.*made with another units; rerun segment"):
+        Groups.open(fake.experiment, "test", "fixed3")
+    assert run("segment", "--criterion", "fixed", "--window", 3, *fake.arguments)[0] == 0
+    assert Groups.open(fake.experiment, "test", "fixed3")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--criterion fixed --window 99999999999999999999", "9: at most 16777216"),
+        ("--target-rate 15 --max-length 99999999999999999999", "at most 16777216"),
+        ("--target-rate 15 --min-length 999999999999999999999", "at most 16777216"),
+        ("--criterion dedup --frame-shift inf", "--frame-shift inf: expected seconds"),
+        ("--criterion dedup --frame-shift 1e-320", "expected seconds, as in 0.02"),
+        ("--target-rate 15 --frame-shift 0.5", "units.json says 0.02; leave it out"),
+        (f"--target-rate 15 --tag {'x' * 300}", "File name too long"),
+    ],
+)
+def test_numbers_and_names_that_were_tracebacks_or_believed(
+    fake: Fake, options: str, message: str
+) -> None:
+    code, _, err = run("segment", *options.split(), *fake.arguments)
+    assert code == 1 and message in err and "Traceback" not in err

@@ -347,3 +347,18 @@ def test_an_id_that_cannot_name_a_file(tmp_path: Path) -> None:
     (data / "test" / "wav.scp").write_text("../a a.wav\n")
     code, _, err = run("align", data, tmp_path / "exp")
     assert code == 1 and "../a cannot name a file" in err
+
+
+def test_alignments_of_a_replaced_recording_and_those_deleted_stayed(
+    tmp_path: Path, fake_mfa: Path
+) -> None:
+    data = make_data(tmp_path, {"a1": "hello", "b1": "bye"})
+    options = ["--nj", 2, "--mfa-dictionary", "my_dict", data, tmp_path / "exp"]
+    folder = tmp_path / "exp" / "align" / "test"
+    assert run("align", *options)[0] == 0
+    (folder / "b1.TextGrid").unlink()
+    assert run("align", *options)[1] == "test: 2 utterances aligned\n"
+    assert (folder / "b1.TextGrid").exists()
+    noise = np.random.default_rng(1).standard_normal(24000) * 0.01
+    soundfile.write(data / "test" / "a1.wav", noise, 16000)
+    assert run("align", *options)[1] == "test: 2 utterances aligned\n"

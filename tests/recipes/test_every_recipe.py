@@ -73,3 +73,16 @@ def test_dry_it_goes_through_the_stages_of_its_help(
     assert dry.returncode == 0, dry.stderr
     titles = [line.split(":")[0] for line in dry.stdout.splitlines() if line.startswith("stage ")]
     assert titles == [f"stage {number}" for number in starts] != []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--nj", "0"), "--nj 0: expected 1 or more"),
+        (("--nj", "-2"), "--nj -2: expected a number"),
+        (("--stage", "08"), "--stage 08: expected a number"),
+    ],
+)
+def test_numbers_that_the_shell_stumbled_over(words: tuple[str, str], message: str) -> None:
+    done = run(REPOSITORY / "egs/asterisk/run.sh", *words, "--dry-run")
+    assert done.returncode == 1 and message in done.stderr + done.stdout

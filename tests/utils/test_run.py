@@ -230,3 +230,10 @@ Command("sleep 9999", Path("log"), 1).run(dict(os.environ), 1)
         [sys.executable, "-c", script], cwd=tmp_path, timeout=LOST, capture_output=True, check=False
     )
     assert done.returncode == {"SIGTERM": 128 + signal.SIGTERM, "SIGUSR2": 3}[name]
+
+
+def test_paths_that_hold_the_variable_were_others(tmp_path: Path) -> None:
+    folder = tmp_path / "JOBS"
+    words = ("JOB=1:2", str(folder / "x.JOB.log"), "echo", "JOB/2", "JOBp", str(folder))
+    assert run(tmp_path, *words).returncode == 0
+    assert body(folder / "x.2.log") == f"2/2 2p {folder}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from entcomp.evaluation.alignment.aligner import SAMPLE_RATE, Outcomes, Transcri
 from entcomp.files import sha256_file
 from entcomp.formats.nlsyms import remove_nlsyms
 from entcomp.formats.textgrid import write_textgrid
-from entcomp.kaldi.datadir import DataDir, Utterance
-from entcomp.kaldi.table import iter_table, join
+from entcomp.kaldi.datadir import DataDir, Utterance, audio_bytes
+from entcomp.kaldi.table import iter_table, join, read_table
 from entcomp.progress import track
 from entcomp.skipped import SkippedUtterances, skip_inputs
 
@@ -45,17 +45,18 @@ def align_set(
     text = data_set.path / "text"
     inputs: dict[str, Any] = {
         "aligner": aligner,
-        "audio_sha256": data_set.audio_sha256(),
+        "audio": [data_set.audio_sha256(), audio_bytes(data_set.utterances())],
         "text_sha256": sha256_file(text) if text.exists() else None,
         **skip_inputs(skip_bad, allow_pipes),
     }
     if nlsyms is not None:
         inputs["nlsyms"] = nlsyms
     stage = Stage(folder, inputs, name=f"stage{shard.suffix}")
-    if stage.is_complete():
+    total = sum(1 for _ in data_set.ids())
+    listed = folder / f"unaligned{shard.suffix}.txt"
+    if stage.is_complete() and _all_there(folder, shard.take(data_set.ids(), total), listed):
         return None
     stage.start()
-    total = sum(1 for _ in data_set.ids())
     for utt_id in shard.take(data_set.ids(), total):  # those of other texts or another aligner
         (folder / f"{utt_id}.TextGrid").unlink(missing_ok=True)
     unaligned = SkippedUtterances(skip_bad)
@@ -68,13 +69,18 @@ def align_set(
         else:
             write_textgrid(path, outcome)
             aligned += 1
-    listed = folder / f"unaligned{shard.suffix}.txt"
     unaligned.write(listed)
     if not aligned and unaligned and shard.count == 1:
         raise EntcompError(f"{listed}: no utterance could be aligned; the file has the reasons")
     counts = {"aligned": aligned, "unaligned": len(unaligned)}
     stage.finish(counts)
     return counts
+
+
+def _all_there(folder: Path, ids: Iterable[str], listed: Path) -> bool:
+    """Has each utterance its TextGrid, or a reason why it has none?"""
+    reasons = read_table(listed) if listed.exists() else {}
+    return all(one in reasons or (folder / f"{one}.TextGrid").exists() for one in ids)
 
 
 def _transcripts(
