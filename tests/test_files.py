@@ -50,6 +50,19 @@ def test_full_disk_names_the_file_and_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def while_the_first_is_inside(first, second, inside, leave):
+    """Start a second thread while the first is inside, let the first leave; the second waits."""
+    threads = [threading.Thread(target=one) for one in (first, second)]
+    threads[0].start()
+    inside.wait(10)
+    threads[1].start()
+    threads[1].join(0.2)
+    assert all(one.is_alive() for one in threads)
+    leave.set()
+    for one in threads:
+        one.join(10)
+
+
 def test_who_comes_second_waits(tmp_path):
     seen = []
     inside, leave = threading.Event(), threading.Event()
@@ -64,15 +77,7 @@ def test_who_comes_second_waits(tmp_path):
         with locked(tmp_path / "new"):
             seen.append("second")
 
-    threads = [threading.Thread(target=one) for one in (first, second)]
-    threads[0].start()
-    inside.wait(10)
-    threads[1].start()
-    threads[1].join(0.2)
-    assert threads[1].is_alive() and not seen
-    leave.set()
-    for one in threads:
-        one.join(10)
+    while_the_first_is_inside(first, second, inside, leave)
     assert seen == ["first", "second"]
 
 
@@ -179,15 +184,7 @@ def test_two_writers_of_one_file_shared_its_temporary_name(tmp_path):
             stream.write(b"second")
 
     seen = []
-    threads = [threading.Thread(target=one) for one in (first, second)]
-    threads[0].start()
-    inside.wait(10)
-    threads[1].start()
-    threads[1].join(0.2)
-    assert threads[1].is_alive() and not seen
-    leave.set()
-    for one in threads:
-        one.join(10)
+    while_the_first_is_inside(first, second, inside, leave)
     assert seen == [b"first" * 1000 + b"!"] and path.read_bytes() == b"second"
     assert [one.name for one in tmp_path.iterdir()] == ["units.ark"]
 

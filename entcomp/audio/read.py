@@ -93,15 +93,22 @@ def as_float32(waveform: np.ndarray, name: str) -> np.ndarray:
         raise EntcompError(f"{name}: expected mono (samples,), got shape {samples.shape}")
     if samples.dtype.kind == "i":
         return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
-    if samples.dtype.kind != "f" or not np.isfinite(samples).all():
-        raise EntcompError(f"{name}: NaN, infinite or {samples.dtype} samples are not a waveform")
+    if samples.dtype.kind != "f":
+        raise EntcompError(f"{name}: {samples.dtype} samples; give floats within ±1, or integers")
+    if not np.isfinite(samples).all():
+        raise EntcompError(f"{name}: NaN or infinite samples are not a waveform")
     return samples.astype(np.float32)
 
 
 def resample(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
-    """Band-limited resampling of (samples,) from ``rate`` to ``sample_rate`` Hz, by soxr."""
+    """Band-limited resampling of (samples,) from ``rate`` to ``sample_rate`` Hz, by soxr.
+
+    Raises EntcompError for a rate that is none.
+    """
     if rate == sample_rate:
         return waveform
+    if rate <= 0:
+        raise EntcompError(f"a sample rate of {rate} Hz; give that of the waveform")
     import soxr
 
     return soxr.resample(waveform, rate, sample_rate).astype(np.float32)

@@ -51,7 +51,11 @@ class Grouping:
         ),
     ] = "paper"
     peaks: Annotated[
-        bool, typer.Option("--peaks", help="Only where the score has a local maximum.")
+        bool,
+        typer.Option(
+            "--peaks",
+            help="Of --criterion bidirectional: only where the score peaks.",
+        ),
     ] = False
     window: Annotated[
         int | None, typer.Option(metavar="FRAMES", help="Group length, where all are equal.")

@@ -28,7 +28,12 @@ def plot(
     textgrid: Annotated[
         Path | None, typer.Option(metavar="FILE", show_default="the one beside FILE")
     ] = None,
-    start: Annotated[float, typer.Option(min=0, metavar="SECONDS")] = 0.0,
+    start: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="SECONDS", help="A part is drawn as if it were a recording of its own."
+        ),
+    ] = 0.0,
     end: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", show_default="the end"),
@@ -39,7 +44,8 @@ def plot(
 ) -> None:
     """Draw the spectrogram, entropy and groups of a recording, with words where they are known."""
     output = output or recordings.named_after(file, ".png")
-    recordings.check_output(output)
+    inputs = [file, *([textgrid] if textgrid else [])]
+    recordings.check_output(output, inputs=inputs, ending=".png")
     own = tokenizer.Tokenizer.from_pretrained(model, checkpoint)
     rule = grouping.rule(own, segmentation)
     found = pipeline.plot_file(own, rule, file, output, textgrid, start, end, channel)

@@ -41,11 +41,14 @@ def convert_files(
     """
     is_folder = len(files) > 1 or output.is_dir()
     check_output(output, folder=is_folder)
-    voices = Voices(converter, reference)
     recordings = Recordings(files, channel)
+    outputs = {one: output / f"{one}.wav" if is_folder else output for one in recordings.paths}
+    voices = Voices(converter, reference)
+    for to in outputs.values():
+        check_output(to, inputs=[*files, *reference_files(reference)], ending=".wav")
     with recordings.bar("convert") as advance:
         for utt_id, path in recordings.paths.items():
-            to = output / f"{utt_id}.wav" if is_folder else output
+            to = outputs[utt_id]
             try:
                 known = len(voices.heard)
                 voice = voices.of(utt_id)
@@ -165,6 +168,11 @@ def references(path: Path) -> Callable[[str], Path]:
         return Path(table[utt_id])
 
     return find
+
+
+def reference_files(path: Path) -> list[Path]:
+    """The recordings that are references, and the table of them, if it is one."""
+    return [path, *map(Path, read_table(path).values())] if _is_table(path) else [path]
 
 
 def _is_table(path: Path) -> bool:

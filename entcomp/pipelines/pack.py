@@ -10,6 +10,9 @@ from entcomp.artifacts.experiment import Experiment
 from entcomp.errors import EntcompError
 from entcomp.lm.onnx_lm import OnnxLM
 from entcomp.report.model_card import model_card
+from entcomp.segmentation.criteria import find_criterion
+from entcomp.segmentation.criterion import Criterion
+from entcomp.segmentation.intervals import IntervalCriterion
 from entcomp.tasks import read_task_info, task_of
 
 
@@ -34,9 +37,21 @@ def pack(
     files = {one: task_of(packing.check_task(experiment, one)).files for one in models}
     own = {read_task_info(experiment.path / one).segments for one in models}
     default = default or packing.default_segmentation(experiment)  # of a pack that is packed again
+    if default and isinstance(_criterion(experiment, default), IntervalCriterion):
+        raise EntcompError(
+            f"--default {default}: its groups come from files, and no recording has others; "
+            "name another segmentation"
+        )
     chosen = {*segmentations, *([default] if default else [])}
     tags = sorted({*chosen, *(tag for tag in own if experiment.threshold(tag).exists())})
     for folder in filter(Path.is_dir, map(experiment.lm, packing.DIRECTIONS)):
         OnnxLM.open(folder)  # which exports it, if it never was
     card = model_card(experiment, tags, models, text, default)
     return packing.pack(experiment, output, tags, files, card, default)
+
+
+def _criterion(experiment: Experiment, tag: str) -> Criterion | None:
+    """What made a segmentation; None where nothing says it, or there is none."""
+    if not experiment.threshold(tag).exists():
+        return None
+    return find_criterion(experiment.segmentation(tag).criterion)

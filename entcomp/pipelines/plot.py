@@ -22,6 +22,10 @@ def read_part(
     path: Path, rate: int, start: float, end: float | None, channel: int | None = None
 ) -> np.ndarray:
     """Samples (samples,) at ``rate`` Hz; raises EntcompError for more than `LONGEST` seconds."""
+    if not start < (np.inf if end is None else end) < np.inf and end is not None:
+        raise EntcompError(f"--end {end:g}: is not after --start {start:g}")
+    if not np.isfinite(start):
+        raise EntcompError(f"--start {start:g}: expected seconds")
     waveform = read_wav(path, rate, start, end, channel=channel)
     if len(waveform) > LONGEST * rate:
         raise EntcompError(f"{path}: more than {LONGEST:g} s; choose a part by --start and --end")
@@ -47,7 +51,10 @@ def plot_file(
     waveform = read_part(file, rate, start, end, channel)
     found = tokenizer.encode(waveform, rate, rule=rule, name=str(file))
     if found.entropies is None:
-        raise EntcompError(f"--criterion {rule.criterion}: reads no entropy that could be drawn")
+        raise EntcompError(
+            f"--criterion {rule.criterion}: groups without entropies, which could be drawn; name "
+            "a criterion or a segmentation on entropies"
+        )
     grid = textgrid or textgrid_beside(file)
     tiers = {} if grid is None else known_tiers(read_textgrid(grid), start)
     words, phones = (

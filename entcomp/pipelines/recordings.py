@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -19,13 +19,22 @@ from entcomp.progress import progress_bar
 Reader = Callable[[str], Iterator[np.ndarray]]
 
 
-def check_output(output: Path | None, folder: bool = False) -> None:
+def check_output(
+    output: Path | None, folder: bool = False, inputs: Iterable[Path] = (), ending: str = ""
+) -> None:
     """Raises EntcompError, before any work, for a folder in the place of a file or vice versa.
 
-    Also for devices, such as /dev/null, whose place the file would take.
+    Also for one of the ``inputs``, for devices, such as /dev/null, whose place the file would take,
+    and for a name with another ``ending`` than that of what is written.
     """
-    if output is None or not output.exists():
+    if output is None:
         return
+    if ending and output.suffix.lower() not in ("", ending):
+        raise EntcompError(f"--output {output}: only {ending} is written; name it so")
+    if not output.exists():
+        return
+    if any(one.exists() and output.samefile(one) for one in inputs):
+        raise EntcompError(f"--output {output}: is an input, too; name another file or folder")
     if output.is_dir() != folder:
         found, wanted = ("file", "folder") if folder else ("folder", "file")
         raise EntcompError(f"--output {output}: is a {found}; name a {wanted}")

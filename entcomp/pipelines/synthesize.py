@@ -14,6 +14,7 @@ from entcomp.artifacts.stage import Stage
 from entcomp.errors import EntcompError
 from entcomp.pipelines.convert import (
     Voices,
+    reference_files,
     reference_inputs,
     wav_path,
     write_tables,
@@ -56,7 +57,7 @@ def synthesize_files(
     with open_sources(files, converter.info, how.deduplicated) as sources:
         speaker = Speaker(converter, voice, how)
         if output.suffix.lower() == ".wav":
-            check_output(output)
+            check_output(output, inputs=[*reference_files(voice), *files])
             return speaker.write_file(sources, output)
         check_output(output, folder=True)
         return speaker.write_folder(sources, output)
@@ -105,6 +106,8 @@ class Speaker:
                 self._write(wav_path(folder, utt_id), utt_id, units, groups)
                 used[utt_id] = self._voices.path_of(utt_id)
                 frames, count = frames + len(units), count + len(groups)
+        if not used and not skipped:
+            raise EntcompError(f"{sources[0].path}: no units came; nothing is written")
         write_tables(folder, used)
         skipped.write(folder / "skipped.txt")
         rate = count / max(frames * self.converter.info.frame_shift, 1e-9)

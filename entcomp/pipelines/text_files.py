@@ -11,7 +11,7 @@ from typing import Literal
 from entcomp.audio.silence import split_at_silences
 from entcomp.errors import EntcompError
 from entcomp.pipelines.recognizer import Piece, SpeechToText, join_texts
-from entcomp.pipelines.recordings import Reader, Recordings, open_lines
+from entcomp.pipelines.recordings import Reader, Recordings, check_output, open_lines
 from entcomp.units.stream import Recording
 
 # ``text`` is Kaldi's: an id and its text a line; ``json`` tells the times of the pieces.
@@ -31,6 +31,7 @@ def write_texts(
 
     Raises EntcompError at the end if any was broken, naming it.
     """
+    check_output(output, inputs=files)
     recordings = Recordings(files, channel)
     verb = "transcribe" if model.task == "asr" else "translate"
     rate = model.tokenizer.info.sample_rate

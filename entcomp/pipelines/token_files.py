@@ -44,6 +44,8 @@ def tokenize_files(
 
     Raises EntcompError at the end if any was broken, naming it.
     """
+    if kind in ("json", "ctm"):
+        check_output(output, inputs=files)
     recordings = Recordings(files, channel)
     paths = recordings.paths
     ids = sorted(paths) if kind == "kaldi" else list(paths)

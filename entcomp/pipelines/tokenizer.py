@@ -143,7 +143,7 @@ class Grouper:
         path = self.experiment.threshold(segments)
         if not path.exists():
             there = sorted(one.parent.name for one in path.parents[1].glob("*/threshold.json"))
-            known = ", ".join([*PLAIN_RULES, *there])
+            known = ", ".join(dict.fromkeys([*PLAIN_RULES, *there]))
             raise EntcompError(f"{path}: no such segmentation; available: {known}")
         stored = self.experiment.segmentation(segments)
         rule = Rule.from_json(stored.rule, path)
@@ -309,6 +309,8 @@ class Tokenizer(Grouper):
 
 class StreamingTokenizer:
     """Groups of one utterance, each as soon as it is certain; in constant memory.
+
+    For the next utterance make another; after `finish` nothing can be pushed.
 
     >>> from entcomp import StreamingTokenizer
     >>> stream = StreamingTokenizer.from_pretrained("exp", target_rate=15.0)

@@ -63,6 +63,10 @@ class UnitSource:
         or ``utt_id 1 2 3``. Raises EntcompError for another file, for units of another codebook or
         frame shift, where the file tells, and for deduplicated ones beside what counts frames.
         """
+        if self.path.name.startswith("groups."):
+            raise EntcompError(
+                f"{self.path}: lengths of groups, not units; give units.scp, or a folder with both"
+            )
         if self.path.is_dir() or self.path.suffix == ".scp":
             return self._archives(skipped)
         if self.path.suffix == ".km":

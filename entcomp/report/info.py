@@ -166,7 +166,7 @@ def describe_info(info: Facts) -> Iterator[str]:
     yield info["experiment"]
     yield (
         f"units: {units['num_clusters']} of {units['extractor']}, layer {units['layer']}, "
-        f"{units['frame_rate']:.2f} Hz, codebook {units['codebook_sha256'][:SHORT]}"
+        f"{units['frame_rate']:.2f} Hz, codebook {units['codebook_sha256'][:SHORT] or 'unknown'}"
         + ("" if units["has_centroids"] else ", imported")
     )
     yield from _lines(units["sets"])

@@ -93,13 +93,16 @@ class StreamingGroups:
         self._recent = np.empty(0, np.float32)  # predictions, the last of them undecided
         self._undecided: list[int] = []  # units from each undecided prediction to the next
         self._open = 0  # units of the group that has no end yet
+        self._has_ended = False
 
     def push(self, entropies: np.ndarray) -> list[int]:
         """Lengths in frames of the groups that have become certain.
 
         ``entropies``: float32 (units,), nats, NaN where there is no prediction; or the units
-        themselves, where the criterion reads these.
+        themselves, where the criterion reads these. Raises EntcompError after `finish`.
         """
+        if self._has_ended:
+            raise EntcompError("the utterance was finished; make a new tokenizer for the next")
         pieces = self.rule.pieces(np.asarray(entropies, np.float32))
         closed = []
         for piece in pieces:
@@ -121,9 +124,12 @@ class StreamingGroups:
         return closed + self._decide(len(self._undecided) - self._lookahead)
 
     def finish(self) -> list[int]:
-        """The lengths of all that is left; nothing is to be pushed after it."""
+        """The lengths of all that is left; nothing can be pushed after it."""
         closed = self._decide(len(self._undecided))
-        return [*closed, self._open] if self._open else closed
+        if self._open:
+            closed.append(self._open)
+        self._open, self._has_ended = 0, True
+        return closed
 
     def _decide(self, count: int) -> list[int]:
         """Lengths of the groups that end, by the criterion at the next ``count`` predictions."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from entcomp.kaldi.ark import ArkWriter
 from entcomp.kaldi.datadir import MARKERS, DataDir, set_name
 from entcomp.kaldi.table import read_table, write_table
 from entcomp.progress import track
-from entcomp.skipped import SkippedUtterances
+from entcomp.skipped import SkippedUtterances, describe_utterances
 
 LONGEST = 10.0  # seconds that a unit may last
+log = logging.getLogger(__name__)
 
 
 def imported_info(
@@ -102,6 +104,8 @@ def import_units(
         for utt_id, units in track(found, f"{folder.name}: units"):
             ark.write(utt_id, units)
             utt_ids.append(utt_id)
+        if (data / "wav.scp").exists():
+            _compare_ids(utt_ids, data)
     if not is_set or _is_by_import(data):
         write_table(data / "utt2spk", ((utt_id, utt_id) for utt_id in utt_ids))
     if not experiment.units_json.exists():
@@ -110,6 +114,19 @@ def import_units(
     counts = ark.summary | {"skipped": len(skipped)}
     stage.finish(counts)
     return counts
+
+
+def _compare_ids(utt_ids: list[str], data: Path) -> None:
+    """Say which utterances DATA does not know. Raises EntcompError where it knows none."""
+    known = set(DataDir(set_name(data), data).ids())
+    strange = [one for one in utt_ids if one not in known]
+    if utt_ids and len(strange) == len(utt_ids):
+        raise EntcompError(
+            f"{data}: has none of the {len(utt_ids)} utterances, as {utt_ids[0]}; name their set"
+        )
+    if strange:
+        found = describe_utterances(strange, "is not there", "are not there")
+        log.warning(f"{data}: {found}")
 
 
 def _is_by_import(data: Path) -> bool:

@@ -329,3 +329,16 @@ def test_a_folder_for_a_file(tmp_path: Path) -> None:
     call = ["import-units", "--format", "text", *OPTIONS]
     code, _, err = run(*call, tmp_path, tmp_path / "data", tmp_path / "exp")
     assert code == 1 and "Traceback" not in err and "Is a directory" in err
+
+
+def test_units_of_another_set_were_imported(tmp_path: Path, labels: Path) -> None:
+    data = tmp_path / "data" / "train"
+    data.mkdir(parents=True)
+    call = ["import-units", "--format", "text", *OPTIONS, labels, data, tmp_path / "exp"]
+    (data / "wav.scp").write_text("other a.wav\n")
+    code, _, err = run(*call)
+    assert code == 1 and "has none of the 2 utterances, as utt1; name their set" in err
+    assert not (tmp_path / "exp/units/train/units.scp").exists()
+    (data / "wav.scp").write_text("utt1 a.wav\n")
+    code, _, err = run(*call)
+    assert code == 0 and "1 utterance is not there: utt2" in err

@@ -372,3 +372,12 @@ def test_half_of_an_older_pack_stayed_where_packing_was_killed(
     assert (pack / "manifest.json").exists() and (pack / "units/kmeans.npz").exists()
     assert run("pack", experiment.path, pack)[0] == 0
     assert not list(tmp_path.glob(".pack.*"))
+
+
+def test_a_default_that_no_recording_has_was_packed(experiment: Experiment, tmp_path: Path) -> None:
+    (tag, *_) = experiment.segmentations()
+    made = read_json(experiment.threshold(tag)) | {"criterion": "imported"}
+    write_json(experiment.threshold("files"), made)
+    code, _, err = run("pack", experiment.path, tmp_path / "p.tar", "--default", "files")
+    assert code == 1 and "--default files: its groups come from files" in err
+    assert not (tmp_path / "p.tar").exists()

@@ -247,6 +247,13 @@ def test_files_that_hold_no_units(experiment: Experiment, tmp_path: Path) -> Non
     for name in ("floats.ark", "floats.scp"):
         message = fails(experiment, tmp_path / name, tmp_path / "o")
         assert "float32 values are not units" in message
+    with ArkWriter(tmp_path, "groups") as ark:  # lengths, which were spoken as units
+        ark.write("a", np.ones(3, np.int32))
+    for name in ("groups.ark", "groups.scp"):
+        message = fails(experiment, tmp_path / name, tmp_path / "o")
+        assert f"{name}: lengths of groups, not units; give units.scp" in message
+    (tmp_path / "nothing.txt").touch()
+    assert "no units came" in fails(experiment, tmp_path / "nothing.txt", tmp_path / "o")
     cut = tmp_path / "cut.ark"
     cut.write_bytes((tmp_path / "floats.ark").read_bytes()[:-2])
     assert "cut.ark: not a Kaldi vector after byte 0" in fails(experiment, cut, tmp_path / "o")

@@ -450,6 +450,36 @@ def test_plot(experiment: Experiment, tmp_path: Path, monkeypatch: pytest.Monkey
     assert drawn[1][6] == [(pytest.approx(0.2), pytest.approx(0.7), "there")]
 
 
+@pytest.mark.parametrize("command", ["tokenize", "plot", "explore", "transcribe"])
+def test_an_output_replaced_its_input(experiment: Experiment, tmp_path: Path, command: str) -> None:
+    name = "a.png" if command == "plot" else "a.wav"
+    soundfile.write(tmp_path / name, babble(1.0, 0), RATE, format="WAV")
+    before = (tmp_path / name).read_bytes()
+    model = experiment.path / "asr" / "tiny" if command == "transcribe" else experiment.path
+    words = (tmp_path / name, "--model", model, "-o", tmp_path / ".." / tmp_path.name / name)
+    code, _, err = run(command, *words)
+    assert code == 1 and "is an input, too; name another file" in err
+    assert (tmp_path / name).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("-o", "a.pdf"), "--output a.pdf: only .png is written"),
+        (("--start", 2, "--end", 1), "--end 1: is not after --start 2"),
+        (("--end", -1), "--end -1: is not after --start 0"),
+        (("--end", "nan"), "--end nan: is not after --start 0"),
+        (("--start", "inf"), "--start inf: expected seconds"),
+        (("--segmentation", "raw"), "groups without entropies"),
+    ],
+)
+def test_pictures_that_cannot_be(
+    experiment: Experiment, two: list[Path], options: tuple[object, ...], message: str
+) -> None:
+    code, _, err = run("plot", two[0], "--model", experiment.path, *options)
+    assert code == 1 and message in err and "Traceback" not in err
+
+
 @pytest.mark.parametrize("command", ["plot", "explore"])
 @pytest.mark.parametrize("folder", [".", "/"])
 def test_a_folder_without_a_name_was_a_traceback(command: str, folder: str) -> None:

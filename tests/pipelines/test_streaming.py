@@ -12,6 +12,7 @@ from tiny_lm import make_lm, small_config, speech_like
 from tiny_pipeline import make_pipeline
 
 from entcomp import StreamingTokenizer, Tokenizer
+from entcomp.errors import EntcompError
 from entcomp.lm.streaming import StreamingScorer
 from entcomp.segmentation import BOUNDARIES
 from entcomp.segmentation.rule import Rule, group_one
@@ -90,3 +91,11 @@ def test_an_empty_push_and_a_single_unit(tmp_path: Path) -> None:
     assert stream.push([3]) == []
     assert stream.finish() == [1]
     assert StreamingGroups(RULES["global"]).finish() == []
+
+
+def test_a_second_finish_gave_the_last_group_again(tmp_path: Path) -> None:
+    stream = StreamingTokenizer(StreamingScorer(make_lm(tmp_path, small_config())), RULES["peak"])
+    assert stream.push([3]) == [] and stream.finish() == [1]
+    assert stream.finish() == []
+    with pytest.raises(EntcompError, match="finished; make a new tokenizer for the next"):
+        stream.push([3])

@@ -132,13 +132,15 @@ def test_integers_are_scaled(tokenizer: Tokenizer) -> None:
         (np.zeros(399), "waveform: wav shorter than a frame"),
         (np.zeros(0), "waveform: wav shorter than a frame"),
         (np.zeros((2, RATE)), r"waveform: expected mono \(samples,\), got shape \(2, 16000\)"),
-        (np.full(RATE, np.nan), "waveform: NaN, infinite or float64 samples"),
-        (np.zeros(RATE, np.complex64), "complex64 samples are not a waveform"),
+        (np.full(RATE, np.nan), "waveform: NaN or infinite samples are not a waveform"),
+        (np.zeros(RATE, np.complex64), "complex64 samples; give floats within"),
     ],
 )
 def test_refuses_waveforms(tokenizer: Tokenizer, waveform: np.ndarray, message: str) -> None:
     with pytest.raises(EntcompError, match=message):
         tokenizer.encode(waveform, RATE)
+    with pytest.raises(EntcompError, match="a sample rate of 0 Hz"):
+        tokenizer.encode(np.ones(RATE), 0)
 
 
 def test_blocks_jobs_and_neighbours_change_nothing(tokenizer: Tokenizer) -> None:

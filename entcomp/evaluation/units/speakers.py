@@ -53,7 +53,11 @@ def speaker_scores(
             "share": above / spoken if spoken > 0 else float("nan"),
         }
 
-    return {"speakers": len(names)} | with_intervals(measure, len(utterances), seed)
+    measured = with_intervals(measure, len(utterances), seed)
+    low, high = measured["interval"]["speaker_entropy"]
+    most = round(float(np.log(len(names))), 6)
+    measured["interval"]["speaker_entropy"] = [low, min(high, most)]
+    return {"speakers": len(names)} | measured
 
 
 def _told_apart(utterances: int, speakers: int) -> float:
