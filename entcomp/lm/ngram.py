@@ -50,8 +50,8 @@ def _pair_counts(
     starts = range(0, total, CHUNK)
     pairs, counts = np.empty(0, np.int64), np.empty(0, np.int64)
     for first in track(starts, "count bigrams") if len(starts) > 1 else starts:
-        units = np.arange(first, min(first + CHUNK, total))
-        found = np.unique(_pairs(corpus, units, num_clusters, direction), return_counts=True)
+        places = np.arange(first, min(first + CHUNK, total))
+        found = np.unique(_pairs(corpus, places, num_clusters, direction), return_counts=True)
         pairs, place = np.unique(np.concatenate([pairs, found[0]]), return_inverse=True)
         counts = np.bincount(place, np.concatenate([counts, found[1]])).astype(np.int64)
     return pairs, counts
