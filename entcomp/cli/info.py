@@ -26,6 +26,7 @@ def info(
     """
     is_here = Path(exp).is_dir()  # whose hashes need not be checked
     found = experiment_info(Experiment(Path(exp)) if is_here else open_model(exp).experiment)
+    found["experiment"] = exp  # not where a pack was unpacked to
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:

@@ -381,3 +381,8 @@ def test_a_default_that_no_recording_has_was_packed(experiment: Experiment, tmp_
     code, _, err = run("pack", experiment.path, tmp_path / "p.tar", "--default", "files")
     assert code == 1 and "--default files: its groups come from files" in err
     assert not (tmp_path / "p.tar").exists()
+
+
+def test_info_of_a_pack_named_a_temporary_folder(experiment: Experiment, tmp_path: Path) -> None:
+    assert run("pack", experiment.path, tmp_path / "p.tar")[0] == 0
+    assert run("info", tmp_path / "p.tar")[1].splitlines()[0] == str(tmp_path / "p.tar")
