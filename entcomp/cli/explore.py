@@ -33,8 +33,7 @@ def explore(
 ) -> None:
     """One page to move thresholds in, and to see, score and hear the groups of recordings."""
     output = output or recordings.named_after(files[0], ".html")
-    inputs = [*files, *([textgrid] if textgrid else [])]
-    recordings.check_output(output, inputs=inputs)
+    recordings.check_output(output, inputs=[*files, textgrid])
     own = tokenizer.Tokenizer.from_pretrained(model, checkpoint)
     found = pipeline.explore_files(own, files, output, textgrid, start, end, channel)
     seconds = sum(len(one.waveform) for one in found) / own.info.sample_rate

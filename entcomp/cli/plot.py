@@ -44,8 +44,7 @@ def plot(
 ) -> None:
     """Draw the spectrogram, entropy and groups of a recording, with words where they are known."""
     output = output or recordings.named_after(file, ".png")
-    inputs = [file, *([textgrid] if textgrid else [])]
-    recordings.check_output(output, inputs=inputs, ending=".png")
+    recordings.check_output(output, inputs=[file, textgrid], ending=".png")
     own = tokenizer.Tokenizer.from_pretrained(model, checkpoint)
     rule = grouping.rule(own, segmentation)
     found = pipeline.plot_file(own, rule, file, output, textgrid, start, end, channel)

@@ -20,7 +20,7 @@ Reader = Callable[[str], Iterator[np.ndarray]]
 
 
 def check_output(
-    output: Path | None, folder: bool = False, inputs: Iterable[Path] = (), ending: str = ""
+    output: Path | None, folder: bool = False, inputs: Iterable[Path | None] = (), ending: str = ""
 ) -> None:
     """Raises EntcompError, before any work, for a folder in the place of a file or vice versa.
 
@@ -33,7 +33,7 @@ def check_output(
         raise EntcompError(f"--output {output}: only {ending} is written; name it so")
     if not output.exists():
         return
-    if any(one.exists() and output.samefile(one) for one in inputs):
+    if any(one and one.exists() and output.samefile(one) for one in inputs):
         raise EntcompError(f"--output {output}: is an input, too; name another file or folder")
     if output.is_dir() != folder:
         found, wanted = ("file", "folder") if folder else ("folder", "file")
@@ -50,12 +50,15 @@ def named_after(recording: Path, suffix: str) -> Path:
 
 
 @contextmanager
-def open_lines(output: Path | None) -> Iterator[TextIO]:
-    """A text file that appears when the block has ended well, or the standard output."""
+def open_lines(output: Path | None, inputs: Iterable[Path] = ()) -> Iterator[TextIO]:
+    """A text file that appears when the block has ended well, or the standard output.
+
+    Raises EntcompError as `check_output` does.
+    """
     if output is None:
         yield sys.stdout
         return
-    check_output(output)
+    check_output(output, inputs=inputs)
     with atomic_path(output) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         yield stream
 

@@ -11,7 +11,7 @@ from typing import Literal
 from entcomp.audio.silence import split_at_silences
 from entcomp.errors import EntcompError
 from entcomp.pipelines.recognizer import Piece, SpeechToText, join_texts
-from entcomp.pipelines.recordings import Reader, Recordings, check_output, open_lines
+from entcomp.pipelines.recordings import Reader, Recordings, open_lines
 from entcomp.units.stream import Recording
 
 # ``text`` is Kaldi's: an id and its text a line; ``json`` tells the times of the pieces.
@@ -31,11 +31,10 @@ def write_texts(
 
     Raises EntcompError at the end if any was broken, naming it.
     """
-    check_output(output, inputs=files)
     recordings = Recordings(files, channel)
     verb = "transcribe" if model.task == "asr" else "translate"
     rate = model.tokenizer.info.sample_rate
-    with recordings.progress(verb, rate) as read, open_lines(output) as stream:
+    with recordings.progress(verb, rate) as read, open_lines(output, files) as stream:
         pieces = _pieces(recordings, read, rate, longest)
         rows = model.read_recordings(pieces, num_jobs)
         for utt_id, own in groupby(rows, lambda row: row[0].utt_id):

@@ -44,14 +44,12 @@ def tokenize_files(
 
     Raises EntcompError at the end if any was broken, naming it.
     """
-    if kind in ("json", "ctm"):
-        check_output(output, inputs=files)
     recordings = Recordings(files, channel)
     paths = recordings.paths
     ids = sorted(paths) if kind == "kaldi" else list(paths)
     with (
         recordings.progress("tokenize", tokenizer.info.sample_rate) as read,
-        open_writer(kind, output) as write,
+        open_writer(kind, output, files) as write,
     ):
         sources = (Recording(str(paths[one]), read(one), one) for one in ids)
         for source, found in tokenizer.encode_recordings(sources, rule, num_jobs):
@@ -65,14 +63,14 @@ def tokenize_files(
 
 
 @contextmanager
-def open_writer(kind: TokenFormat, output: Path | None) -> Iterator[Write]:
+def open_writer(kind: TokenFormat, output: Path | None, inputs: Sequence[Path]) -> Iterator[Write]:
     """Yields what writes one recording: ``write(utt_id, path, tokenized)``.
 
     JSON (an object a line) and CTM go to a file or the standard output, complete or not at all;
     TextGrids and Kaldi's archives to a folder. Kaldi's want ids sorted.
     """
     if kind in ("json", "ctm"):
-        with open_lines(output) as stream:
+        with open_lines(output, inputs) as stream:
             yield partial(_write_lines, stream, _json if kind == "json" else _ctm)
         return
     if output is None:

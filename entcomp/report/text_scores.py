@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from entcomp.artifacts.experiment import Experiment
-from entcomp.artifacts.models import WEIGHTS
 from entcomp.artifacts.stage import read_stage
 from entcomp.errors import EntcompError
 from entcomp.evaluation.text.metric import Metric, score_value
 from entcomp.evaluation.text.metrics import METRICS, score_labels
-from entcomp.files import read_json, sha256_file
+from entcomp.files import read_json
 from entcomp.report.families import family_of
 from entcomp.report.tables import Table
 from entcomp.tasks import TASKS, read_task_info
@@ -73,10 +72,10 @@ def decodings(experiment: Experiment, set_name: str, task: str) -> list[tuple[Pa
 def _is_of_its_model(folder: Path) -> bool:
     """Did the weights that are there now decode this? Where nothing says so, it is believed."""
     made = read_stage(folder)["inputs"].get("weights_sha256")
-    weights = folder.parent / WEIGHTS
-    if made is None or not weights.exists() or made == sha256_file(weights):
+    trained = read_stage(folder.parent, "training")["outputs"].get("sha256")
+    if None in (made, trained) or made == trained:
         return True
-    log.warning(f"{folder}: by other weights than {weights}; left out, run decode again")
+    log.warning(f"{folder}: by other weights than {folder.parent} has; left out, run decode again")
     return False
 
 

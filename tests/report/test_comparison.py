@@ -10,7 +10,7 @@ from command_line import run
 
 from entcomp.evaluation.text.normalizer import Normalizer
 from entcomp.evaluation.text.scores import score_texts
-from entcomp.files import sha256_file, write_json
+from entcomp.files import write_json
 from entcomp.kaldi.table import write_table
 from entcomp.tasks.text.info import TextInfo
 
@@ -175,8 +175,9 @@ def test_texts_of_an_older_model_stood_for_the_one_that_is_there(tmp_path: Path)
     references = ["one two", "three four"]
     for stream in ("raw", "fixed4"):
         decoded(tmp_path, f"asr/{stream}_seed0", references, references)
-        (tmp_path / "exp/asr" / f"{stream}_seed0" / "model.safetensors").write_text(stream)
-    inputs = {"weights_sha256": sha256_file(tmp_path / "exp/asr/fixed4_seed0/model.safetensors")}
+        training = {"inputs": {}, "outputs": {"sha256": stream}}
+        write_json(tmp_path / "exp/asr" / f"{stream}_seed0" / "training.json", training)
+    inputs = {"weights_sha256": "fixed4"}
     for folder in (tmp_path / "exp/asr").iterdir():  # as if raw had been trained anew
         write_json(folder / "decode_test" / "stage.json", {"inputs": inputs, "outputs": {}})
     code, out, err = run("compare", tmp_path / "data", tmp_path / "exp", "--baseline", "fixed4")
